@@ -4,4 +4,6 @@
 pub mod config;
 pub mod data;
 pub mod error;
+pub mod model;
 pub mod random;
+pub mod train;
