@@ -1,0 +1,3 @@
+//! One file per verb: parse, call, print, exit code.
+
+pub mod data;
