@@ -368,7 +368,7 @@ mod tests {
             bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
             if path == sweep.manifest() {
                 fs::write(&path, &bytes).unwrap();
-            } else if round % 10 == 0 {
+            } else if round % 25 == 0 {
                 recover(&sweep, &problems);
                 let after = verify(&sweep).unwrap();
                 assert_eq!(after, [], "round {round}: {name}");
