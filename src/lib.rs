@@ -10,3 +10,4 @@ pub mod model;
 pub mod random;
 pub mod train;
 pub mod stats;
+pub mod record;
