@@ -11,3 +11,4 @@ pub mod random;
 pub mod train;
 pub mod stats;
 pub mod record;
+pub mod sweep;
