@@ -12,3 +12,4 @@ pub mod train;
 pub mod stats;
 pub mod record;
 pub mod sweep;
+pub mod ops;
