@@ -5,12 +5,12 @@
 
 mod data;
 mod plan;
-mod report;
 mod resume;
 mod run;
 mod show;
 mod train_run;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -58,7 +58,8 @@ pub fn main() -> ExitCode {
 
 /// The keys in which two experiments, as sweeps store them, differ.
 fn differing_keys(old: &str, new: &str) -> Result<Vec<String>> {
-    let (old, new) = (config::from_stored(old)?, config::from_stored(new)?);
+    let stored = |text| config::from_stored(text, Path::new("sweep.json"));
+    let (old, new) = (stored(old)?, stored(new)?);
     Ok(config::diff(&old, &new).into_iter().map(|difference| difference.key).collect())
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::config::Experiment;
 use crate::data;
 use crate::error::Result;
-use crate::sweep::{Machine, human};
+use crate::sweep::Machine;
+use crate::sweep::progress::human;
 use crate::train::Trainer;
 
 /// Training steps that are timed, after one that is not.
@@ -39,7 +40,8 @@ pub fn describe(experiment: &Experiment, root: &Path) -> Result<String> {
     let jobs = Machine::detect().cores.min(runs).max(1);
 
     let soft = 4 * data.eval.len() * (data.classes.len() + 1) * checkpoints.len();
-    let kernels = experiment.record.kernel.as_ref().map_or(0, |k| 4 * k.kinds.len() * k.probes * k.probes * checkpoints.len());
+    let kernels =
+        experiment.record.kernel.as_ref().map_or(0, |k| 4 * k.kinds.len() * k.probes * k.probes * checkpoints.len());
     let weights = 4 * parameters * if experiment.record.weights { checkpoints.len() } else { 1 };
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -47,11 +49,26 @@ pub fn describe(experiment: &Experiment, root: &Path) -> Result<String> {
         let _ = writeln!(text, "{name:<12} {value}");
     };
     line("sweep", format!("{} in {}", experiment.name, root.display()));
-    line("data", format!("{} training and {} evaluation examples of {:?}, {} classes", data.train.len(), data.eval.len(), data.shape, data.classes.len()));
+    line(
+        "data",
+        format!(
+            "{} training and {} evaluation examples of {:?}, {} classes",
+            data.train.len(),
+            data.eval.len(),
+            data.shape,
+            data.classes.len()
+        ),
+    );
     line("model", format!("{parameters} parameters, {:.1} MFLOP an example", trainer.plan().flops() / 1e6));
-    line("runs", format!("{runs} of {epochs} epochs, {} steps each, {} in all", epochs * per_epoch, runs * epochs * per_epoch));
+    line(
+        "runs",
+        format!("{runs} of {epochs} epochs, {} steps each, {} in all", epochs * per_epoch, runs * epochs * per_epoch),
+    );
     line("checkpoints", format!("{} a run, at epochs {checkpoints:?}", checkpoints.len()));
-    line("time", format!("about {} with {jobs} runs side by side, kernels not counted", human(Duration::from_secs_f64(seconds))));
+    line(
+        "time",
+        format!("about {} with {jobs} runs side by side, kernels not counted", human(Duration::from_secs_f64(seconds))),
+    );
     line("disk", format!("about {:.1} MB", (runs * (soft + kernels + weights)) as f64 / 1e6));
     Ok(text)
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::run::{ExecutionArgs, carry_out};
 use super::differing_keys;
+use super::run::{ExecutionArgs, carry_out};
 use crate::config;
 use crate::error::Result;
 use crate::sweep;

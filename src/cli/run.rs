@@ -12,7 +12,7 @@ use crate::data;
 use crate::error::{Error, Result};
 use crate::model::Plan;
 use crate::record::{Origin, Provenance, SweepDir};
-use crate::sweep::{self, Definition, Machine, Opened, RunState, Stop};
+use crate::sweep::{self, Definition, Machine, Opened, RunState, Stop, local, progress};
 use crate::train::device;
 
 /// How runs are carried out; shared by `run` and `resume`.
@@ -93,21 +93,17 @@ fn check_against_data(experiment: &Experiment) -> Result<()> {
     let kept = data::facts(&unlimited).unwrap_or_else(|_| whole.clone());
     config::validate_against_data(
         experiment,
-        &Facts {
-            shape: whole.shape,
-            classes: whole.classes.len(),
-            train_len: kept.train_len,
-            eval_len: kept.eval_len,
-        },
+        &Facts { shape: whole.shape, classes: whole.classes.len(), train_len: kept.train_len, eval_len: kept.eval_len },
     )
 }
 
 /// Trains every run that is not complete, then analyses and reports what there is.
 pub(super) fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
+    // Runs that another process trains are among them: they are waited for, and taken over if it dies.
     let mut missing = Vec::new();
     for run in 0..experiment.sweep.runs {
-        if sweep::standpoint(&sweep.run(run))?.state != RunState::Complete {
+        if sweep::of(&sweep.run(run))?.state != RunState::Complete {
             missing.push(run);
         }
     }
@@ -117,7 +113,7 @@ pub(super) fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &Execut
         Some(jobs) => jobs as usize,
         None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
     };
-    let options = sweep::Options { threads: machine.threads(jobs), devices: Vec::new(), retries: args.retries };
+    let options = local::Options { threads: machine.threads(jobs), devices: Vec::new(), retries: args.retries };
     let program = std::env::current_exe()
         .map_err(|cause| Error::Unexpected(format!("cannot find this program's own file: {cause}")))?;
     let command = |run: usize| {
@@ -125,12 +121,11 @@ pub(super) fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &Execut
         command.arg("train-run").arg("--sweep").arg(sweep.root()).arg("--index").arg(run.to_string());
         command
     };
-    let mut observer = sweep::observer(args.quiet);
-    let summary = sweep::execute(sweep, &missing, command, &options, &stop, observer.as_mut())?;
+    let mut observer = progress::observer(args.quiet);
+    let summary = local::execute(sweep, &missing, command, &options, &stop, observer.as_mut())?;
     if stop.asked() {
         return summary.check();
     }
-    super::report::conclude(sweep, experiment, args.report.as_deref())?;
     summary.check()
 }
 

@@ -51,7 +51,8 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
     }
     let data = data::load(&experiment.data)?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0).unwrap_or(threads);
+    let threads =
+        std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0).unwrap_or(threads);
     let job = Job { experiment: &experiment, data: &data, run: index, threads };
     let mut reporter = Reporter::new();
     execute(&job, begun, &|| stop.asked(), &mut |at| {

@@ -72,9 +72,16 @@ pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>, sets: &[St
 /// [`Error::Corrupt`] where the file is there but is not what [`Experiment::to_toml`] writes, [`Error::Invalid`] where it is
 /// not there or cannot be read.
 pub fn read_back(path: &Path) -> Result<Experiment> {
+    from_stored(&read_text(path)?, path)
+}
+
+/// Reads the text of a resolved experiment that a sweep keeps; `path` names it in messages.
+///
+/// # Errors
+/// [`Error::Corrupt`] where it is not what [`Experiment::to_toml`] writes.
+pub fn from_stored(text: &str, path: &Path) -> Result<Experiment> {
     let damaged = |error: Error| Error::Corrupt(format!("the experiment of a sweep is damaged: {error}"));
-    let text = read_text(path)?;
-    let tree = parse(path, &text).map_err(damaged)?;
+    let tree = parse(path, text).map_err(damaged)?;
     resolve(&tree, Vec::new(), Backends::Any, Some(path)).map_err(damaged)
 }
 

@@ -39,11 +39,7 @@ pub trait Operations: Backend {
         composed::maximum_pool::<Self>(x, size)
     }
 
-    fn maximum_pool_input_grad(
-        x: FloatTensor<Self>,
-        output_grad: FloatTensor<Self>,
-        size: usize,
-    ) -> FloatTensor<Self> {
+    fn maximum_pool_input_grad(x: FloatTensor<Self>, output_grad: FloatTensor<Self>, size: usize) -> FloatTensor<Self> {
         composed::maximum_pool_input_grad::<Self>(x, output_grad, size)
     }
 

@@ -18,13 +18,7 @@ use super::flex::{self, Values, all_f32, contiguous, floats, tensor};
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
 impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
-    fn convolution(
-        x: Tracked<C>,
-        weight: Tracked<C>,
-        bias: Bias<Self>,
-        stride: usize,
-        padding: usize,
-    ) -> Tracked<C> {
+    fn convolution(x: Tracked<C>, weight: Tracked<C>, bias: Bias<Self>, stride: usize, padding: usize) -> Tracked<C> {
         let of_bias = match &bias {
             Bias::Of(bias) => Some(bias),
             Bias::None => None,
@@ -45,11 +39,7 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
             Bias::None => (None, None),
         };
         let output = flex::convolve(&conv, &x, &weight, bias.as_ref());
-        let state = Convolved {
-            conv,
-            x: weight_tracked.then_some(x),
-            weight: x_tracked.then_some(weight),
-        };
+        let state = Convolved { conv, x: weight_tracked.then_some(x), weight: x_tracked.then_some(weight) };
         match bias_node {
             Some(bias_node) => {
                 match ConvolutionBackward.prepare::<C>([x_node, weight_node, bias_node]).compute_bound().stateful() {

@@ -22,13 +22,7 @@ use extension::{Bias, Operations};
 /// # Panics
 /// If the shapes do not fit together, the stride is 0 or the padded image is smaller than the kernel.
 #[must_use]
-pub fn conv2d(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    stride: usize,
-    padding: usize,
-) -> Tensor<4> {
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: usize) -> Tensor<4> {
     let ([_, channels, h, w], [channels_out, channels_in, kh, kw]) = (x.dims(), weight.dims());
     assert_eq!(channels, channels_in, "the input and the weights of a convolution must have the same channels");
     assert!(stride > 0, "the stride of a convolution must be at least 1");

@@ -53,7 +53,13 @@ fn assert_same(
     }
 }
 
-fn burns_convolution(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: usize) -> Tensor<4> {
+fn burns_convolution(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
     let bias = bias.map_or(Bias::None, |bias| Bias::Of(bias.into_dispatch()));
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(composed::convolution::<Dispatch>(x, weight, bias, stride, padding))
@@ -134,7 +140,8 @@ proptest! {
 #[test]
 fn statistics_of_a_batch_are_returned_without_gradients() {
     let device = Device::flex().autodiff();
-    let x = Tensor::<4>::from_data([[[[1.0, 2.0]], [[0.0, 0.0]]], [[[3.0, 6.0]], [[1.0, 1.0]]]], &device).require_grad();
+    let x =
+        Tensor::<4>::from_data([[[[1.0, 2.0]], [[0.0, 0.0]]], [[[3.0, 6.0]], [[1.0, 1.0]]]], &device).require_grad();
     let ones = Tensor::<1>::ones([2], &device);
     let done = batch_norm(x, ones.clone(), ones, 0.0);
     assert_eq!(values(done.mean.clone()), [3.0, 0.5]);

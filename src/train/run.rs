@@ -10,8 +10,10 @@ use crate::config::{Experiment, Stream};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::HostTensor;
-use crate::record::{Begin, EpochMetrics, Origin, Outcome, Provenance, RunWriter, SoftDecisions, StreamSeed, Tensors, Values};
 use crate::record;
+use crate::record::{
+    Begin, EpochMetrics, Origin, Outcome, Provenance, RunWriter, SoftDecisions, StreamSeed, Tensors, Values,
+};
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -59,7 +59,8 @@ impl BatchNorm {
     pub fn forward(&self, input: &[f32], [mean, deviation, gamma, beta]: [&[f32]; 4], out: &mut [f32]) {
         each(out, self.image(), |n, out| {
             let image = &input[n * self.image()..][..self.image()];
-            for (c, (x, y)) in image.chunks_exact(self.positions).zip(out.chunks_exact_mut(self.positions)).enumerate() {
+            for (c, (x, y)) in image.chunks_exact(self.positions).zip(out.chunks_exact_mut(self.positions)).enumerate()
+            {
                 let (mean, scale, beta) = (mean[c], gamma[c] / deviation[c], beta[c]);
                 let relu = self.relu;
                 pulp::Arch::new().dispatch(
@@ -166,7 +167,12 @@ pub fn relu_backward(output: &[f32], grad: &[f32], out: &mut [f32]) {
 /// Calls `work` with the start of each piece of `out` of a length that suits the caches.
 fn each_chunk(out: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
     const LEN: usize = 1 << 14;
-    each(out, LEN, |n, out| pulp::Arch::new().dispatch(#[inline(always)] || work(n * LEN, out)));
+    each(out, LEN, |n, out| {
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || work(n * LEN, out),
+        )
+    });
 }
 
 /// `out = max(a + b, 0)`, `NaN` kept.

@@ -188,9 +188,8 @@ impl WeightGradient<'_> {
         for start in (0..self.offsets.len()).step_by(H) {
             // The last tile may be short of taps: it repeats its last one and keeps only the new sums.
             let count = H.min(self.offsets.len() - start);
-            let rows: [&[f32]; H] = std::array::from_fn(|h| {
-                &self.copies[self.offsets[start + h.min(count - 1)] as usize..][..positions]
-            });
+            let rows: [&[f32]; H] =
+                std::array::from_fn(|h| &self.copies[self.offsets[start + h.min(count - 1)] as usize..][..positions]);
             let sums = tile::<S, H, V>(simd, rows, &self.grad[first * S::F32_LANES..], self.width, positions);
             let out = self.out[start * self.width..].chunks_exact_mut(self.width).take(count);
             for (out, sums) in out.zip(sums) {

@@ -26,7 +26,8 @@ pub fn largest_difference(actual: &[f32], expected: &[f64]) -> f64 {
 pub fn convolution(conv: &Conv2d, input: &[f64], weight: &[f64]) -> Vec<f64> {
     let ([height, width], [rows, columns], [kh, kw]) = (conv.input, conv.output(), conv.kernel);
     let batch = input.len() / (conv.channels_in * height * width);
-    let inside = |at: usize, k: usize, size: usize| (at * conv.stride + k).checked_sub(conv.padding).filter(|&i| i < size);
+    let inside =
+        |at: usize, k: usize, size: usize| (at * conv.stride + k).checked_sub(conv.padding).filter(|&i| i < size);
     let mut out = Vec::with_capacity(batch * conv.channels_out * rows * columns);
     for n in 0..batch {
         for o in 0..conv.channels_out {

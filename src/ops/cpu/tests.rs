@@ -43,7 +43,18 @@ fn any_convolution() -> impl Strategy<Value = (usize, Conv2d)> {
     let kernel = prop::sample::select(vec![1usize, 2, 3, 5, 7]);
     (sizes, [kernel.clone(), kernel], 1usize..4, 0usize..8).prop_map(|((n, c, o, h, w), kernel, stride, padding)| {
         let input = [h.max(kernel[0]), w.max(kernel[1])];
-        (n, Conv2d { channels_in: c, channels_out: o, input, kernel, stride, padding, instructions: Instructions::Detected })
+        (
+            n,
+            Conv2d {
+                channels_in: c,
+                channels_out: o,
+                input,
+                kernel,
+                stride,
+                padding,
+                instructions: Instructions::Detected,
+            },
+        )
     })
 }
 
