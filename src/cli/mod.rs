@@ -3,12 +3,16 @@
 //! Data goes to stdout, progress and messages to stderr. An error is one sentence on stderr and an exit code of
 //! [`crate::error::exit`].
 
+mod completions;
 mod data;
+mod export;
 mod plan;
 mod resume;
 mod run;
 mod show;
+mod status;
 mod train_run;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -35,12 +39,22 @@ enum Verb {
     Run(run::RunArgs),
     /// Do what is missing of a sweep
     Resume(resume::ResumeArgs),
+    /// How the runs of a sweep stand
+    Status(status::StatusArgs),
+    /// The sweeps in a folder
+    List(status::ListArgs),
+    /// Check every file of a sweep against what was written
+    Verify(verify::VerifyArgs),
+    /// Write logits, labels and kernels of all runs into one .npz file
+    Export(export::ExportArgs),
     /// Look at data sets, check them, download them
     Data(data::DataArgs),
     /// Train one run of a sweep; what every way of running a sweep calls
     TrainRun(train_run::TrainRunArgs),
     /// Print an experiment with every default, override and environment variable filled in
     Show(show::ShowArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the program on the process's arguments.
@@ -49,6 +63,11 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(args),
         Verb::Resume(args) => resume::run(&args),
+        Verb::Status(args) => status::status(&args),
+        Verb::List(args) => status::list(&args),
+        Verb::Verify(args) => verify::run(&args),
+        Verb::Export(args) => export::run(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::Data(args) => data::run(&args, false),
         Verb::TrainRun(args) => train_run::run(&args),
         Verb::Show(args) => show::run(&args),
