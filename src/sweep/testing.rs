@@ -2,10 +2,12 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::lease::Lease;
+use super::local;
+use super::progress::Silent;
 use super::stop::Stop;
 use super::unit::{Progress, Reporter};
 use crate::error::{Error, exit};
@@ -18,6 +20,8 @@ pub(super) const HOLD: &str = "hold";
 pub(super) const TRAIN: &str = "train";
 /// Fails every time.
 pub(super) const FAIL: &str = "fail";
+/// Is an engine that makes the runs 0 to `run` - 1 complete, two at a time.
+const ENGINE: &str = "engine";
 /// Fails in the first attempt.
 pub(super) const FAIL_ONCE: &str = "fail-once";
 
@@ -31,6 +35,13 @@ pub(super) fn command(part: &str, sweep: &Path, run: usize) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "sweep::testing::child", "--nocapture", "-q"]);
     command.env(PART, part).env(SWEEP, sweep).env(RUN, run.to_string());
+    command
+}
+
+/// An engine for `runs` runs of `sweep`, whose epochs take so many milliseconds.
+pub(super) fn engine(sweep: &SweepDir, runs: usize, milliseconds: u64) -> Command {
+    let mut command = command(ENGINE, sweep.root(), runs);
+    command.env(EPOCH, milliseconds.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
@@ -62,6 +73,13 @@ fn child() {
 
 fn play(part: &str, sweep: &SweepDir, run: usize) -> crate::error::Result<bool> {
     let stop = Stop::on_signals()?;
+    if part == ENGINE {
+        let runs: Vec<usize> = (0..run).collect();
+        let options = local::Options { threads: vec![1; 2], devices: Vec::new(), retries: 0 };
+        let train = |run| command(TRAIN, sweep.root(), run);
+        let summary = local::execute(sweep, &runs, train, &options, &stop, &mut Silent)?;
+        return summary.check().map(|()| true);
+    }
     let dir = sweep.run(run);
     let lease = Lease::acquire(&dir)?;
     if part == HOLD {
