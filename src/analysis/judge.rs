@@ -7,9 +7,9 @@ use super::independence::{Standing, independence, standings};
 use super::input::Input;
 use super::numbers::{fixed, percent};
 use super::schema::{
-    Alone, Analysis, Checkpoint, Pair, PerClass, Reliability, Run, SCHEMA, Settings, Source, Summary,
+    Alone, Analysis, Checkpoint, Pair, PerClass, Reliability, Run, SCHEMA, Settings, Source, Spread, Summary,
 };
-use super::summary::{estimate, estimate_of_pairs, rashomon};
+use super::summary::{estimate, estimate_of_pairs};
 use super::{alone, curves, flags, kernels, reliability};
 use crate::config::Reference;
 use crate::error::Result;
@@ -67,7 +67,8 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         independence,
         notes,
         per_class: findings.per_class,
-        rashomon: findings.rashomon,
+        spread: findings.spread,
+        rashomon: None,
         margins: findings.margins,
         trimming: findings.trimming,
         reliability: findings.reliability,
@@ -94,7 +95,7 @@ struct Findings {
     summary: Summary,
     typical: Vec<u32>,
     per_class: Vec<PerClass>,
-    rashomon: Option<super::schema::Rashomon>,
+    spread: Option<Spread>,
     margins: Option<super::schema::Curves>,
     trimming: Option<super::schema::Curves>,
     reliability: Option<Reliability>,
@@ -211,9 +212,15 @@ impl Findings {
             let spread = variance::accuracy_variance(decisions, &self.labels)?;
             self.summary.std_predicted_independent = Some(spread.std_predicted_independent);
             self.summary.std_distribution = Some(spread.std_distribution);
+            let observed = spread.std_observed * spread.std_observed;
+            self.spread = Some(Spread {
+                std_observed: spread.std_observed,
+                std_predicted_independent: spread.std_predicted_independent,
+                std_distribution: spread.std_distribution,
+                noise_share: (observed > 0.0).then(|| (1.0 - spread.variance_distribution / observed).clamp(0.0, 1.0)),
+            });
         }
         self.churn = Some(churn);
-        self.rashomon = rashomon(soft)?;
         if soft.first().is_some_and(|soft| soft.classes() > 2) {
             self.per_class = alpha::one_vs_rest(soft, epsilon)?
                 .into_iter()
@@ -339,6 +346,10 @@ fn all_pairs<T: Real>(
     };
     let errors: Vec<Vec<bool>> = (0..found.decisions.len()).map(|position| wrong(position).collect()).collect();
     let aligned = kernels::pair_index(&evidence.kernel_pairs);
+    let kernel = |a: usize, b: usize| {
+        let run = |position: usize| found.runs.get(position).map(|run| run.run);
+        if a == b { Some(1.0).filter(|_| !aligned.is_empty()) } else { aligned.get(&(run(a.min(b))?, run(a.max(b))?)).copied() }
+    };
     let value = |pairs: &Option<Pairs>, a: usize, b: usize| match pairs {
         Some(pairs) if a != b => pairs.get(a, b),
         _ => 0.0,
@@ -346,7 +357,7 @@ fn all_pairs<T: Real>(
     (0..positions.len())
         .into_par_iter()
         .flat_map_iter(|first| {
-            let (errors, aligned, positions) = (&errors, &aligned, &positions);
+            let (errors, kernel, positions) = (&errors, &kernel, &positions);
             let (a, at) = positions[first];
             positions[first + 1..].iter().map(move |&(b, bt)| {
                 let share = |before: usize, after: usize| {
@@ -360,7 +371,7 @@ fn all_pairs<T: Real>(
                     soft_churn: value(&found.soft_churn, at, bt),
                     win: share(at, bt),
                     loss: share(bt, at),
-                    cka: aligned.get(&(a, b)).copied(),
+                    cka: kernel(at, bt),
                 }
             })
         })

@@ -5,6 +5,9 @@ use super::schema::{Reliability, RunReliability};
 use crate::stats::calibration::Calibration;
 use crate::stats::descriptive::mean;
 
+/// Bins of fewer decisions in the mean over the typical runs say nothing but noise.
+const LEAST: u64 = 5;
+
 /// Tables of the runs `indices`, with the band of the `typical` ones.
 #[must_use]
 pub fn reliability(tables: &[Calibration], indices: &[u32], typical: &[u32]) -> Reliability {
@@ -26,9 +29,8 @@ pub fn reliability(tables: &[Calibration], indices: &[u32], typical: &[u32]) -> 
     let among: Vec<&RunReliability> = runs.iter().filter(|run| typical.contains(&run.run)).collect();
     let counts: Vec<u64> = (0..first.len()).map(|bin| among.iter().map(|run| run.count[bin]).sum()).collect();
     let all = counts.iter().sum::<u64>().max(1);
-    let bins: Vec<usize> = (0..first.len())
-        .filter(|&bin| 2 * among.iter().filter(|run| run.count[bin] > 0).count() > among.len())
-        .collect();
+    let bins: Vec<usize> =
+        (0..first.len()).filter(|&bin| counts[bin] > 0 && counts[bin] >= LEAST * among.len() as u64).collect();
     let confidence = bins
         .iter()
         .map(|&bin| mean(&among.iter().filter_map(|run| run.confidence[bin]).collect::<Vec<f64>>()))
@@ -46,7 +48,7 @@ mod tests {
     use crate::stats::calibration::Bin;
 
     #[test]
-    fn bins_that_most_runs_leave_empty_are_not_drawn() {
+    fn bins_of_a_handful_of_decisions_are_left_out_of_the_band() {
         let bin = |low, high, count, accuracy| Bin { low, high, count, confidence: high, accuracy };
         let table = |first: u64, accuracy: f64| Calibration {
             ece: 0.0,

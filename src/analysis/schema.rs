@@ -39,6 +39,9 @@ pub struct Analysis {
     /// α of one class against the rest; more than two classes only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub per_class: Vec<PerClass>,
+    /// Accuracy's variance between runs, taken apart; two distinct runs and more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rashomon: Option<Rashomon>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -265,6 +268,19 @@ pub struct PerClass {
     pub worst_ks: f64,
 }
 
+/// How much of the variance of accuracy between runs is noise of a finite test set (Jordan 2024).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Standard deviation of accuracy over the runs.
+    pub std_observed: f64,
+    /// What independent errors of each example would give.
+    pub std_predicted_independent: f64,
+    /// What would remain on an infinite test set.
+    pub std_distribution: f64,
+    /// Share of the observed variance that is noise of the test set, [0, 1]; `null` where no variance was seen.
+    pub noise_share: Option<f64>,
+}
+
 /// Channel capacity of the predictive distributions of the runs, per example, in bits (Hsu & Calmon 2022).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rashomon {
@@ -316,8 +332,8 @@ pub struct Reliability {
     pub edges: Vec<f64>,
     /// Share of all decisions of the typical runs in each bin.
     pub share: Vec<f64>,
-    /// Accuracy in each bin over the typical runs, and at which mean confidence; bins that fewer than half of them fill
-    /// are left out: `bins` names those kept.
+    /// Accuracy in each bin over the typical runs, and at which mean confidence; bins that hold fewer than five of a
+    /// run's decisions in their mean are left out: `bins` names those kept.
     pub bins: Vec<usize>,
     pub confidence: Vec<f64>,
     pub band: Band,
@@ -453,6 +469,13 @@ pub struct EnsembleSize {
     pub nll: Estimate,
     pub ece: Estimate,
     pub alpha_hat: Option<Estimate>,
+}
+
+impl Band {
+    /// Every bound there is.
+    pub fn bounds(&self) -> impl Iterator<Item = f64> + Clone + '_ {
+        self.low.iter().chain(&self.high).copied().flatten()
+    }
 }
 
 impl Run {

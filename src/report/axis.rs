@@ -1,6 +1,6 @@
 //! Axes: ranges that end where data ends, ticks at round numbers, labels with units.
 
-use super::style::{fixed, superscript};
+use crate::analysis::numbers::{fixed, superscript};
 
 /// How values lie on an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Axis {
         &self.minor
     }
 
-    /// Where a value lies, 0 at the low end and 1 at the high end, held inside; none for what has no place.
+    /// Where a value lies: 0 at the low end, 1 at the high end, and beyond these outside; none for what has no place.
     #[must_use]
     pub fn share(&self, value: f64) -> Option<f64> {
         let share = match self.scale {
@@ -101,7 +101,7 @@ impl Axis {
             Scale::Log if value > 0.0 => (value / self.low).log10() / (self.high / self.low).log10(),
             Scale::Log => return None,
         };
-        share.is_finite().then(|| share.clamp(0.0, 1.0))
+        share.is_finite().then_some(share)
     }
 }
 

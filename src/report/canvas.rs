@@ -142,16 +142,22 @@ impl Canvas<'_> {
         self.solid_mark(at, mark, radius, colour)
     }
 
+    /// A disc without rim.
+    ///
+    /// # Errors
+    /// See [`Canvas::line`].
+    pub fn dot(&self, at: Point, radius: f64, colour: RGBColor, alpha: f64) -> Result<()> {
+        let disc = Circle::new(fine(at), (radius * FINE).round() as i32, colour.mix(alpha).filled());
+        self.area.draw(&disc).map_err(refused)
+    }
+
     fn solid_mark(&self, (x, y): Point, mark: Mark, radius: f64, colour: RGBColor) -> Result<()> {
         let polygon = |corners: &[(f64, f64)]| {
             let corners: Vec<Point> = corners.iter().map(|&(dx, dy)| (x + dx * radius, y + dy * radius)).collect();
             self.fill(&corners, colour, 1.0)
         };
         match mark {
-            Mark::Disc => {
-                let disc = Circle::new(fine((x, y)), (radius * FINE).round() as i32, colour.filled());
-                self.area.draw(&disc).map_err(refused)
-            }
+            Mark::Disc => self.dot((x, y), radius, colour, 1.0),
             Mark::Square => polygon(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
             Mark::Triangle => polygon(&[(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)]),
             Mark::Diamond => polygon(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]),
@@ -201,7 +207,7 @@ fn dashes(points: &[Point], stroke: f64, gap: f64) -> Vec<Vec<Point>> {
             let length = (to.0 - from.0).hypot(to.1 - from.1);
             if length < left {
                 left -= length;
-                if drawing {
+                if drawing && length > 0.0 {
                     current.push(to);
                 }
                 break;

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 use super::axis::Axis;
 use super::canvas::{Align, Canvas, Point, Text, text_width};
-use super::style::{BAND, GRID, INK, LIMIT, Look, Mark, SOFT_INK};
+use super::style::{BAND, GRID, INK, LIMIT, Look, Mark, PAPER, SOFT_INK};
 use crate::analysis::Band;
 use crate::error::Result;
 
@@ -77,23 +77,23 @@ impl<'a, 'b> Panel<'a, 'b> {
         Ok(panel)
     }
 
-    /// Where a value of the horizontal axis lies, in pixels.
-    #[must_use]
-    pub fn across(&self, value: f64) -> Option<f64> {
+    /// Where a value of the horizontal axis lies, in pixels, also beyond the frame.
+    fn across(&self, value: f64) -> Option<f64> {
         self.x.share(value).map(|share| self.frame.left + share * (self.frame.right - self.frame.left))
     }
 
-    /// Where a value of the vertical axis lies, in pixels.
-    #[must_use]
-    pub fn up(&self, value: f64) -> Option<f64> {
+    /// Where a value of the vertical axis lies, in pixels, also beyond the frame.
+    fn up(&self, value: f64) -> Option<f64> {
         self.y.share(value).map(|share| self.frame.bottom - share * (self.frame.bottom - self.frame.top))
     }
 
+    /// Where a point lies, held inside the frame.
     fn point(&self, x: f64, y: f64) -> Option<Point> {
-        Some((self.across(x)?, self.up(y)?))
+        let Frame { left, top, right, bottom } = self.frame;
+        Some((self.across(x)?.clamp(left, right), self.up(y)?.clamp(top, bottom)))
     }
 
-    /// A curve; it is interrupted where a value has no place.
+    /// A curve; it is interrupted where a value has no place, and cut where it leaves the frame.
     ///
     /// # Errors
     /// See [`Panel::new`].
@@ -105,14 +105,17 @@ impl<'a, 'b> Panel<'a, 'b> {
         width: f64,
     ) -> Result<()> {
         let mut piece: Vec<Point> = Vec::new();
+        let mut last: Option<Point> = None;
         for (x, y) in values {
-            match self.point(x, y) {
-                Some(point) => piece.push(point),
-                None => {
+            let next = self.across(x).zip(self.up(y));
+            if let Some((from, to)) = last.zip(next).and_then(|(from, to)| clip(from, to, self.frame)) {
+                if piece.last() != Some(&from) {
                     self.canvas.line(&piece, look.colour, alpha, width, look.dash)?;
-                    piece.clear();
+                    piece = vec![from];
                 }
+                piece.push(to);
             }
+            last = next;
         }
         self.canvas.line(&piece, look.colour, alpha, width, look.dash)
     }
@@ -122,13 +125,15 @@ impl<'a, 'b> Panel<'a, 'b> {
     /// # Errors
     /// See [`Panel::new`].
     pub fn band(&self, x: &[f64], band: &Band, fill: RGBColor, line: RGBColor) -> Result<()> {
-        let side = |y: &[f64]| -> Vec<Point> { x.iter().zip(y).filter_map(|(&x, &y)| self.point(x, y)).collect() };
+        let side =
+            |y: &[Option<f64>]| -> Vec<Point> { x.iter().zip(y).filter_map(|(&x, &y)| self.point(x, y?)).collect() };
         let mut outline = side(&band.high);
         outline.extend(side(&band.low).into_iter().rev());
         if outline.len() > 2 {
             self.canvas.fill(&outline, fill, 0.75)?;
         }
-        self.canvas.line(&side(&band.median), line, 1.0, 1.6, None)
+        let median = band.median.iter().map(|value| value.unwrap_or(f64::NAN));
+        self.curve(x.iter().copied().zip(median), Look { colour: line, mark: Mark::Disc, dash: None }, 1.0, 1.6)
     }
 
     /// A mark at a value.
@@ -138,6 +143,17 @@ impl<'a, 'b> Panel<'a, 'b> {
     pub fn mark(&self, x: f64, y: f64, mark: Mark, radius: f64, colour: RGBColor) -> Result<()> {
         match self.point(x, y) {
             Some(at) => self.canvas.mark(at, mark, radius, colour),
+            None => Ok(()),
+        }
+    }
+
+    /// A dot without rim, for clouds of many.
+    ///
+    /// # Errors
+    /// See [`Panel::new`].
+    pub fn dot(&self, x: f64, y: f64, radius: f64, colour: RGBColor, alpha: f64) -> Result<()> {
+        match self.point(x, y) {
+            Some(at) => self.canvas.dot(at, radius, colour, alpha),
             None => Ok(()),
         }
     }
@@ -161,6 +177,12 @@ impl<'a, 'b> Panel<'a, 'b> {
         let Some(height) = self.up(y) else { return Ok(()) };
         let Frame { left, right, .. } = self.frame;
         self.canvas.line(&[(left, height), (right, height)], LIMIT, 0.75, 1.0, Some((5.0, 4.0)))?;
+        if label.is_empty() {
+            return Ok(());
+        }
+        // Curves must not run through the text.
+        let room = text_width(label, SMALL);
+        self.canvas.rectangle((right - 4.0 - room, height - 15.0), (right - 1.0, height - 2.0), PAPER)?;
         self.canvas.text(label, (right - 4.0, height - 8.0), Text { colour: INK, ..ink(SMALL, Align::End) })
     }
 
@@ -242,6 +264,31 @@ pub fn legend_columns(
 /// The band of the typical runs as a legend shows it.
 pub const TYPICAL_BAND: Swatch = Swatch::Band(BAND, INK);
 
+/// The part of the stroke between two points that lies in the frame (Liang and Barsky 1984).
+fn clip(from: Point, to: Point, frame: Frame) -> Option<(Point, Point)> {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let (mut enter, mut leave) = (0.0_f64, 1.0_f64);
+    let sides = [
+        (-dx, from.0 - frame.left),
+        (dx, frame.right - from.0),
+        (-dy, from.1 - frame.top),
+        (dy, frame.bottom - from.1),
+    ];
+    for (towards, distance) in sides {
+        if towards == 0.0 {
+            if distance < 0.0 {
+                return None;
+            }
+        } else if towards < 0.0 {
+            enter = enter.max(distance / towards);
+        } else {
+            leave = leave.min(distance / towards);
+        }
+    }
+    let at = |share: f64| (from.0 + dx * share, from.1 + dy * share);
+    (enter <= leave).then(|| (if enter > 0.0 { at(enter) } else { from }, if leave < 1.0 { at(leave) } else { to }))
+}
+
 fn cut(text: &str, room: f64) -> String {
     if text_width(text, SMALL) <= room {
         return text.to_owned();
@@ -254,4 +301,27 @@ fn cut(text: &str, room: f64) -> String {
         kept.push(letter);
     }
     format!("{}…", kept.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: Frame = Frame { left: 0.0, top: 0.0, right: 10.0, bottom: 10.0 };
+
+    #[test]
+    fn strokes_end_at_the_frame() {
+        assert_eq!(clip((1.0, 1.0), (9.0, 9.0), FRAME), Some(((1.0, 1.0), (9.0, 9.0))));
+        assert_eq!(clip((5.0, 5.0), (5.0, 25.0), FRAME), Some(((5.0, 5.0), (5.0, 10.0))));
+        assert_eq!(clip((-10.0, 5.0), (20.0, 5.0), FRAME), Some(((0.0, 5.0), (10.0, 5.0))));
+        assert_eq!(clip((5.0, 12.0), (9.0, 20.0), FRAME), None);
+        assert_eq!(clip((-5.0, 4.0), (4.0, -6.0), FRAME), None);
+    }
+
+    #[test]
+    fn long_legends_are_cut() {
+        assert_eq!(cut("short", 100.0), "short");
+        let text = cut("a text that is far too long", 60.0);
+        assert!(text.ends_with('…') && text_width(&text, SMALL) <= 60.0 + SMALL, "{text}");
+    }
 }

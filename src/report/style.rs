@@ -4,6 +4,8 @@ use plotters::style::RGBColor;
 
 use crate::analysis::{Analysis, FlagKind};
 
+/// What is drawn on.
+pub const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 /// Text, axes and the median of the typical runs.
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 /// Secondary text and ticks.
@@ -57,7 +59,7 @@ pub struct Looks {
 
 impl Looks {
     /// Runs whose soft decisions were judged and flagged get a colour each, and after six a new mark and dash; the
-    /// others, and those that only repeat another run or diverged, look typical.
+    /// others, and those that only repeat another run or have no numbers, look typical.
     #[must_use]
     pub fn of(analysis: &Analysis) -> Self {
         const MARKS: [Mark; 4] = [Mark::Disc, Mark::Square, Mark::Triangle, Mark::Diamond];
@@ -65,7 +67,7 @@ impl Looks {
         let flagged = analysis
             .runs
             .iter()
-            .filter(|run| run.is_flagged() && !run.has(FlagKind::Duplicate) && !run.has(FlagKind::Diverged))
+            .filter(|run| run.is_flagged() && !run.has(FlagKind::Duplicate) && run.accuracy.is_some())
             .enumerate()
             .map(|(place, run)| {
                 let round = place / PALETTE.len() % MARKS.len();

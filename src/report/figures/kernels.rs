@@ -28,10 +28,10 @@ pub fn spectra(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
         ];
         let x = || Axis::log("rank of the eigenvalue", 1.0, last.probes.max(2) as f64);
         let axis = |bands: &[&Band], runs: &[&[f64]]| {
-            let medians = bands.iter().flat_map(|band| band.low.iter().chain(&band.high)).copied();
-            let largest = medians.clone().fold(0.0, f64::max);
+            let bounds = bands.iter().flat_map(|band| band.bounds());
+            let largest = bounds.clone().fold(0.0, f64::max);
             // Rounding leaves tiny eigenvalues that have no meaning: eight decades are enough.
-            let values = medians.chain(runs.iter().flat_map(|run| run.iter().copied()));
+            let values = bounds.chain(runs.iter().flat_map(|run| run.iter().copied()));
             let (low, high) = span(values.filter(|&value| value > largest * 1e-8).map(f64::log10), 0.04);
             Axis::log("eigenvalue (trNTK)", 10f64.powf(low), 10f64.powf(high))
         };
@@ -100,7 +100,7 @@ pub fn over_training(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure
         for (place, (plan, curves)) in found.iter().enumerate() {
             let left = 62.0 + 278.0 * place as f64;
             let frame = Frame { left, top: 40.0, right: left + 206.0, bottom: 248.0 };
-            let (low, high) = span(drawn_values(curves, looks, single), 0.06);
+            let (low, high) = span(drawn_values(curves, looks, single, f64::NEG_INFINITY), 0.06);
             let y = Axis::linear(plan.2, low, high, 5, 1.0);
             let panel = Panel::new(canvas, frame, plan.1, epochs(&curves.x), y, 46.0)?;
             draw_curves(&panel, curves, analysis, looks)?;

@@ -3,9 +3,10 @@
 use super::super::axis::{Axis, span};
 use super::super::canvas::svg;
 use super::super::panel::{Frame, Panel};
-use super::super::style::{Looks, fixed};
+use super::super::style::Looks;
 use super::{Figure, WIDTH, curve_legend, draw_curves, draws_single, drawn_values};
 use crate::analysis::Analysis;
+use crate::analysis::numbers::fixed;
 use crate::error::Result;
 
 /// ECDFs of the margins and d_α over α.
@@ -26,7 +27,7 @@ pub fn draw(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
             let frame = Frame { left: 396.0, right: 646.0, ..frame };
             let single = draws_single(analysis);
             let limits = [Some(analysis.delta), analysis.delta_relative];
-            let values = drawn_values(trimming, looks, single).chain(limits.into_iter().flatten());
+            let values = drawn_values(trimming, looks, single, 0.0).chain(limits.into_iter().flatten());
             let y = Axis::linear("distance after trimming, d(α)", 0.0, span(values, 0.12).1, 5, 1.0);
             let (low, high) = span(trimming.x.iter().copied(), 0.0);
             let x = Axis::linear("share trimmed, α (%)", low, high, 5, 100.0);

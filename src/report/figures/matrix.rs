@@ -5,8 +5,9 @@ use plotters::style::RGBColor;
 use super::super::axis::{Axis, span};
 use super::super::canvas::{Align, Text, svg};
 use super::super::panel::{Frame, Panel, SMALL, ink};
-use super::super::style::{INK, Looks, fixed};
+use super::super::style::{INK, Looks};
 use super::Figure;
+use crate::analysis::numbers::fixed;
 use crate::analysis::{Analysis, FlagKind, Pair};
 use crate::error::Result;
 
@@ -79,13 +80,13 @@ fn draw(analysis: &Analysis, looks: &Looks, plan: &Plan) -> Result<Option<Figure
     let count = shown.len() as f64;
     let svg = svg(WIDTH, HEIGHT, plan.title, |canvas| {
         let frame = Frame { left: 66.0, top: 40.0, right: 506.0, bottom: 480.0 };
-        let every = shown.len().div_ceil(20);
+        let every = shown.len().div_ceil(if shown.last() > Some(&99) { 12 } else { 20 });
         let ticks: Vec<(f64, String)> =
             shown.iter().enumerate().step_by(every).map(|(at, run)| (at as f64 + 0.5, run.to_string())).collect();
         let axis = || Axis::linear("run", 0.0, count, 1, 1.0).with_ticks(ticks.clone());
         // Run 0 above: the square reads like a table.
         let down: Vec<(f64, String)> = ticks.iter().map(|(at, run)| (count - at, run.clone())).collect();
-        let panel = Panel::new(canvas, frame, plan.title, axis(), axis().with_ticks(down), 46.0)?;
+        let panel = Panel::new(canvas, frame, "", axis(), axis().with_ticks(down), 46.0)?;
         let bar_axis = Axis::linear("", low, high, 6, plan.factor);
         for &(a, b, value) in &cells {
             let colour = ramp(bar_axis.share(value).unwrap_or(0.0));

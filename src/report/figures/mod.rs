@@ -58,9 +58,13 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>> {
     Ok(drawn.into_iter().flatten().collect())
 }
 
-/// "run 3 (alpha, accuracy)"
+/// "run 3 (alpha, accuracy, +1)"
 fn flagged_label(run: &Run) -> String {
-    let names: Vec<&str> = run.flags.iter().map(|flag| flag.flag.name()).collect();
+    const NAMED: usize = 2;
+    let mut names: Vec<String> = run.flags.iter().take(NAMED).map(|flag| flag.flag.name().to_owned()).collect();
+    if run.flags.len() > NAMED {
+        names.push(format!("+{}", run.flags.len() - NAMED));
+    }
     format!("run {} ({})", run.run, names.join(", "))
 }
 
@@ -69,7 +73,7 @@ fn flagged<'a>(analysis: &'a Analysis, looks: &'a Looks) -> impl Iterator<Item =
     analysis.runs.iter().filter(|run| looks.flagged(run.run).is_some())
 }
 
-/// Whether a run's numbers describe a typical run: finite, not a copy, not flagged.
+/// Whether there is no reason to call a run atypical.
 fn is_typical(run: &Run) -> bool {
     run.flags.is_empty()
 }
@@ -101,7 +105,8 @@ fn draw_curves(panel: &Panel, curves: &Curves, analysis: &Analysis, looks: &Look
     }
     // Thin under thick would hide the median: once more, on top.
     let median = super::style::Look { colour: INK, ..TYPICAL_LOOK };
-    panel.curve(curves.x.iter().copied().zip(curves.band.median.iter().copied()), median, 1.0, 1.6)?;
+    let middle = curves.band.median.iter().map(|value| value.unwrap_or(f64::NAN));
+    panel.curve(curves.x.iter().copied().zip(middle), median, 1.0, 1.6)?;
     for curve in &curves.runs {
         if let Some(look) = looks.flagged(curve.run) {
             panel.curve(points(curves, curve), look, 1.0, 1.9)?;
@@ -129,11 +134,12 @@ fn points<'a>(curves: &'a Curves, curve: &'a crate::analysis::Curve) -> impl Ite
     curves.x.iter().copied().zip(curve.y.iter().map(|y| y.unwrap_or(f64::NAN)))
 }
 
-/// Every value that [`draw_curves`] draws.
-fn drawn_values<'a>(curves: &'a Curves, looks: &'a Looks, single: bool) -> impl Iterator<Item = f64> + 'a {
-    let band = curves.band.low.iter().chain(&curves.band.high).copied();
+/// Every value that [`draw_curves`] draws at `from` and later.
+fn drawn_values<'a>(curves: &'a Curves, looks: &'a Looks, single: bool, from: f64) -> impl Iterator<Item = f64> + 'a {
+    let at = curves.x.partition_point(|&x| x < from);
+    let band = curves.band.low.iter().skip(at).chain(curves.band.high.iter().skip(at));
     let runs = curves.runs.iter().filter(move |curve| single || looks.flagged(curve.run).is_some());
-    band.chain(runs.flat_map(|curve| curve.y.iter().copied().flatten()))
+    band.chain(runs.flat_map(move |curve| curve.y.iter().skip(at))).copied().flatten()
 }
 
 /// A horizontal axis of epochs.
@@ -144,5 +150,5 @@ fn epochs(x: &[f64]) -> Axis {
 
 /// Whether this run only repeats another, or has no numbers.
 fn is_void(run: &Run) -> bool {
-    run.has(FlagKind::Duplicate) || run.has(FlagKind::Diverged)
+    run.has(FlagKind::Duplicate) || run.accuracy.is_none()
 }

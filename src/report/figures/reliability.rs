@@ -24,7 +24,7 @@ pub fn draw(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
         panel.curve([(low, low), (1.0, 1.0)].into_iter(), ideal, 0.75, 1.0)?;
         panel.band(&table.confidence, &table.band, BAND, INK)?;
         for (x, y) in table.confidence.iter().zip(&table.band.median) {
-            panel.mark(*x, *y, Mark::Disc, 3.0, INK)?;
+            panel.mark(*x, y.unwrap_or(f64::NAN), Mark::Disc, 3.0, INK)?;
         }
         for run in &table.runs {
             let Some(look) = looks.flagged(run.run) else { continue };

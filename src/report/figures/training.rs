@@ -19,16 +19,14 @@ const FRAMES: [Frame; 2] = [
 /// # Errors
 /// As [`super::all`].
 pub fn learning(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
-    let panels: Vec<PanelPlan> = [
-        ("train_loss", "Training loss", "loss (nats)", Height::Log),
-        ("eval_accuracy", "Test accuracy", "accuracy (%)", Height::Percent),
-    ]
-    .into_iter()
-    .filter_map(|plan| find(&analysis.training, plan))
-    .collect();
-    let caption = "How the runs learn. The band holds 90 % of the typical runs at each epoch, the black line is their \
-                   median; a healthy sweep narrows to the right, and a flagged run shows here whether it was late, \
-                   unstable or different from the start.";
+    let loss = find(&analysis.training, ("loss", "Training loss", "loss (nats)", Height::Log));
+    let test = find(&analysis.recorded, ("accuracy", "Test accuracy", "accuracy (%)", Height::Percent))
+        .filter(|plan| plan.curves.x.len() > 1);
+    let train = || find(&analysis.training, ("accuracy", "Training accuracy", "accuracy (%)", Height::Percent));
+    let panels: Vec<PanelPlan> = loss.into_iter().chain(test.or_else(train)).collect();
+    let caption = "How the runs learn. The band holds 90 % of the typical runs, the black line is their median; a healthy \
+                   sweep narrows to the right, and a flagged run shows here whether it was late, unstable or different \
+                   from the start.";
     draw(analysis, looks, "learning-curves.svg", "Learning curves", caption, &panels)
 }
 
@@ -99,7 +97,9 @@ fn draw(
 }
 
 fn vertical(plan: &PanelPlan, looks: &Looks, single: bool) -> Axis {
-    let values = || drawn_values(plan.curves, looks, single);
+    // Before training everything is noise, and would leave no room for what follows: curves come in from outside.
+    let from = plan.curves.x.iter().copied().find(|&epoch| epoch > 0.0).unwrap_or(0.0);
+    let values = || drawn_values(plan.curves, looks, single, from);
     let from_zero = |factor| Axis::linear(plan.label, 0.0, span(values(), 0.05).1, 5, factor);
     match plan.height {
         Height::Log => {
