@@ -116,6 +116,19 @@ pub fn remove_temporaries(folder: &Path) -> Result<usize> {
     Ok(removed)
 }
 
+/// As [`remove_temporaries`], but only what lies directly in `folder`.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn remove_temporaries_in(folder: &Path) -> Result<()> {
+    for entry in entries(folder)? {
+        if is_temporary(&entry.path()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Whether `path` is named like an unfinished file of the write layer.
 #[must_use]
 pub fn is_temporary(path: &Path) -> bool {

@@ -12,6 +12,8 @@ pub const KERNEL: &str = "kernel.safetensors";
 /// The weights.
 pub const WEIGHTS: &str = "weights.safetensors";
 
+const CLAIM: &str = ".claim";
+
 /// The directory of one sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweepDir {
@@ -136,6 +138,19 @@ impl RunDir {
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.root.join("lease.lock")
+    }
+
+    /// Created by who begins attempt number `attempt` where the file system knows no locks; always empty.
+    #[must_use]
+    pub fn claim(&self, attempt: u32) -> PathBuf {
+        self.root.join(format!("lease-{attempt:04}{CLAIM}"))
+    }
+
+    /// Whether `path` is a [`RunDir::claim`] of this run.
+    #[must_use]
+    pub fn is_claim(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        path.parent() == Some(self.root()) && name.starts_with("lease-") && name.ends_with(CLAIM)
     }
 
     /// The folder of all checkpoints.

@@ -19,6 +19,8 @@ mod soft;
 mod state;
 pub mod table;
 mod tensors;
+#[cfg(test)]
+pub(crate) mod testing;
 mod verify;
 
 pub use layout::{RunDir, SweepDir};

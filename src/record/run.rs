@@ -182,6 +182,11 @@ pub fn record_failure(dir: &RunDir, attempt: u32, errors: Vec<String>) -> Result
 pub fn tidy(dir: &RunDir) -> Result<()> {
     files::remove_temporaries(dir.root())?;
     files::remove(&dir.state())?;
+    for path in files::walk(dir.root())? {
+        if dir.is_claim(&path) {
+            files::remove(&path)?;
+        }
+    }
     files::remove(&dir.lease()).map(|_| ())
 }
 
@@ -215,72 +220,14 @@ pub(super) fn complaint(dir: &RunDir, entry: &FileEntry) -> Result<Option<String
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::path::Path;
 
-    use super::super::fault::testing;
+    use super::super::fault;
     use super::super::layout::SweepDir;
-    use super::super::manifest::StreamSeed;
-    use super::super::provenance::{Origin, Provenance};
     use super::super::reader::RunReader;
-    use super::super::state;
+    use super::super::testing::{array, fake_run, finish, soft};
     use super::*;
-
-    pub(crate) fn soft(run: usize, epoch: usize) -> SoftDecisions {
-        let logits = (0..40).map(|place| (place * (run + 1) + epoch) as f32 / 7.0).collect();
-        SoftDecisions::new(2, (0..20).map(|example| example % 2).collect(), logits).unwrap()
-    }
-
-    pub(crate) fn array(run: usize, epoch: usize) -> Tensors {
-        let mut tensors = Tensors::new();
-        tensors
-            .insert("trace", &[4, 4], (0..16).map(|place| (place * run + epoch) as f64).collect::<Vec<_>>())
-            .unwrap();
-        tensors
-    }
-
-    pub(crate) fn outcome() -> Outcome {
-        Outcome {
-            examples: 20,
-            classes: 2,
-            parameters: 10,
-            epochs: 4,
-            diverged: None,
-            streams: BTreeMap::from([("init".into(), StreamSeed { seed: "00".into(), varies: true })]),
-            timings: BTreeMap::from([("train".into(), 1.5)]),
-            provenance: Provenance::now(Origin { backend: "flex".into(), ..Origin::default() }),
-        }
-    }
-
-    /// A run of four epochs with checkpoints at 0, 2 and 4, as `train` would write it; `stop` makes it stop there.
-    pub(crate) fn fake_run(dir: &RunDir, attempt: u32, stop: Option<usize>) -> Result<Begin> {
-        let begin = RunWriter::begin(dir, attempt)?;
-        let (mut writer, mut state) = match begin {
-            Begin::Complete => return Ok(begin),
-            Begin::Start(writer, _) => (writer, State::default()),
-            Begin::Resume(writer, state) => (writer, *state),
-        };
-        let checkpoint = |writer: &mut RunWriter, epoch: usize| -> Result<()> {
-            writer.soft(epoch, &soft(dir.index(), epoch))?;
-            writer.kernel(epoch, &array(dir.index(), epoch))
-        };
-        if state.epoch == 0 {
-            checkpoint(&mut writer, 0)?;
-        }
-        for epoch in state.epoch + 1..=4 {
-            if stop == Some(epoch) {
-                return RunWriter::begin(dir, attempt);
-            }
-            state = state::tests::example(epoch);
-            if epoch % 2 == 0 {
-                checkpoint(&mut writer, epoch)?;
-            }
-            writer.save_state(&state)?;
-        }
-        writer.weights(4, &array(dir.index(), 4))?;
-        writer.finish(&state.metrics, outcome())?;
-        Ok(Begin::Complete)
-    }
 
     /// The bytes of all files of a run but the manifest, whose times differ.
     fn contents(dir: &RunDir) -> Vec<(String, Vec<u8>)> {
@@ -297,7 +244,7 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = run_in(folder.path());
         assert!(matches!(RunReader::open(&dir), Err(Error::RunsFailed(_))));
-        fake_run(&dir, 1, None).unwrap();
+        finish(&dir, 1).unwrap();
         let run = RunReader::open(&dir).unwrap();
         assert_eq!(run.epochs(), [0, 2, 4]);
         assert_eq!(run.epochs_with(layout::WEIGHTS), [4]);
@@ -315,15 +262,16 @@ pub(super) mod tests {
     fn an_interrupted_run_goes_on_and_ends_with_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
         let whole = SweepDir::new(&folder.path().join("whole")).run(3);
-        fake_run(&whole, 1, None).unwrap();
+        finish(&whole, 1).unwrap();
         for stop in 1..=4 {
             let dir = SweepDir::new(&folder.path().join(stop.to_string())).run(3);
-            match fake_run(&dir, 1, Some(stop)).unwrap() {
+            fake_run(&dir, 1, &mut |epoch| epoch < stop).unwrap();
+            match RunWriter::begin(&dir, 1).unwrap() {
                 Begin::Start(_, why) if stop == 1 => assert_eq!(why, None),
                 Begin::Resume(_, state) => assert_eq!(state.epoch, stop - 1),
                 begin => panic!("stop {stop}: {begin:?}"),
             }
-            fake_run(&dir, 2, None).unwrap();
+            finish(&dir, 2).unwrap();
             assert_eq!(contents(&dir), contents(&whole), "stop {stop}");
         }
     }
@@ -332,7 +280,7 @@ pub(super) mod tests {
     fn a_state_is_not_used_when_a_file_it_vouches_for_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let dir = run_in(folder.path());
-        fake_run(&dir, 1, Some(4)).unwrap();
+        fake_run(&dir, 1, &mut |epoch| epoch < 4).unwrap();
         let broken = dir.checkpoint(2).join(layout::SOFT);
         let mut bytes = files::read(&broken).unwrap();
         bytes[40] ^= 1;
@@ -348,7 +296,8 @@ pub(super) mod tests {
     fn a_failed_run_keeps_its_state_and_is_tried_again() {
         let folder = tempfile::tempdir().unwrap();
         let dir = run_in(folder.path());
-        match fake_run(&dir, 1, Some(3)).unwrap() {
+        fake_run(&dir, 1, &mut |epoch| epoch < 3).unwrap();
+        match RunWriter::begin(&dir, 1).unwrap() {
             Begin::Resume(writer, _) => writer.fail(vec!["out of luck".into()]).unwrap(),
             begin => panic!("{begin:?}"),
         }
@@ -356,7 +305,7 @@ pub(super) mod tests {
         assert!(matches!(&error, Error::RunsFailed(text) if text.contains("out of luck")), "{error}");
         assert!(matches!(RunWriter::begin(&dir, 2).unwrap(), Begin::Resume(_, state) if state.epoch == 2));
         assert!(!dir.manifest().exists());
-        fake_run(&dir, 2, None).unwrap();
+        finish(&dir, 2).unwrap();
         record_failure(&dir, 3, vec!["too late".into()]).unwrap();
         RunReader::open(&dir).unwrap();
     }
@@ -365,17 +314,17 @@ pub(super) mod tests {
     fn a_failure_at_any_operation_is_made_good_by_another_attempt() {
         let folder = tempfile::tempdir().unwrap();
         let whole = SweepDir::new(&folder.path().join("whole")).run(3);
-        fake_run(&whole, 1, None).unwrap();
+        finish(&whole, 1).unwrap();
         for kind in ["short", "space", "rename", "any"] {
             let mut at = 1;
             loop {
                 let dir = SweepDir::new(&folder.path().join(format!("{kind}-{at}"))).run(3);
-                let (result, seen) = testing::with(&format!("{kind}:{at}"), || fake_run(&dir, 1, None));
+                let (result, seen) = fault::testing::with(&format!("{kind}:{at}"), || finish(&dir, 1));
                 assert_eq!(result.is_err(), seen >= at, "{kind}:{at}");
                 if seen < at {
                     break;
                 }
-                fake_run(&dir, 2, None).unwrap();
+                finish(&dir, 2).unwrap();
                 assert_eq!(contents(&dir), contents(&whole), "{kind}:{at}");
                 at += 1;
             }

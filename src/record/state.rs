@@ -91,23 +91,9 @@ fn intact(bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::testing::state as example;
     use super::*;
-
-    pub(crate) fn example(epoch: usize) -> State {
-        let mut tensors = Tensors::new();
-        tensors.insert("weights.0", &[2, 2], vec![0.1_f32, -2.0, 3.5, epoch as f32]).unwrap();
-        tensors.insert("velocity.0", &[2, 2], vec![1e-9_f32, 0.0, -0.0, 1.0]).unwrap();
-        let row = |epoch| EpochMetrics {
-            epoch,
-            loss: 0.1 + 0.2 / epoch as f64,
-            accuracy: 1.0 / 3.0,
-            learning_rate: 0.1,
-            seconds: 0.5,
-        };
-        let metrics = (1..=epoch).map(row).collect();
-        State { epoch, metrics, counters: serde_json::json!({"step": 18_446_744_073_709_551_615_u64}), tensors }
-    }
 
     #[test]
     fn a_state_reads_back_with_its_files() {

@@ -237,7 +237,7 @@ impl Walk<'_> {
         for path in files::walk(dir.root())? {
             if path == dir.lock() {
                 self.lock(run, &path)?;
-            } else if path == dir.state() || path == dir.lease() || files::is_temporary(&path) {
+            } else if path == dir.state() || path == dir.lease() || dir.is_claim(&path) || files::is_temporary(&path) {
                 if !finishing {
                     self.add(run, &path, LEFT_OVER, Cure::Remove);
                 }
@@ -269,7 +269,11 @@ impl Walk<'_> {
         for path in files::walk(dir.root())? {
             if path == dir.lock() {
                 self.lock(run, &path)?;
-            } else if !ours.contains(&path) && !files::is_temporary(&path) && !is_checkpoint_file(dir, &path) {
+            } else if !ours.contains(&path)
+                && !files::is_temporary(&path)
+                && !dir.is_claim(&path)
+                && !is_checkpoint_file(dir, &path)
+            {
                 self.add(run, &path, STRAY, Cure::None);
             }
         }
@@ -294,7 +298,7 @@ mod tests {
 
     use super::super::manifest::SWEEP_SCHEMA;
     use super::super::provenance::{Origin, Provenance};
-    use super::super::run::tests::fake_run;
+    use super::super::testing::{fake_run, finish};
     use super::*;
 
     const EXPERIMENT: &str = "name = \"fake\"\n";
@@ -316,7 +320,7 @@ mod tests {
         files::write(&sweep.experiment(), EXPERIMENT.as_bytes()).unwrap();
         files::write(&sweep.lock(), b"").unwrap();
         for run in 0..RUNS {
-            fake_run(&sweep.run(run), 1, None).unwrap();
+            finish(&sweep.run(run), 1).unwrap();
             files::write(&sweep.run(run).lock(), b"").unwrap();
         }
         files::create_folder(&sweep.analysis()).unwrap();
@@ -329,7 +333,7 @@ mod tests {
     fn recover(sweep: &SweepDir, problems: &[Problem]) -> Vec<String> {
         let done = repair(sweep, problems).unwrap();
         for run in 0..RUNS {
-            fake_run(&sweep.run(run), 2, None).unwrap();
+            finish(&sweep.run(run), 2).unwrap();
         }
         done
     }
@@ -425,7 +429,7 @@ mod tests {
         let (_folder, sweep) = finished();
         let run = sweep.run(0);
         files::remove_folder(run.root()).unwrap();
-        fake_run(&run, 1, Some(4)).unwrap();
+        fake_run(&run, 1, &mut |epoch| epoch < 4).unwrap();
         assert_eq!(verify(&sweep).unwrap(), []);
         let soft = run.checkpoint(0).join(layout::SOFT);
         let mut bytes = files::read(&soft).unwrap();
