@@ -3,9 +3,10 @@
 //! Activations travel as `[batch, channels, height, width]` throughout; after flattening, height and width are 1.
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData, activation, module, ops::ConvOptions, ops::MaxPoolOptions};
+use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 use crate::config::Activation;
+use crate::ops::{self, BatchNormOutput};
 
 /// Added to a batch norm's variance, as PyTorch does.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -43,8 +44,7 @@ impl Conv {
     /// `[n, in, h, w]` to `[n, out, h', w']`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1; 2], 1);
-        module::conv2d(input, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+        ops::conv2d(input, self.weight.val(), self.bias.as_ref().map(Param::val), self.stride, self.padding)
     }
 }
 
@@ -79,11 +79,12 @@ impl BatchNorm {
         (input - mean) / deviation
     }
 
-    /// Normalises by the statistics of the batch, which are returned detached: mean and biased variance, `[channels]`.
+    /// Normalises by the statistics of the batch, and rectifies what comes out where `relu` says so: one pass over memory
+    /// does both.
     #[must_use]
-    pub fn train(&self, input: Tensor<4>) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
-        let out = module::batch_norm_train(input, self.gamma.val(), self.beta.val(), BATCH_NORM_EPSILON);
-        (out.output, out.mean.inner(), out.variance.inner())
+    pub fn train(&self, input: Tensor<4>, relu: bool) -> BatchNormOutput {
+        let normalise = if relu { ops::batch_norm_relu } else { ops::batch_norm };
+        normalise(input, self.gamma.val(), self.beta.val(), BATCH_NORM_EPSILON)
     }
 
     /// Moves the running statistics towards those of a batch of `count` values per channel.
@@ -105,10 +106,16 @@ pub struct Nonlinearity {
 }
 
 impl Nonlinearity {
+    /// Whether it is the one that other layers can apply to their own output.
+    #[must_use]
+    pub fn is_relu(&self) -> bool {
+        self.kind == Activation::Relu
+    }
+
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         match self.kind {
-            Activation::Relu => activation::relu(input),
+            Activation::Relu => ops::relu(input),
             Activation::Tanh => activation::tanh(input),
             Activation::Gelu => activation::gelu(input),
         }
@@ -124,8 +131,7 @@ pub struct MaxPool {
 impl MaxPool {
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let options = MaxPoolOptions::new([self.size; 2]);
-        module::max_pool2d(input, options)
+        ops::max_pool2d(input, self.size)
     }
 }
 
@@ -139,7 +145,8 @@ pub struct GlobalMeanPool {
 impl GlobalMeanPool {
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        input.mean_dim(3).mean_dim(2)
+        let [n, channels, _, _] = input.dims();
+        ops::global_mean_pool(input).reshape([n, channels, 1, 1])
     }
 }
 

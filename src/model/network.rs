@@ -11,6 +11,7 @@ use super::layers::{
 use super::plan::{LayerPlan, Plan};
 use super::weights::{HostTensor, transpose};
 use crate::error::{Error, Result};
+use crate::ops::{self, BatchNormOutput};
 use crate::random::Random;
 
 /// A network of the zoo.
@@ -131,14 +132,21 @@ impl Network {
 }
 
 fn run(layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
-    for layer in layers {
+    let mut rest = layers.iter().peekable();
+    while let Some(layer) = rest.next() {
+        // A batch norm or a residual sum can rectify its own output, which spares the next layer a pass over memory.
+        let mut relu = || rest.next_if(|next| matches!(next, Layer::Activation(next) if next.is_relu())).is_some();
         x = match layer {
             Layer::Conv(conv) => convolve(conv, x, mode),
             Layer::Dense(dense) => match mode {
                 Mode::Tapped(tap) => tap.see(&dense.name, &x, dense.forward(x.clone())),
                 _ => dense.forward(x),
             },
-            Layer::BatchNorm(norm) => normalise(norm, x, mode),
+            Layer::BatchNorm(norm) => match mode {
+                Mode::Evaluate => norm.evaluate(x),
+                Mode::Tapped(tap) => tap.see(&norm.name, &norm.normalised(x.clone()), norm.evaluate(x)),
+                Mode::Train(training) => normalise(norm, x, relu(), training),
+            },
             Layer::Activation(nonlinearity) => nonlinearity.forward(x),
             Layer::MaxPool(pool) => pool.forward(x),
             Layer::GlobalMeanPool(pool) => pool.forward(x),
@@ -152,7 +160,8 @@ fn run(layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
                     Some(shortcut) => convolve(shortcut, x.clone(), mode),
                     None => x.clone(),
                 };
-                run(&residual.body, x, mode) + kept
+                let body = run(&residual.body, x, mode);
+                if relu() { ops::add_relu(body, kept) } else { body + kept }
             }
         };
     }
@@ -166,17 +175,11 @@ fn convolve(conv: &Conv, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
     }
 }
 
-fn normalise(norm: &BatchNorm, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
-    match mode {
-        Mode::Evaluate => norm.evaluate(x),
-        Mode::Tapped(tap) => tap.see(&norm.name, &norm.normalised(x.clone()), norm.evaluate(x)),
-        Mode::Train(training) => {
-            let [n, _, height, width] = x.dims();
-            let (output, mean, var) = norm.train(x);
-            training.statistics.push(BatchStatistics { mean, var, count: n * height * width });
-            output
-        }
-    }
+fn normalise(norm: &BatchNorm, x: Tensor<4>, relu: bool, training: &mut Training) -> Tensor<4> {
+    let [n, _, height, width] = x.dims();
+    let BatchNormOutput { output, mean, var } = norm.train(x, relu);
+    training.statistics.push(BatchStatistics { mean: mean.inner(), var: var.inner(), count: n * height * width });
+    output
 }
 
 /// Named tensors being handed to the layers that ask for them.

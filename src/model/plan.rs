@@ -117,6 +117,25 @@ impl Plan {
         total
     }
 
+    /// Numbers that one example's forward pass leaves behind: the outputs of all convolutions, norms and dense layers.
+    #[must_use]
+    pub fn activations(&self) -> usize {
+        let mut total = self.input.iter().product();
+        let mut positions = 1;
+        self.visit(&mut |layer| {
+            total += match layer {
+                LayerPlan::Conv { output, .. } => {
+                    positions = output[1] * output[2];
+                    output.iter().product()
+                }
+                LayerPlan::BatchNorm { channels, .. } => channels * positions,
+                LayerPlan::Dense { outputs, .. } => *outputs,
+                _ => 0,
+            };
+        });
+        total
+    }
+
     /// Calls `see` on every layer in forward order, a residual block's shortcut before its body.
     pub fn visit<'a>(&'a self, see: &mut impl FnMut(&'a LayerPlan)) {
         visit(&self.layers, see);
@@ -254,7 +273,7 @@ mod tests {
         let resnet = Model::Resnet { depth: 20, width: 16 };
         let plan = Plan::new(&resnet, [3, 32, 32], 10).unwrap();
         // He 2016 gives 0.27 M for identity shortcuts; the two 1x1 shortcuts add 512 + 2048.
-        assert_eq!(plan.parameters(), 269_722 + 512 + 2048 + 0);
+        assert_eq!(plan.parameters(), 269_722 + 512 + 2048);
     }
 
     #[test]

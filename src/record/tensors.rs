@@ -16,6 +16,7 @@ pub enum Values {
     F32(Vec<f32>),
     F64(Vec<f64>),
     U32(Vec<u32>),
+    U8(Vec<u8>),
 }
 
 impl Values {
@@ -26,6 +27,7 @@ impl Values {
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
             Self::U32(values) => values.len(),
+            Self::U8(values) => values.len(),
         }
     }
 
@@ -40,6 +42,7 @@ impl Values {
             Self::F32(_) => Dtype::F32,
             Self::F64(_) => Dtype::F64,
             Self::U32(_) => Dtype::U32,
+            Self::U8(_) => Dtype::U8,
         }
     }
 
@@ -48,6 +51,7 @@ impl Values {
             Self::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Self::F64(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
             Self::U32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::U8(values) => values.clone(),
         }
     }
 }
@@ -67,6 +71,12 @@ impl From<Vec<f64>> for Values {
 impl From<Vec<u32>> for Values {
     fn from(values: Vec<u32>) -> Self {
         Self::U32(values)
+    }
+}
+
+impl From<Vec<u8>> for Values {
+    fn from(values: Vec<u8>) -> Self {
+        Self::U8(values)
     }
 }
 
@@ -146,6 +156,17 @@ impl Tensors {
         }
     }
 
+    /// Shape and numbers of an array of bytes.
+    ///
+    /// # Errors
+    /// `Invalid` if there is no such array or it has another type.
+    pub fn u8(&self, name: &str) -> Result<(&[usize], &[u8])> {
+        match self.get(name) {
+            Some((shape, Values::U8(values))) => Ok((shape, values)),
+            found => Err(missing(name, "u8", found.is_some())),
+        }
+    }
+
     /// Takes an array out.
     pub fn remove(&mut self, name: &str) -> Option<(Vec<usize>, Values)> {
         self.arrays.remove(name).map(|array| (array.shape, array.values))
@@ -200,7 +221,7 @@ impl Tensors {
     /// anything is allocated.
     ///
     /// # Errors
-    /// `Invalid` for a file that is not safetensors or whose arrays are not `f32`, `f64` or `u32`.
+    /// `Invalid` for a file that is not safetensors or whose arrays are not `f32`, `f64`, `u32` or `u8`.
     pub fn decode(bytes: &[u8], what: &str) -> Result<Self> {
         let invalid =
             |cause: String| Error::Invalid(format!("{what} is not a safetensors file that can be read: {cause}"));
@@ -210,7 +231,7 @@ impl Tensors {
         let mut arrays = BTreeMap::new();
         for (name, view) in file.iter() {
             let values = decode_values(&view).ok_or_else(|| {
-                invalid(format!("array {name:?} has the type {:?}, not f32, f64 or u32", view.dtype()))
+                invalid(format!("array {name:?} has the type {:?}, not f32, f64, u32 or u8", view.dtype()))
             })?;
             arrays.insert(name.to_owned(), Array { shape: view.shape().to_vec(), values });
         }
@@ -232,6 +253,7 @@ fn decode_values(view: &TensorView<'_>) -> Option<Values> {
         Dtype::F32 => Values::F32(bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect()),
         Dtype::F64 => Values::F64(bytes.as_chunks::<8>().0.iter().map(|value| f64::from_le_bytes(*value)).collect()),
         Dtype::U32 => Values::U32(bytes.as_chunks::<4>().0.iter().map(|value| u32::from_le_bytes(*value)).collect()),
+        Dtype::U8 => Values::U8(bytes.to_vec()),
         _ => return None,
     })
 }

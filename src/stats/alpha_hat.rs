@@ -16,6 +16,9 @@ use super::sample::Sample;
 use super::trimming::{CEILING, Plateaus};
 use crate::error::{Error, Result};
 
+/// Draws that are held at a time, for all bootstraps together.
+const DRAWS: usize = 1 << 22;
+
 /// How `alpha_hat` is estimated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Protocol {
@@ -70,19 +73,12 @@ pub fn threshold(examples: usize, epsilon: f64) -> Result<f64> {
 pub fn leave_one_out(ranking: &Ranking, protocol: &Protocol) -> Result<Vec<AlphaHat>> {
     let delta = protocol.check(ranking.examples())?;
     let pool = ranking.sorted().len() - ranking.examples();
-    let levels = (0..protocol.bootstraps).into_par_iter().map(|b| {
-        let draw = Draw::new(protocol.seed, b, ranking.examples(), pool);
-        let mut work = Work::default();
-        (0..ranking.runs())
-            .map(|run| {
-                let own = ranking.lower(run);
-                work.draw_others(ranking, run, &draw.reference);
-                let value = |place: u32| ranking.sorted()[own[place as usize] as usize];
-                work.level(draw.candidate.iter().map(|&place| value(place)), draw.candidate.len(), delta)
-            })
-            .collect()
-    });
-    Ok(collect(levels.collect(), ranking.runs()))
+    let contest = |run| Contest {
+        draws: 0,
+        candidate: ranking.lower(run).iter().map(|&i| ranking.sorted()[i as usize]).collect(),
+        pool: Pool::Others(Others::new(ranking, run)),
+    };
+    Ok(protocol.estimate(delta, ranking.examples(), &[pool], ranking.runs(), contest))
 }
 
 /// Every run against the pooled margins of the runs of the other half, in order of the runs; `second[m]` says whether run m
@@ -96,25 +92,18 @@ pub fn split_half(margins: &Margins<'_>, second: &[bool], protocol: &Protocol) -
     if second.len() != runs || second.iter().all(|&s| s) || !second.contains(&true) {
         return Err(Error::Invalid(format!("{runs} runs cannot be judged by halves: both need at least one run")));
     }
-    let rows: Vec<Vec<f64>> = margins.rows().collect::<Vec<_>>().par_iter().map(|row| ascending(row)).collect();
     let pools = [true, false].map(|half| {
         let mut pool: Vec<f64> =
             margins.rows().zip(second).filter(|&(_, &s)| s == half).flat_map(|(row, _)| row).copied().collect();
         pool.par_sort_unstable_by(f64::total_cmp);
         pool
     });
-    let levels = (0..protocol.bootstraps).into_par_iter().map(|b| {
-        let draws = [0, 1].map(|half: usize| Draw::new(protocol.seed, b, examples, pools[half].len()));
-        let mut work = Work::default();
-        rows.iter()
-            .zip(second)
-            .map(|(row, &s)| {
-                let half = usize::from(s);
-                work.level_of(row, &pools[half], &draws[half], delta)
-            })
-            .collect()
-    });
-    Ok(collect(levels.collect(), runs))
+    let contest = |run: usize| {
+        let half = usize::from(second[run]);
+        let row = &margins.values()[run * examples..][..examples];
+        Contest { draws: half, candidate: ascending(row), pool: Pool::Sorted(&pools[half]) }
+    };
+    Ok(protocol.estimate(delta, examples, &[pools[0].len(), pools[1].len()], runs, contest))
 }
 
 /// One candidate, an ensemble say, against a pool of any size; the candidate's size is N.
@@ -126,14 +115,9 @@ pub fn between(candidate: &Sample, pool: &Sample, protocol: &Protocol) -> Result
     if u32::try_from(candidate.len().max(pool.len())).is_err() {
         return Err(Error::Invalid("a pool of margins must have fewer than 2^32 values: take fewer runs".into()));
     }
-    let levels: Vec<f64> = (0..protocol.bootstraps)
-        .into_par_iter()
-        .map_init(Work::default, |work, b| {
-            let draw = Draw::new(protocol.seed, b, candidate.len(), pool.len());
-            work.level_of(candidate.values(), pool.values(), &draw, delta)
-        })
-        .collect();
-    Ok(AlphaHat::of(&levels))
+    let contest = |_| Contest { draws: 0, candidate: candidate.values().to_vec(), pool: Pool::Sorted(pool.values()) };
+    let mut estimates = protocol.estimate(delta, candidate.len(), &[pool.len()], 1, contest);
+    Ok(estimates.remove(0))
 }
 
 /// A random division of `runs` runs into halves, the first of ⌈runs/2⌉: true for runs of the second.
@@ -151,10 +135,36 @@ impl Protocol {
         }
         threshold(examples, self.epsilon)
     }
-}
 
-fn collect(levels: Vec<Vec<f64>>, runs: usize) -> Vec<AlphaHat> {
-    (0..runs).map(|m| AlphaHat::of(&levels.iter().map(|of_runs| of_runs[m]).collect::<Vec<_>>())).collect()
+    /// Estimates `contests` candidates of `examples` margins each; contest number i uses the draws for `pools[i.draws]`, a
+    /// pool's size.
+    fn estimate<'a>(
+        &self,
+        delta: f64,
+        examples: usize,
+        pools: &[usize],
+        contests: usize,
+        contest: impl Fn(usize) -> Contest<'a> + Sync,
+    ) -> Vec<AlphaHat> {
+        let mut levels = vec![Vec::with_capacity(self.bootstraps); contests];
+        let batch = (DRAWS / examples).clamp(1, self.bootstraps);
+        for start in (0..self.bootstraps).step_by(batch) {
+            let batch = start..self.bootstraps.min(start + batch);
+            let draws: Vec<Vec<Draw>> = pools
+                .iter()
+                .map(|&pool| batch.clone().into_par_iter().map(|b| Draw::new(self.seed, b, examples, pool)).collect())
+                .collect();
+            levels.par_iter_mut().enumerate().for_each(|(i, levels)| {
+                let contest = contest(i);
+                levels.par_extend(
+                    draws[contest.draws]
+                        .par_iter()
+                        .map_init(Work::default, |work, draw| work.level(&contest, draw, delta)),
+                );
+            });
+        }
+        levels.iter().map(|levels| AlphaHat::of(levels)).collect()
+    }
 }
 
 /// The draws of one bootstrap: ascending places in the sorted candidate and in the sorted pool.
@@ -175,39 +185,83 @@ impl Draw {
     }
 }
 
+/// A candidate and what it is compared with.
+struct Contest<'a> {
+    /// Which of the lists of draws is for a pool of this size.
+    draws: usize,
+    /// The candidate's margins, ascending.
+    candidate: Vec<f64>,
+    pool: Pool<'a>,
+}
+
+/// Where reference margins are drawn from.
+enum Pool<'a> {
+    /// An ascending pool.
+    Sorted(&'a [f64]),
+    /// The margins of all runs but one.
+    Others(Others<'a>),
+}
+
+/// The sorted margins of all runs but one, looked up in those of all runs.
+struct Others<'a> {
+    sorted: &'a [f64],
+    /// For each own margin, ascending: how many of the others' are smaller. One entry more, beyond all places.
+    before: Vec<u32>,
+    /// For each 2^`shift` places: how many entries of `before` are smaller than the first of them.
+    starts: Vec<u32>,
+    shift: u32,
+}
+
+impl<'a> Others<'a> {
+    fn new(ranking: &'a Ranking, run: usize) -> Self {
+        let (sorted, examples) = (ranking.sorted(), ranking.examples());
+        let mut before = Vec::with_capacity(examples + 1);
+        for s in ranking.distinct(run) {
+            before.resize(s.own_upto, (s.below - s.own_below) as u32);
+        }
+        before.push(u32::MAX);
+        // About four stretches of places for each own margin, so that most hold none.
+        let shift = ((sorted.len() - examples) / (4 * examples)).max(1).ilog2();
+        let mut starts = Vec::new();
+        for (k, &b) in before[..examples].iter().enumerate() {
+            while starts.len() << shift <= b as usize {
+                starts.push(k as u32);
+            }
+        }
+        starts.resize(((sorted.len() - examples) >> shift) + 1, examples as u32);
+        Self { sorted, before, starts, shift }
+    }
+
+    fn at(&self, place: u32) -> f64 {
+        // Of equal margins the own ones count as first.
+        let mut own = self.starts[(place >> self.shift) as usize] as usize;
+        while self.before[own] <= place {
+            own += 1;
+        }
+        self.sorted[place as usize + own]
+    }
+}
+
 /// Space that bootstraps share.
 #[derive(Default)]
 struct Work {
+    candidate: Vec<f64>,
     reference: Vec<f64>,
     plateaus: Plateaus,
 }
 
 impl Work {
-    fn level_of(&mut self, candidate: &[f64], pool: &[f64], draw: &Draw, delta: f64) -> f64 {
+    /// The level of one bootstrap.
+    fn level(&mut self, contest: &Contest<'_>, draw: &Draw, delta: f64) -> f64 {
+        self.candidate.clear();
+        self.candidate.extend(draw.candidate.iter().map(|&place| contest.candidate[place as usize]));
         self.reference.clear();
-        self.reference.extend(draw.reference.iter().map(|&place| pool[place as usize]));
-        let drawn = draw.candidate.iter().map(|&place| candidate[place as usize]);
-        self.level(drawn, draw.candidate.len(), delta)
-    }
-
-    fn level(&mut self, candidate: impl Iterator<Item = f64>, size: usize, delta: f64) -> f64 {
-        self.plateaus.fill_interpolated(&self.reference, candidate, size);
+        match &contest.pool {
+            Pool::Sorted(pool) => self.reference.extend(draw.reference.iter().map(|&place| pool[place as usize])),
+            Pool::Others(others) => self.reference.extend(draw.reference.iter().map(|&place| others.at(place))),
+        }
+        self.plateaus.fill_interpolated(&self.reference, &self.candidate);
         self.plateaus.grid_level(delta)
-    }
-
-    /// The values at ascending `places` among the sorted margins of all runs but one.
-    fn draw_others(&mut self, ranking: &Ranking, run: usize, places: &[u32]) {
-        // The own value number k stands after `below` values of others; of equal values the own ones count as first.
-        let mut own = ranking.distinct(run).peekable();
-        let mut skipped = 0;
-        self.reference.clear();
-        self.reference.extend(places.iter().map(|&place| {
-            let place = place as usize;
-            while let Some(s) = own.next_if(|s| s.below - s.own_below <= place) {
-                skipped = s.own_upto;
-            }
-            ranking.sorted()[place + skipped]
-        }));
     }
 }
 
@@ -292,10 +346,8 @@ mod tests {
                 let own = Sample::new(values[m * 25..][..25].to_vec()).unwrap();
                 let others = Sample::new([&values[..m * 25], &values[(m + 1) * 25..]].concat()).unwrap();
                 prop_assert_eq!(&levels[m], &between(&own, &others, &PROTOCOL).unwrap());
-                let mut work = Work::default();
-                let places: Vec<u32> = (0..75).collect();
-                work.draw_others(&ranking, m, &places);
-                prop_assert_eq!(work.reference.as_slice(), others.values());
+                let lookup = Others::new(&ranking, m);
+                prop_assert!((0..75).map(|place| lookup.at(place)).eq(others.values().iter().copied()));
             }
         }
     }

@@ -1,19 +1,18 @@
 //! One global ranking of all runs' margins, which serves the leave-one-out reference of every run.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use rayon::prelude::*;
 
 use super::margins::Margins;
 use super::trimming::Plateaus;
 use crate::error::{Error, Result};
 
-/// Runs whose margins are ranked by one task; bounds the memory of sorted copies.
-const RUNS_PER_TASK: usize = 64;
+/// Pooled values that one task gives back to their runs.
+const CHUNK: usize = 1 << 17;
 
-/// Pooled values looked at together, so that searches stay in the first-level cache.
-const WINDOW: usize = 2048;
-
-/// All margins of M ≥ 2 runs sorted together, and where each run's own values stand among them. Needs memory of twice the
-/// margins beside them, and little more while it is made.
+/// All margins of M ≥ 2 runs sorted together, and where each run's own values stand among them. Takes one and a half times the
+/// memory of the margins beside them, and two and a half times while it is made.
 #[derive(Debug, Clone)]
 pub struct Ranking {
     examples: usize,
@@ -21,33 +20,33 @@ pub struct Ranking {
     sorted: Vec<f64>,
     /// For each run, for its k-th smallest margin: how many pooled margins are smaller, `[M, N]`.
     lower: Vec<u32>,
-    /// And how many are smaller or equal.
-    upper: Vec<u32>,
+    /// A bit for each pooled margin: whether it equals the next.
+    tied: Vec<u64>,
 }
 
 impl Ranking {
-    /// Ranks all margins: one parallel sort of all, one of each run, and a search for each value within a window.
+    /// Ranks all margins: one parallel sort of pairs (margin, run), whose order is then given back to each run.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two runs: there would be no reference.
     pub fn new(margins: &Margins<'_>) -> Result<Self> {
-        if margins.runs() < 2 {
+        let (runs, examples) = (margins.runs(), margins.examples());
+        if runs < 2 {
             return Err(Error::Invalid("a reference of the other runs needs at least two runs".into()));
         }
-        let examples = margins.examples();
-        let mut sorted = margins.values().to_vec();
-        sorted.par_sort_unstable_by(f64::total_cmp);
-        let mut lower = vec![0u32; sorted.len()];
-        let mut upper = vec![0u32; sorted.len()];
-        let task = examples * RUNS_PER_TASK;
-        lower.par_chunks_mut(task).zip(upper.par_chunks_mut(task)).zip(margins.values().par_chunks(task)).for_each(
-            |((lower, upper), values)| {
-                let mut rows = values.to_vec();
-                rows.chunks_exact_mut(examples).for_each(|row| row.sort_unstable_by(f64::total_cmp));
-                rank(&sorted, &rows, examples, lower, upper);
-            },
-        );
-        Ok(Self { examples, sorted, lower, upper })
+        // The run is a number beside the margin so that the same memory can hold the margins alone afterwards.
+        let mut pairs: Vec<[f64; 2]> = Vec::with_capacity(margins.values().len());
+        margins.values().par_iter().enumerate().map(|(i, &v)| [v, (i / examples) as f64]).collect_into_vec(&mut pairs);
+        pairs.par_sort_unstable_by(|a, b| a[0].total_cmp(&b[0]));
+        let lower = give_back(&pairs, runs, examples);
+        let mut sorted = pairs.into_flattened();
+        for i in 0..sorted.len() / 2 {
+            sorted[i] = sorted[2 * i];
+        }
+        sorted.truncate(runs * examples);
+        sorted.shrink_to_fit();
+        let tied = tied_with_next(&sorted);
+        Ok(Self { examples, sorted, lower, tied })
     }
 
     /// Number of runs M, at least 2.
@@ -76,14 +75,29 @@ impl Ranking {
     /// For each distinct margin of a run, ascending.
     pub(super) fn distinct(&self, run: usize) -> impl Iterator<Item = Standing> + '_ {
         let lower = self.lower(run);
-        let upper = &self.upper[run * self.examples..][..self.examples];
         let mut start = 0;
         std::iter::from_fn(move || {
             let &below = lower.get(start)?;
             let own_below = start;
             start += lower[start..].iter().take_while(|&&l| l == below).count();
-            Some(Standing { below: below as usize, upto: upper[own_below] as usize, own_below, own_upto: start })
+            Some(Standing { below: below as usize, upto: self.upto(below as usize), own_below, own_upto: start })
         })
+    }
+
+    /// How many pooled margins are at most the one at `first`.
+    fn upto(&self, first: usize) -> usize {
+        let (mut word, bit) = (first / 64, first % 64);
+        let ones = (self.tied[word] >> bit).trailing_ones() as usize;
+        if ones < 64 - bit {
+            return first + ones + 1;
+        }
+        loop {
+            word += 1;
+            let ones = self.tied.get(word).map_or(0, |bits| bits.trailing_ones() as usize);
+            if ones < 64 {
+                return 64 * word + ones + 1;
+            }
+        }
     }
 
     /// Fills `plateaus` with the run against the pooled margins of all other runs, both as step functions.
@@ -98,7 +112,6 @@ impl Ranking {
                 s.own_upto as f64 / own,
             );
         }
-        plateaus.finish();
     }
 
     /// The run against the pooled margins of all other runs, both as step functions: its KS distance, curve and level.
@@ -133,42 +146,48 @@ pub(super) struct Standing {
     pub own_upto: usize,
 }
 
-/// Ranks the ascending `rows` of a few runs among `sorted`, which holds all their values.
-fn rank(sorted: &[f64], rows: &[f64], examples: usize, lower: &mut [u32], upper: &mut [u32]) {
-    let runs = rows.len() / examples;
-    let mut done = vec![0usize; runs];
-    let mut place = vec![0usize; runs];
-    for end in (WINDOW..sorted.len()).step_by(WINDOW).chain([sorted.len()]) {
-        let last = sorted[end - 1];
-        for m in 0..runs {
-            let row = &rows[m * examples..][..examples];
-            let (low, up) = (&mut lower[m * examples..][..examples], &mut upper[m * examples..][..examples]);
-            let mut at = place[m];
-            let mut k = done[m];
-            while k < examples && row[k] <= last {
-                let x = row[k];
-                // A value that equals the one before stands where that one stands: `at` is at its first equal.
-                at += sorted[at..end].partition_point(|&v| v < x);
-                // `Margins` guarantees that positions fit.
-                low[k] = at as u32;
-                up[k] = if k > 0 && row[k - 1] == x { up[k - 1] } else { after(sorted, at, x) as u32 };
-                k += 1;
-            }
-            done[m] = k;
-            place[m] = at;
+/// For each run, for its k-th smallest margin, how many of the ascending `pairs` are smaller, `[M, N]`.
+fn give_back(pairs: &[[f64; 2]], runs: usize, examples: usize) -> Vec<u32> {
+    let chunk = CHUNK.max(16 * runs);
+    let mut places: Vec<Vec<u32>> = pairs
+        .par_chunks(chunk)
+        .map(|chunk| {
+            let mut counts = vec![0; runs];
+            chunk.iter().for_each(|p| counts[p[1] as usize] += 1);
+            counts
+        })
+        .collect();
+    // Counts become the place of each run's next margin. `Margins` guarantees that places fit.
+    let mut next: Vec<u32> = (0..runs).map(|m| (m * examples) as u32).collect();
+    for counts in &mut places {
+        for (count, next) in counts.iter_mut().zip(&mut next) {
+            *next += *count;
+            *count = *next - *count;
         }
     }
+    // Tasks write to places of their own all over the table; atomics are what allows that, and cost nothing.
+    let lower: Vec<AtomicU32> = (0..pairs.len()).into_par_iter().map(|_| AtomicU32::new(0)).collect();
+    pairs.par_chunks(chunk).zip(&mut places).enumerate().for_each(|(task, (members, next))| {
+        let mut value = members[0][0];
+        let mut first = pairs[..task * chunk].partition_point(|p| p[0] < value);
+        for (k, &[v, run]) in members.iter().enumerate() {
+            if v != value {
+                (value, first) = (v, task * chunk + k);
+            }
+            let next = &mut next[run as usize];
+            lower[*next as usize].store(first as u32, Ordering::Relaxed);
+            *next += 1;
+        }
+    });
+    lower.into_iter().map(AtomicU32::into_inner).collect()
 }
 
-/// The first place after `at` whose value exceeds `x`, given that `sorted[at]` equals it: doubling steps, as ties are few.
-fn after(sorted: &[f64], at: usize, x: f64) -> usize {
-    let (mut from, mut step) = (at + 1, 1);
-    while sorted.get(from + step - 1).is_some_and(|&v| v <= x) {
-        from += step;
-        step *= 2;
-    }
-    let to = sorted.len().min(from + step);
-    from + sorted[from..to].partition_point(|&v| v <= x)
+fn tied_with_next(sorted: &[f64]) -> Vec<u64> {
+    let word = |w: usize| {
+        let values = &sorted[64 * w..sorted.len().min(64 * w + 65)];
+        values.windows(2).enumerate().fold(0, |bits, (i, v)| bits | u64::from(v[0] == v[1]) << i)
+    };
+    (0..sorted.len().div_ceil(64)).into_par_iter().map(word).collect()
 }
 
 #[cfg(test)]
@@ -198,11 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn ranks_across_windows() {
-        let (runs, examples) = (70, 150);
-        let values: Vec<f64> = (0..runs * examples).map(|i| f64::from((i as u32 * 7919) % 5003 / 3)).collect();
+    fn ranks_across_tasks() {
+        // Two tasks and a bit; a third of all margins are one value, the others come about forty times each.
+        let (runs, examples) = (70, 4000);
+        let values: Vec<f64> =
+            (0..runs * examples).map(|i| f64::from((i as u32).wrapping_mul(2_654_435_761) >> 8) % 5003.0).collect();
+        let values: Vec<f64> = values.into_iter().map(|v| if v < 1700.0 { 0.0 } else { v }).collect();
         let ranking = Ranking::new(&Margins::new(&values, runs, examples).unwrap()).unwrap();
-        for m in [0, 63, 64, 69] {
+        for m in [0, 35, 69] {
             let own = Sample::new(values[m * examples..][..examples].to_vec()).unwrap();
             let others = Sample::new([&values[..m * examples], &values[(m + 1) * examples..]].concat()).unwrap();
             assert_eq!(ranking.plateaus(m), Plateaus::steps(&others, &own));

@@ -26,17 +26,21 @@ pub const CEILING: f64 = 0.50;
 /// Distances that exceed a threshold by less than this are rounding: both are made of ratios of counts.
 const ROUNDING: f64 = 1e-12;
 
-/// All that d_α needs to know of a reference and a candidate: one entry for each distinct value of the candidate, after one
-/// for all that lies below them.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Plateaus {
-    /// The candidate's ECDF on the plateau, from 0 to 1, strictly ascending.
-    candidate: Vec<f64>,
-    /// The least value of the reference on it (0 for the first).
-    low: Vec<f64>,
-    /// The greatest value of the reference on it (1 for the last).
-    high: Vec<f64>,
+/// One plateau of the candidate's ECDF.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Plateau {
+    /// The candidate's ECDF on it.
+    candidate: f64,
+    /// The least value of the reference on it.
+    low: f64,
+    /// The greatest value of the reference on it.
+    high: f64,
 }
+
+/// All that d_α needs to know of a reference and a candidate: the plateaus between the candidate's distinct values, from the
+/// one below all of them (candidate 0, low 0) to the one above (candidate 1, high 1).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plateaus(Vec<Plateau>);
 
 impl Plateaus {
     /// Both distributions as step functions.
@@ -45,7 +49,7 @@ impl Plateaus {
         let (r, n) = (reference.values(), reference.len() as f64);
         let mut plateaus = Self::default();
         let mut below = 0;
-        plateaus.fill(candidate.values().iter().copied(), candidate.len(), |x| {
+        plateaus.fill(candidate.values(), |x| {
             below += r[below..].iter().take_while(|&&v| v < x).count();
             let before = below;
             below += r[below..].iter().take_while(|&&v| v == x).count();
@@ -58,91 +62,63 @@ impl Plateaus {
     #[must_use]
     pub fn interpolated(reference: &Sample, candidate: &Sample) -> Self {
         let mut plateaus = Self::default();
-        plateaus.fill_interpolated(reference.values(), candidate.values().iter().copied(), candidate.len());
+        plateaus.fill_interpolated(reference.values(), candidate.values());
         plateaus
     }
 
     /// As [`Self::interpolated`], into space that is there already; both samples ascending.
-    pub(super) fn fill_interpolated(&mut self, reference: &[f64], candidate: impl Iterator<Item = f64>, size: usize) {
+    pub(super) fn fill_interpolated(&mut self, reference: &[f64], candidate: &[f64]) {
         let mut upto = 0;
-        self.fill(candidate, size, |x| {
-            upto += reference[upto..].iter().take_while(|&&v| v <= x).count();
+        self.fill(candidate, |x| {
+            while reference.get(upto).is_some_and(|&v| v <= x) {
+                upto += 1;
+            }
             let f = interpolate(reference, x, upto);
             (f, f)
         });
     }
 
-    /// Fills from `size` ascending candidate values; `reference(x)` gives F₀ left of x and at x, for ascending distinct x.
-    pub(super) fn fill(
-        &mut self,
-        candidate: impl Iterator<Item = f64>,
-        size: usize,
-        mut reference: impl FnMut(f64) -> (f64, f64),
-    ) {
+    /// Fills from ascending candidate values; `reference(x)` gives F₀ left of x and at x, for ascending distinct x.
+    fn fill(&mut self, candidate: &[f64], mut reference: impl FnMut(f64) -> (f64, f64)) {
         self.clear();
-        let n = size as f64;
-        let mut values = candidate.enumerate().peekable();
-        while let Some((i, x)) = values.next() {
-            if values.peek().is_none_or(|&(_, next)| next != x) {
+        let n = candidate.len() as f64;
+        for (i, &x) in candidate.iter().enumerate() {
+            if candidate.get(i + 1) != Some(&x) {
                 let (before, at) = reference(x);
                 self.push(before, at, (i + 1) as f64 / n);
             }
         }
-        self.finish();
     }
 
-    /// Starts anew: nothing pushed yet.
+    /// Starts anew, with a candidate that has no values yet.
     pub(super) fn clear(&mut self) {
-        self.candidate.clear();
-        self.low.clear();
-        self.high.clear();
-        self.candidate.push(0.0);
-        self.low.push(0.0);
+        self.0.clear();
+        self.0.push(Plateau { candidate: 0.0, low: 0.0, high: 1.0 });
     }
 
     /// Adds the next distinct candidate value: the reference just before it and at it, and the candidate's ECDF at it.
     pub(super) fn push(&mut self, before: f64, at: f64, candidate: f64) {
-        self.high.push(before);
-        self.low.push(at);
-        self.candidate.push(candidate);
-    }
-
-    /// Ends after the last candidate value.
-    pub(super) fn finish(&mut self) {
-        self.high.push(1.0);
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (f64, f64, f64)> + '_ {
-        self.candidate.iter().zip(&self.low).zip(&self.high).map(|((&t, &low), &high)| (t, low, high))
+        if let Some(last) = self.0.last_mut() {
+            last.high = before;
+        }
+        self.0.push(Plateau { candidate, low: at, high: 1.0 });
     }
 
     /// The Kolmogorov–Smirnov distance, d_0, in [0, 1].
     #[must_use]
     pub fn ks(&self) -> f64 {
-        self.iter().fold(0.0, |d: f64, (t, low, high)| d.max(high - t).max(t - low))
+        self.0.iter().fold(0.0, |d, p| larger(larger(d, p.high - p.candidate), p.candidate - p.low))
     }
 
     /// d_α in [0, 1] for a trimming level `alpha` in [0, 1]; never increases in `alpha`. Levels outside are clamped, and 1
     /// means the limit, which no trimming can go below.
     #[must_use]
     pub fn distance(&self, alpha: f64) -> f64 {
-        let floor = self.floor();
         if alpha <= 0.0 {
             return self.ks();
         }
-        if alpha >= 1.0 {
-            return floor;
-        }
-        let slope = 1.0 / (1.0 - alpha);
-        let mut d = floor;
-        let mut lowest = f64::INFINITY;
-        for (t, low, high) in self.iter().skip(1) {
-            let upper = high - slope * t;
-            let lower = low - slope * t;
-            lowest = lowest.min(lower);
-            d = d.max(upper).max(1.0 - slope - lower).max(0.5 * (upper - lowest));
-        }
-        d
+        let floor = self.floor();
+        if alpha >= 1.0 { floor } else { larger(floor, self.stretched(1.0 / (1.0 - alpha), f64::INFINITY)) }
     }
 
     /// d_α at each of `levels`; see [`Self::distance`].
@@ -154,9 +130,28 @@ impl Plateaus {
     /// What no trimming can repair: the reference's mass outside the candidate's range, and half of what it has between two
     /// neighbouring values of the candidate.
     fn floor(&self) -> f64 {
-        let mut d = self.high.first().copied().unwrap_or(0.0);
-        d = d.max(1.0 - self.low.last().copied().unwrap_or(1.0));
-        self.iter().skip(1).fold(d, |d, (_, low, high)| d.max(0.5 * (high - low)))
+        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
+            return 0.0;
+        };
+        self.0[1..].iter().fold(larger(first.high, 1.0 - last.low), |d, p| larger(d, 0.5 * (p.high - p.low)))
+    }
+
+    /// d_α for L = 1/(1−α) = `slope`, but for the floor; any value above `enough` if it is above that.
+    fn stretched(&self, slope: f64, enough: f64) -> f64 {
+        let mut d = 0.0;
+        let mut lowest = f64::INFINITY;
+        for p in self.0.iter().skip(1) {
+            let stretch = slope * p.candidate;
+            let (upper, lower) = (p.high - stretch, p.low - stretch);
+            if lower < lowest {
+                lowest = lower;
+            }
+            d = larger(larger(d, upper), larger(1.0 - slope - lower, 0.5 * (upper - lowest)));
+            if d > enough {
+                return d;
+            }
+        }
+        d
     }
 
     /// α(δ), the smallest level in [0, 1] with d_α ≤ `delta`; 0 exactly where the KS distance is at most `delta`, 1 where mass
@@ -187,12 +182,13 @@ impl Plateaus {
                 best = (excess, (to.1 - from.1) / (to.0 - from.0));
             }
         };
-        for (t, low, high) in self.iter().skip(1) {
-            let rest = low + 2.0 * delta - slope * t;
+        for p in self.0.iter().skip(1) {
+            let raised = p.low + 2.0 * delta;
+            let rest = raised - slope * p.candidate;
             if rest < from_rest {
-                (from, from_rest) = ((t, low + 2.0 * delta), rest);
+                (from, from_rest) = ((p.candidate, raised), rest);
             }
-            consider(from, from_rest, (t, high));
+            consider(from, from_rest, (p.candidate, p.high));
         }
         consider(from, from_rest, (1.0, 1.0 + delta));
         (best.1 > slope).then_some(best.1)
@@ -201,9 +197,22 @@ impl Plateaus {
     /// The smallest level of [`GRID`] with d_α ≤ `delta`, or [`CEILING`].
     #[must_use]
     pub fn grid_level(&self, delta: f64) -> f64 {
-        let enough = GRID.partition_point(|&alpha| self.distance(alpha) > delta + ROUNDING);
-        GRID.get(enough).copied().unwrap_or(CEILING)
+        let limit = delta + ROUNDING;
+        if self.ks() <= limit {
+            return GRID[0];
+        }
+        if self.floor() > limit {
+            return CEILING;
+        }
+        let above = &GRID[1..];
+        let enough = above.partition_point(|&alpha| self.stretched(1.0 / (1.0 - alpha), limit) > limit);
+        above.get(enough).copied().unwrap_or(CEILING)
     }
+}
+
+/// The larger of two numbers that are not NaN: one instruction, where [`f64::max`] takes several.
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub fn gather(
     match augmentation {
         Some((config, random)) if *config != Augment::default() => {
             for (target, source) in pixels.chunks_exact_mut(length).zip(sources) {
-                augment::augment(source, shape, config, random, target);
+                augment(source, shape, config, random, target);
             }
         }
         _ => pixels.chunks_exact_mut(length).zip(sources).for_each(|(target, source)| target.copy_from_slice(source)),

@@ -24,6 +24,24 @@ pub fn device(backend: Backend) -> Result<Device> {
     }
 }
 
+/// A backend as the experiment file calls it.
+#[must_use]
+pub fn name(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Flex => "flex",
+        Backend::Ndarray => "ndarray",
+        Backend::Wgpu => "wgpu",
+    }
+}
+
+/// The device of a backend as provenance names it.
+///
+/// # Errors
+/// As [`device`].
+pub fn describe(backend: Backend) -> Result<String> {
+    Ok(format!("{:?}", device(backend)?))
+}
+
 #[cfg(not(all(feature = "ndarray", feature = "wgpu")))]
 fn not_built(feature: &str) -> Error {
     Error::Invalid(format!(

@@ -5,6 +5,7 @@ pub mod device;
 pub mod initial;
 pub mod loss;
 pub mod optimizer;
+pub mod run;
 pub mod schedule;
 pub mod streams;
 pub mod trainer;
