@@ -92,9 +92,12 @@ impl<'r> Reverse<'r> {
         let add = with.is_some();
         let mut values = with.map_or_else(Vec::new, |with| Arc::unwrap_or_clone(with.values));
         values.resize(self.recording.examples * layout.example, 0.0);
-        values.par_chunks_exact_mut(layout.example).enumerate().for_each_init(Route::default, |route, (example, out)| {
-            flow.arrive(example, self.outputs, route, out, add);
-        });
+        values.par_chunks_exact_mut(layout.example).enumerate().for_each_init(
+            Route::default,
+            |route, (example, out)| {
+                flow.arrive(example, self.outputs, route, out, add);
+            },
+        );
         Flow { values: Arc::new(values), layout, pending: Vec::new() }
     }
 
@@ -166,10 +169,13 @@ impl<'r> Reverse<'r> {
             let mut values = with.map_or_else(Vec::new, |with| Arc::unwrap_or_clone(with.values));
             values.resize(examples * layout.example, 0.0);
             let taps = Taps::new(conv);
-            values.par_chunks_exact_mut(layout.example).enumerate().for_each_init(Scratch::default, |scratch, (example, out)| {
-                scratch.pack_positions(conv, &flow, example, outputs);
-                scratch.input_gradient(arch, conv, &taps, outputs, out, add);
-            });
+            values.par_chunks_exact_mut(layout.example).enumerate().for_each_init(
+                Scratch::default,
+                |scratch, (example, out)| {
+                    scratch.pack_positions(conv, &flow, example, outputs);
+                    scratch.input_gradient(arch, conv, &taps, outputs, out, add);
+                },
+            );
             Flow { values: Arc::new(values), layout, pending: Vec::new() }
         })
     }
@@ -179,7 +185,8 @@ impl<'r> Reverse<'r> {
         if matches!(self.target, Target::Projected { .. }) {
             return false;
         }
-        let [examples, outputs, positions] = [self.recording.examples, self.outputs, conv.positions()].map(|v| v as f64);
+        let [examples, outputs, positions] =
+            [self.recording.examples, self.outputs, conv.positions()].map(|v| v as f64);
         let [channels, window] = [conv.output[0], conv.window()].map(|v| v as f64);
         let pairs = 0.5 * examples * examples;
         let gradients = examples * outputs * positions * channels * window;
@@ -221,7 +228,9 @@ impl<'r> Reverse<'r> {
         let mut inputs = vec![0.0; examples * positions * window];
         let others = conv.per_channel() - window;
         let mut rows = vec![0.0; examples * outputs * others * channels];
-        let each = gradients.par_chunks_exact_mut(positions * outputs * channels).zip(inputs.par_chunks_exact_mut(positions * window));
+        let each = gradients
+            .par_chunks_exact_mut(positions * outputs * channels)
+            .zip(inputs.par_chunks_exact_mut(positions * window));
         let each = each.zip(input.par_chunks_exact(image)).enumerate();
         each.for_each_init(Route::default, |route, (example, ((gradients, columns), input))| {
             flow.arrive(example, outputs, route, gradients, false);
@@ -238,7 +247,9 @@ impl<'r> Reverse<'r> {
         }
         if let Some(norm) = &conv.norm {
             let factors: Vec<f32> = (0..channels).map(|channel| norm.factor(channel)).collect();
-            gradients.par_chunks_exact_mut(channels).for_each(|row| row.iter_mut().zip(&factors).for_each(|(g, f)| *g *= f));
+            gradients
+                .par_chunks_exact_mut(channels)
+                .for_each(|row| row.iter_mut().zip(&factors).for_each(|(g, f)| *g *= f));
         }
         let (inputs, gradients) = (inputs.as_slice(), gradients.as_slice());
         self.target.add_pairs(&Pairs { inputs, gradients, examples, positions, outputs, bias: false });

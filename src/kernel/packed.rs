@@ -107,7 +107,8 @@ impl Scratch {
         gradients.resize(total * outputs, 0.0);
         places.resize(total, 0);
         let mut next = starts.clone();
-        let positions = self.route.sources.chunks_exact(conv.output[0]).zip(self.route.factors.chunks_exact(conv.output[0]));
+        let positions =
+            self.route.sources.chunks_exact(conv.output[0]).zip(self.route.factors.chunks_exact(conv.output[0]));
         for (position, (sources, factors)) in positions.enumerate() {
             let [down, right] = [position / conv.output[2], position % conv.output[2]];
             let place = (down * self.image.step[0] + right * self.image.step[1]) as u32;
@@ -152,7 +153,15 @@ impl Scratch {
 
     /// Gradients of the parameters of the packed channel number `channel` (after `set_image` and `pack_channels`): for each output,
     /// `stride` apart, the window, then bias, then the batch norm's scale and shift.
-    pub fn weight_gradient(&self, arch: pulp::Arch, conv: &Conv, channels: &[usize; 2], outputs: usize, out: &mut [f32], stride: usize) {
+    pub fn weight_gradient(
+        &self,
+        arch: pulp::Arch,
+        conv: &Conv,
+        channels: &[usize; 2],
+        outputs: usize,
+        out: &mut [f32],
+        stride: usize,
+    ) {
         let per_channel = conv.per_channel();
         let entries = &self.by_channel;
         let window = conv.window();
@@ -179,7 +188,15 @@ impl Scratch {
     }
 
     /// Bias, scale and shift of one channel, from the sums of its gradients and the finished gradients of its window.
-    fn other_gradients(&self, conv: &Conv, channel: usize, gradients: &[f32], outputs: usize, out: &mut [f32], stride: usize) {
+    fn other_gradients(
+        &self,
+        conv: &Conv,
+        channel: usize,
+        gradients: &[f32],
+        outputs: usize,
+        out: &mut [f32],
+        stride: usize,
+    ) {
         let window = conv.window();
         let filter = &conv.weight[channel * window..][..window];
         for (s, row) in out.chunks_mut(stride).take(outputs).enumerate() {
@@ -202,14 +219,23 @@ impl Scratch {
     }
 
     /// Gradients `[h · w, outputs, in]` of an example's input (after `pack_positions`), written or added.
-    pub fn input_gradient(&self, arch: pulp::Arch, conv: &Conv, taps: &Taps, outputs: usize, out: &mut [f32], add: bool) {
+    pub fn input_gradient(
+        &self,
+        arch: pulp::Arch,
+        conv: &Conv,
+        taps: &Taps,
+        outputs: usize,
+        out: &mut [f32],
+        add: bool,
+    ) {
         let ([inputs, _, width], [channels, out_height, out_width]) = (conv.input, conv.output);
         let (k, stride) = (conv.kernel, conv.stride);
         let mut runs = Vec::with_capacity(k);
         for (position, out) in out.chunks_exact_mut(outputs * inputs).enumerate() {
             // Output (y, x) reads input (y', x') at tap (y' + padding − stride · y, x' + padding − stride · x), if that is in the window.
             let (down, right) = (position / width + conv.padding, position % width + conv.padding);
-            let reach = |at: usize, end: usize| ((at + 1).saturating_sub(k).div_ceil(stride), (at / stride + 1).min(end));
+            let reach =
+                |at: usize, end: usize| ((at + 1).saturating_sub(k).div_ceil(stride), (at / stride + 1).min(end));
             let ((top, bottom), (left, end)) = (reach(down, out_height), reach(right, out_width));
             runs.clear();
             if left < end {

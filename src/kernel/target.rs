@@ -151,7 +151,9 @@ impl Pairs<'_> {
         let window = self.inputs.len() / (self.examples * positions);
         let mut inputs = vec![f32::from(u8::from(self.bias)); height * width * positions * positions];
         let (rows, columns) = (height * positions, width * positions);
-        let input = |first: usize, count: usize| view(&self.inputs[first * positions * window..][..count * window], count, window);
+        let input = |first: usize, count: usize| {
+            view(&self.inputs[first * positions * window..][..count * window], count, window)
+        };
         let target = MatMut::from_row_major_slice_mut(&mut inputs, rows, columns);
         matmul(target, Accum::Add, input(row, rows), input(column, columns).transpose(), 1.0, Par::Seq);
         let channels = self.gradients.len() / (self.examples * positions * outputs);

@@ -131,7 +131,8 @@ impl Recording<'_> {
         if let Some(kernel) = &experiment.record.kernel
             && finite
         {
-            let kernel = self.clock.time("kernel", || kernel_snapshot(&self.trainer, data, kernel, experiment.data.seed))?;
+            let kernel =
+                self.clock.time("kernel", || kernel_snapshot(&self.trainer, data, kernel, experiment.data.seed))?;
             self.clock.time("write", || self.writer.kernel(epoch, &kernel))?;
         }
         if experiment.record.weights || epoch == experiment.train.epochs {
