@@ -29,7 +29,7 @@ mod tests;
 mod text;
 mod types;
 
-use node::{Node, Origin};
+use node::Node;
 use problem::Problem;
 
 use crate::error::{Error, Result};
@@ -56,7 +56,7 @@ const LONGEST_FILE: u64 = 1 << 18;
 /// [`Error::Invalid`] with a line for everything that is wrong, its file and line, variable or argument first;
 /// [`Error::Usage`] where an argument is not `key=value`.
 pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Experiment> {
-    let file = parse(&read_text(path)?, Some(path))?;
+    let file = read(path)?;
     let mut problems = Vec::new();
     let environment = layers::from_environment(env, &mut problems);
     let arguments = layers::from_arguments(sets, &mut problems)?;
@@ -65,28 +65,24 @@ pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>, sets: &[St
     resolve(&tree, problems, Backends::Built, Some(path))
 }
 
-/// Reads the resolved `experiment.toml` of a sweep back, as [`from_stored`] does.
+/// Reads the resolved `experiment.toml` of a sweep back, which no override reaches. The backend need not be part of this
+/// program: results can be looked at where they were not made.
 ///
 /// # Errors
 /// [`Error::Corrupt`] where the file is there but is not what [`Experiment::to_toml`] writes, [`Error::Invalid`] where it is
 /// not there or cannot be read.
 pub fn read_back(path: &Path) -> Result<Experiment> {
-    stored(&read_text(path)?, Some(path))
+    from_stored(&read_text(path)?, path)
 }
 
-/// Reads a resolved experiment that was stored with results; no override reaches it. The backend need not be part of this
-/// program: results can be looked at where they were not made.
+/// Reads the text of a resolved experiment that a sweep keeps; `path` names it in messages.
 ///
 /// # Errors
-/// [`Error::Corrupt`] where the text is not what [`Experiment::to_toml`] writes.
-pub fn from_stored(text: &str) -> Result<Experiment> {
-    stored(text, None)
-}
-
-fn stored(text: &str, path: Option<&Path>) -> Result<Experiment> {
-    parse(text, path)
-        .and_then(|tree| resolve(&tree, Vec::new(), Backends::Any, path))
-        .map_err(|error| Error::Corrupt(format!("the stored experiment is damaged: {error}")))
+/// [`Error::Corrupt`] where it is not what [`Experiment::to_toml`] writes.
+pub fn from_stored(text: &str, path: &Path) -> Result<Experiment> {
+    let damaged = |error: Error| Error::Corrupt(format!("the experiment of a sweep is damaged: {error}"));
+    let tree = parse(path, text).map_err(damaged)?;
+    resolve(&tree, Vec::new(), Backends::Any, Some(path)).map_err(damaged)
 }
 
 /// Checks everything that can be said before the data are read: ranges, combinations, and what is known of published data.
@@ -135,10 +131,13 @@ fn resolve(tree: &Node, earlier: Vec<Problem>, backends: Backends, path: Option<
     Ok(experiment)
 }
 
-fn parse(text: &str, path: Option<&Path>) -> Result<Node> {
+fn read(path: &Path) -> Result<Node> {
+    parse(path, &read_text(path)?)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Node> {
     node::parse_file(text).map_err(|error| {
-        let problem = Problem::at(Origin::Line(error.line), Vec::new(), format!("this is not TOML: {}", error.message));
-        Error::Invalid(problem::render(vec![problem], path))
+        Error::Invalid(format!("{}:{}: this is not TOML: {}", path.display(), error.line, error.message))
     })
 }
 
