@@ -1,4 +1,26 @@
-//! Data sets in memory: readers of the published formats, class subsets and limits, standardisation.
+//! Data sets in memory: readers of the published formats, class subsets and limits, standardisation, augmentation.
+//!
+//! A reader hands over a `Source`: bytes or floats as the files hold them, checked against the length of the file. What the
+//! experiment keeps of it is chosen by `select`, turned into standardised `f32` by `standardise`, and ends as a
+//! [`Dataset`]. `published` knows the data sets with a name; `fetch` downloads them and `check` compares.
+
+mod augment;
+pub mod check;
+mod cifar;
+mod digits;
+pub mod fetch;
+mod idx;
+mod npz;
+pub mod published;
+mod select;
+mod source;
+mod standardise;
+
+pub use augment::augment;
+
+use crate::config::Data;
+use crate::error::Result;
+use source::{Outline, Source};
 
 /// Labelled images of one shape, pixels as `f32`, row-major `[len, channels, height, width]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,8 +40,20 @@ pub struct Dataset {
     pub classes: Vec<String>,
     pub train: Split,
     pub eval: Split,
-    /// BLAKE3 of the bytes that were read, in hex: names the data in provenance.
+    /// BLAKE3 in hex of all bytes of the files that were read, after gzip: names the data in provenance, whichever way it
+    /// is packed and whatever is kept of it.
     pub digest: String,
+}
+
+/// What is known of a data set without reading its pixels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFacts {
+    /// Channels, height, width of one example.
+    pub shape: [usize; 3],
+    /// A name for each class, in label order.
+    pub classes: Vec<String>,
+    pub train_len: usize,
+    pub eval_len: usize,
 }
 
 impl Split {
@@ -34,4 +68,50 @@ impl Split {
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
+}
+
+/// Reads a data set, keeps the classes and examples that the experiment asks for (in the order of the files), and
+/// standardises each channel by mean and deviation of the training examples that are kept.
+///
+/// # Errors
+/// [`Error::Invalid`](crate::error::Error::Invalid) if a file is missing or is not what its format calls for, or nothing is
+/// kept; [`Error::Unexpected`](crate::error::Error::Unexpected) if the machine fails.
+pub fn load(data: &Data) -> Result<Dataset> {
+    let Source { shape, classes, train, eval, digest } = source::read(data)?;
+    let kept = select::kept_classes(data, classes.len())?;
+    let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
+    let chosen_eval = select::select(&eval.labels, &kept, data.eval_limit, data.seed, "eval")?;
+    let standardisation = standardise::Standardisation::of(&train.pixels, &chosen.indices, shape);
+    let train = Split { pixels: standardisation.apply(train.pixels, &chosen.indices, shape)?, labels: chosen.labels };
+    let eval =
+        Split { pixels: standardisation.apply(eval.pixels, &chosen_eval.indices, shape)?, labels: chosen_eval.labels };
+    Ok(Dataset { shape, classes: kept_names(&classes, &kept), train, eval, digest })
+}
+
+/// Reads what can be known without the pixels: labels and headers only. Lengths and classes are those that [`load`] keeps.
+///
+/// # Errors
+/// As [`load`], as far as the labels and headers show it.
+pub fn facts(data: &Data) -> Result<DataFacts> {
+    let Outline { shape, classes, train, eval } = source::outline(data)?;
+    let kept = select::kept_classes(data, classes.len())?;
+    let length =
+        |labels: &[u32], limit, part| select::select(labels, &kept, limit, data.seed, part).map(|s| s.labels.len());
+    Ok(DataFacts {
+        shape,
+        train_len: length(&train, data.train_limit, "train")?,
+        eval_len: length(&eval, data.eval_limit, "eval")?,
+        classes: kept_names(&classes, &kept),
+    })
+}
+
+/// The evaluation examples on which the eNTK is computed: `probes` of them (all, if there are fewer), class-balanced, chosen
+/// by the seed, ascending. The same for every run and every epoch.
+#[must_use]
+pub fn probe_set(dataset: &Dataset, probes: usize, seed: u64) -> Vec<usize> {
+    select::balanced(&dataset.eval.labels, dataset.classes.len(), probes, seed, "data.probes")
+}
+
+fn kept_names(classes: &[String], kept: &[u32]) -> Vec<String> {
+    kept.iter().filter_map(|&class| classes.get(class as usize).cloned()).collect()
 }

@@ -1,0 +1,110 @@
+//! CIFAR-10's binary version: records of a label and 3 x 32 x 32 pixels, planes of red, green and blue
+//! (<https://www.cs.toronto.edu/~kriz/cifar.html>).
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::idx::check_labels;
+use super::published::CIFAR10;
+use super::source::{Outline, Part, Pixels, Source, check_folder};
+use crate::arrays::file::{self, Opened, invalid, shown};
+use crate::error::Result;
+
+pub(super) const TRAIN: [&str; 5] =
+    ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
+pub(super) const EVAL: [&str; 1] = ["test_batch.bin"];
+
+const PIXELS: usize = 3 * 32 * 32;
+const RECORD: usize = PIXELS + 1;
+/// Records in a published batch.
+const MOST_RECORDS: u64 = 10_000;
+
+/// Reads the six batches from a folder. `classes` names the classes, in label order.
+pub(super) fn read(folder: &Path, classes: &[String]) -> Result<Source> {
+    check(folder)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |names: &[&str]| {
+        let (mut blocks, mut all_labels) = (Vec::new(), Vec::new());
+        for name in names {
+            let (pixels, labels) = batch(&folder.join(name), classes.len(), &mut hasher)?;
+            blocks.push(pixels);
+            all_labels.extend(labels);
+        }
+        Ok(Part { pixels: Pixels::Bytes(blocks), labels: all_labels })
+    };
+    let (train, eval) = (part(&TRAIN)?, part(&EVAL)?);
+    let digest = hasher.finalize().to_hex().to_string();
+    Ok(Source { shape: CIFAR10.shape, classes: classes.to_vec(), train, eval, digest })
+}
+
+/// Reads the labels of the six batches, and nothing of their pixels.
+pub(super) fn outline(folder: &Path, classes: &[String]) -> Result<Outline> {
+    check(folder)?;
+    let part = |names: &[&str]| {
+        let mut all_labels = Vec::new();
+        for name in names {
+            all_labels.extend(labels(&folder.join(name), classes.len())?);
+        }
+        Ok(all_labels)
+    };
+    Ok(Outline { shape: CIFAR10.shape, classes: classes.to_vec(), train: part(&TRAIN)?, eval: part(&EVAL)? })
+}
+
+fn check(folder: &Path) -> Result<()> {
+    check_folder(folder, "CIFAR-10's six binary batches", "cifar10")
+}
+
+/// Opens a batch; the number of its records follows from its length.
+fn open(path: &Path) -> Result<(Opened, usize)> {
+    let opened = file::open(path, "a CIFAR-10 batch")?;
+    let length = opened.length;
+    let records = length / RECORD as u64;
+    if length % RECORD as u64 != 0 {
+        let what = format!(
+            "is {length} bytes long, but a CIFAR-10 batch is a multiple of {RECORD}, {} as published; copy or download it again",
+            MOST_RECORDS * RECORD as u64
+        );
+        return Err(invalid(path, what));
+    }
+    if records > MOST_RECORDS {
+        let what = format!(
+            "holds {records} records, but a CIFAR-10 batch has at most {MOST_RECORDS}; copy or download it again"
+        );
+        return Err(invalid(path, what));
+    }
+    Ok((opened, records as usize))
+}
+
+/// Pixels and labels of one batch.
+pub(super) fn batch(path: &Path, classes: usize, hasher: &mut blake3::Hasher) -> Result<(Vec<u8>, Vec<u32>)> {
+    let (Opened { mut file, length }, records) = open(path)?;
+    let place = shown(path);
+    let mut bytes = Vec::new();
+    file::reserve(&mut bytes, records * RECORD, records * RECORD, &place)?;
+    (&mut file).take(length).read_to_end(&mut bytes).map_err(|cause| file::broken(&place, &cause))?;
+    if bytes.len() as u64 != length {
+        return Err(invalid(path, "was cut short while it was read; wait until it is complete"));
+    }
+    hasher.update(&bytes);
+    let labels: Vec<u8> = bytes.as_chunks::<RECORD>().0.iter().map(|[label, ..]| *label).collect();
+    check_labels(&labels, classes, path)?;
+    // The labels go, so that the pixels of all examples follow one another.
+    for record in 0..records {
+        bytes.copy_within(record * RECORD + 1..(record + 1) * RECORD, record * PIXELS);
+    }
+    bytes.truncate(records * PIXELS);
+    Ok((bytes, labels.into_iter().map(u32::from).collect()))
+}
+
+/// The labels of one batch.
+fn labels(path: &Path, classes: usize) -> Result<Vec<u32>> {
+    let (Opened { mut file, .. }, records) = open(path)?;
+    let mut labels = vec![0; records];
+    for (record, label) in labels.iter_mut().enumerate() {
+        file.seek(SeekFrom::Start((record * RECORD) as u64))
+            .and_then(|_| file.read_exact(std::slice::from_mut(label)))
+            .map_err(|cause| file::broken(&shown(path), &cause))?;
+    }
+    check_labels(&labels, classes, path)?;
+    Ok(labels.into_iter().map(u32::from).collect())
+}

@@ -1,0 +1,103 @@
+//! What a reader hands over: a data set as its files hold it, before selection and standardisation.
+
+use std::path::PathBuf;
+
+use super::published::published;
+use super::{cifar, digits, idx, npz};
+use crate::config::{Data, DatasetKind};
+use crate::error::{Error, Result};
+
+/// A data set as read.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Channels, height, width of one example.
+    pub shape: [usize; 3],
+    pub classes: Vec<String>,
+    pub train: Part,
+    pub eval: Part,
+    /// BLAKE3 in hex of what was read, after gzip.
+    pub digest: String,
+}
+
+/// One part of a data set.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub pixels: Pixels,
+    /// Each below the number of classes.
+    pub labels: Vec<u32>,
+}
+
+/// Pixels in the order of the examples, row-major `[channels, height, width]` each.
+#[derive(Debug)]
+pub(super) enum Pixels {
+    /// Blocks of whole examples, so that each can go as soon as it has been converted.
+    Bytes(Vec<Vec<u8>>),
+    /// Finite.
+    Floats(Vec<f32>),
+}
+
+/// A data set without its pixels.
+#[derive(Debug)]
+pub(super) struct Outline {
+    pub shape: [usize; 3],
+    pub classes: Vec<String>,
+    pub train: Vec<u32>,
+    pub eval: Vec<u32>,
+}
+
+/// Reads everything.
+pub(super) fn read(data: &Data) -> Result<Source> {
+    match data.dataset {
+        DatasetKind::Digits => digits::read(),
+        DatasetKind::Mnist | DatasetKind::FashionMnist => idx::read(&path(data)?, &names(data)),
+        DatasetKind::Cifar10 => cifar::read(&path(data)?, &names(data)),
+        DatasetKind::Npz => npz::read(&path(data)?),
+    }
+}
+
+/// Reads the labels, and of the pixels only what says how many there are.
+pub(super) fn outline(data: &Data) -> Result<Outline> {
+    match data.dataset {
+        DatasetKind::Digits => digits::read().map(|source| Outline {
+            shape: source.shape,
+            classes: source.classes,
+            train: source.train.labels,
+            eval: source.eval.labels,
+        }),
+        DatasetKind::Mnist | DatasetKind::FashionMnist => idx::outline(&path(data)?, &names(data)),
+        DatasetKind::Cifar10 => cifar::outline(&path(data)?, &names(data)),
+        DatasetKind::Npz => npz::outline(&path(data)?),
+    }
+}
+
+/// The path of the experiment, or where the data set is expected.
+fn path(data: &Data) -> Result<PathBuf> {
+    let usual = published(data.dataset).and_then(|published| published.folder);
+    data.path
+        .clone()
+        .or_else(|| usual.map(PathBuf::from))
+        .ok_or_else(|| Error::Invalid("the data set `npz` needs a path, so set data.path to an .npz file".to_string()))
+}
+
+/// The class names of a published data set.
+fn names(data: &Data) -> Vec<String> {
+    published(data.dataset).map_or_else(Vec::new, |p| p.classes.iter().map(ToString::to_string).collect())
+}
+
+/// Checks that a folder is there, and otherwise says how it gets there.
+pub(super) fn check_folder(folder: &std::path::Path, contents: &str, names: &str) -> Result<()> {
+    use crate::arrays::file;
+    match std::fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => {
+            Err(file::invalid(folder, format!("is a file, but a folder with {contents} is expected; give the folder")))
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Err(file::invalid(
+            folder,
+            format!(
+                "does not exist, but a folder with {contents} is expected; run `harness data fetch {names}` or set data.path"
+            ),
+        )),
+        Err(cause) => Err(file::unreadable(folder, &format!("a folder with {contents}"), &cause)),
+    }
+}
