@@ -9,7 +9,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::matrix::view;
+use super::matrix::{dot, view};
 use super::projection::Signs;
 
 /// Columns of one product of rows: bounds the rounding of an f32 sum.
@@ -179,7 +179,7 @@ impl Pairs<'_> {
                     let lines = (i * positions..(i + 1) * positions).map(|line| line * columns + j * positions);
                     let sum = |at: usize| {
                         let (x, g) = (&inputs[at..][..positions], &gradients[at..][..positions]);
-                        f64::from(x.iter().zip(g).map(|(x, g)| x * g).sum::<f32>())
+                        f64::from(dot(x, g))
                     };
                     out.push(lines.map(sum).sum());
                 }
