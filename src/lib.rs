@@ -1,6 +1,8 @@
 //! `harness` measures how reproducible a training procedure is: it trains many runs of one experiment, records what each
 //! decides and how it generalises, and says which runs are atypical and how much of the variability is real.
 
+pub mod arrays;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod error;
