@@ -28,12 +28,18 @@ impl Random {
     /// (integers as 8 bytes, lowest first): streams of different names or indices have nothing in common.
     #[must_use]
     pub fn from_parts(root: u64, name: &str, index: u64) -> Self {
+        Self::from_key(&Self::key(root, name, index))
+    }
+
+    /// The key of [`Random::from_parts`].
+    #[must_use]
+    pub fn key(root: u64, name: &str, index: u64) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&root.to_le_bytes());
         hasher.update(&(name.len() as u64).to_le_bytes());
         hasher.update(name.as_bytes());
         hasher.update(&index.to_le_bytes());
-        Self::from_key(hasher.finalize().as_bytes())
+        *hasher.finalize().as_bytes()
     }
 
     /// How many 32-bit words of the stream are used up.

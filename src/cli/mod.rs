@@ -1,3 +1,103 @@
-//! One file per verb: parse, call, print, exit code.
+//! The command line: one file per verb, each of which parses, calls the library, prints and returns.
+//!
+//! Data goes to stdout, progress and messages to stderr. An error is one sentence on stderr and an exit code of
+//! [`crate::error::exit`].
 
-pub mod data;
+mod completions;
+mod data;
+mod export;
+mod plan;
+mod resume;
+mod run;
+mod show;
+mod status;
+mod train_run;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config;
+use crate::error::{Result, exit};
+
+const EXIT_CODES: &str = "Exit codes: 0 fine; 1 unexpected; 2 usage; 3 invalid experiment or input; 4 some runs failed; \
+5 regression found; 6 corrupt artefacts; 7 not comparable; 75 interrupted, can be resumed";
+
+/// Measures how reproducible a training procedure is.
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Train a sweep, analyse it and write its report
+    Run(run::RunArgs),
+    /// Do what is missing of a sweep
+    Resume(resume::ResumeArgs),
+    /// How the runs of a sweep stand
+    Status(status::StatusArgs),
+    /// The sweeps in a folder
+    List(status::ListArgs),
+    /// Check every file of a sweep against what was written
+    Verify(verify::VerifyArgs),
+    /// Write logits, labels and kernels of all runs into one .npz file
+    Export(export::ExportArgs),
+    /// Look at data sets, check them, download them
+    Data(data::DataArgs),
+    /// Train one run of a sweep; what every way of running a sweep calls
+    TrainRun(train_run::TrainRunArgs),
+    /// Print an experiment with every default, override and environment variable filled in
+    Show(show::ShowArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the program on the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Resume(args) => resume::run(&args),
+        Verb::Status(args) => status::status(&args),
+        Verb::List(args) => status::list(&args),
+        Verb::Verify(args) => verify::run(&args),
+        Verb::Export(args) => export::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Data(args) => data::run(&args, false),
+        Verb::TrainRun(args) => train_run::run(&args),
+        Verb::Show(args) => show::run(&args),
+    };
+    finish(outcome)
+}
+
+/// The keys in which two experiments, as sweeps store them, differ.
+fn differing_keys(old: &str, new: &str) -> Result<Vec<String>> {
+    let (old, new) = (config::from_stored(old)?, config::from_stored(new)?);
+    Ok(config::diff(&old, &new).into_iter().map(|difference| difference.key).collect())
+}
+
+/// Writes data to stdout. A reader that has gone away, as `head` does, is no error.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(crate::error::Error::Unexpected(format!("cannot write to stdout: {cause}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn finish(outcome: Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

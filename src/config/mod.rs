@@ -1,418 +1,161 @@
-//! The experiment: one TOML file that says which data, which model, how it is trained, what differs between runs,
-//! what is recorded and how runs are judged. This file holds the types; the others read, override and check them.
+//! The experiment: one TOML file that says which data, which model, how it is trained, what differs between runs, what is
+//! recorded and how runs are judged.
+//!
+//! [`load`] makes it from four layers, each over the one before: defaults, the file, environment variables
+//! (`HARNESS_TRAIN__EPOCHS=5`), `--set train.epochs=5`. Values of overrides are TOML; what is not TOML is text; nothing at
+//! all (`--set data.classes=`) takes the key out, so that its default holds. Tables are merged key by key, with one
+//! exception: a layer that changes the `kind` of a table (`--set model.kind=mlp`) drops what the layers below say in that
+//! table, since the keys of one kind mean nothing to another.
+//!
+//! `types` and `learning` are what the program works with, `keys` is the table of all keys from which `check` judges values,
+//! `schema` makes the editor schema and the reference; `node` and `layers` read and merge, `rules` and `facts` judge
+//! combinations, `problem` puts everything that is wrong into one message, `text` writes an experiment and compares two.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+mod check;
+mod facts;
+mod keys;
+mod layers;
+mod learning;
+mod nearest;
+mod node;
+mod problem;
+mod rules;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod text;
+mod types;
 
-/// A whole experiment, resolved: every default filled in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Experiment {
-    /// Names the sweep's directory: letters, digits, `-`, `_` and `.`.
-    pub name: String,
-    pub data: Data,
-    pub model: Model,
-    #[serde(default)]
-    pub train: Train,
-    #[serde(default)]
-    pub sweep: Sweep,
-    #[serde(default)]
-    pub record: Record,
-    #[serde(default)]
-    pub analysis: Analysis,
-    #[serde(default)]
-    pub flags: Flags,
-}
+use node::Node;
+use problem::Problem;
 
-/// Which data set is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DatasetKind {
-    /// 1,797 handwritten digits of 8x8, embedded in the program.
-    Digits,
-    Mnist,
-    FashionMnist,
-    Cifar10,
-    /// `x_train`, `y_train`, `x_test`, `y_test` of anyone's.
-    Npz,
-}
+use crate::error::{Error, Result};
 
-/// What the networks learn from and are judged on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Data {
-    pub dataset: DatasetKind,
-    /// Folder (IDX, CIFAR-10) or file (npz); none for `digits`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// The classes kept; labels are renumbered in this order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classes: Option<Vec<u32>>,
-    /// At most this many training examples, class-balanced, chosen by `seed`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub train_limit: Option<usize>,
-    /// At most this many evaluation examples, class-balanced, chosen by `seed`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub eval_limit: Option<usize>,
-    /// Chooses the examples of the limits and the probe set.
-    #[serde(default)]
-    pub seed: u64,
-    #[serde(default)]
-    pub augment: Augment,
-}
+pub use facts::Facts;
+pub use layers::{PREFIX, environment};
+pub use learning::{Activation, Backend, Model, Optimizer, Schedule, Train};
+pub use schema::{KeyDoc, docs, reference, schema};
+pub use text::{KeyDiff, diff};
+pub use types::{
+    Analysis, Augment, Checkpoints, Data, DatasetKind, Experiment, Flags, Kernel, KernelKind, Record, Reference,
+    Stream, Sweep,
+};
 
-/// Random changes of the training images, drawn anew in every epoch from the `augment` stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Augment {
-    /// Mirror left to right with probability one half.
-    pub flip: bool,
-    /// Pad by this many reflected pixels on each side, then crop back at a random place.
-    pub crop: usize,
-    /// Side in pixels of a random square set to the mean.
-    pub cutout: usize,
+/// No experiment file is longer, in bytes.
+const LONGEST_FILE: u64 = 1 << 18;
+
+/// Reads an experiment: defaults, file, environment, `--set` arguments, then [`validate`].
+///
+/// `env` gives names and values of environment variables ([`environment`] for those of this process); those that concern no
+/// experiment are passed over. `sets` are the arguments of `--set`, `key=value` each.
+///
+/// # Errors
+/// [`Error::Invalid`] with a line for everything that is wrong, its file and line, variable or argument first;
+/// [`Error::Usage`] where an argument is not `key=value`.
+pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>, sets: &[String]) -> Result<Experiment> {
+    let file = read(path)?;
+    let mut problems = Vec::new();
+    let environment = layers::from_environment(env, &mut problems);
+    let arguments = layers::from_arguments(sets, &mut problems)?;
+    let shape = Some(&keys::EXPERIMENT);
+    let tree = node::overlay(node::overlay(file, environment, shape), arguments, shape);
+    resolve(&tree, problems, Backends::Built, Some(path))
 }
 
-/// The non-linearity of a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activation {
-    #[default]
-    Relu,
-    Tanh,
-    Gelu,
+/// Reads the resolved `experiment.toml` of a sweep back, which no override reaches. The backend need not be part of this
+/// program: results can be looked at where they were not made.
+///
+/// # Errors
+/// [`Error::Corrupt`] where the file is there but is not what [`Experiment::to_toml`] writes, [`Error::Invalid`] where it is
+/// not there or cannot be read.
+pub fn read_back(path: &Path) -> Result<Experiment> {
+    from_stored(&read_text(path)?, path)
 }
 
-/// The architecture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Model {
-    /// Dense layers of the given hidden widths.
-    Mlp {
-        #[serde(default = "default_widths")]
-        widths: Vec<usize>,
-        #[serde(default)]
-        activation: Activation,
-        #[serde(default)]
-        dropout: f64,
-    },
-    /// Blocks of convolution, optional batch norm, activation and max pooling; then dense layers.
-    Cnn {
-        /// Output channels of each block.
-        #[serde(default = "default_channels")]
-        channels: Vec<usize>,
-        /// Side of the square kernel; padding keeps the size.
-        #[serde(default = "default_kernel_size")]
-        kernel: usize,
-        /// Side and stride of max pooling after each block; 1 is none.
-        #[serde(default = "default_pool")]
-        pool: usize,
-        #[serde(default)]
-        batch_norm: bool,
-        /// Hidden widths of the dense head.
-        #[serde(default)]
-        head: Vec<usize>,
-        #[serde(default)]
-        activation: Activation,
-        /// Dropout before every dense layer.
-        #[serde(default)]
-        dropout: f64,
-    },
-    /// Residual network for small images, `depth` = 6n + 2 layers, `width` channels in the first stage.
-    Resnet {
-        #[serde(default = "default_depth")]
-        depth: usize,
-        #[serde(default = "default_width")]
-        width: usize,
-    },
+/// Reads the text of a resolved experiment that a sweep keeps; `path` names it in messages.
+///
+/// # Errors
+/// [`Error::Corrupt`] where it is not what [`Experiment::to_toml`] writes.
+pub fn from_stored(text: &str, path: &Path) -> Result<Experiment> {
+    let damaged = |error: Error| Error::Corrupt(format!("the experiment of a sweep is damaged: {error}"));
+    let tree = parse(path, text).map_err(damaged)?;
+    resolve(&tree, Vec::new(), Backends::Any, Some(path)).map_err(damaged)
 }
 
-fn default_widths() -> Vec<usize> {
-    vec![128]
-}
-fn default_channels() -> Vec<usize> {
-    vec![32, 64]
-}
-fn default_kernel_size() -> usize {
-    3
-}
-fn default_pool() -> usize {
-    2
-}
-fn default_depth() -> usize {
-    20
-}
-fn default_width() -> usize {
-    16
+/// Checks everything that can be said before the data are read: ranges, combinations, and what is known of published data.
+///
+/// # Errors
+/// [`Error::Invalid`] with a line for each problem.
+pub fn validate(experiment: &Experiment) -> Result<()> {
+    resolve(&Node::from_json(&experiment.json()), Vec::new(), Backends::Built, None).map(|_| ())
 }
 
-/// The optimiser. Weight decay spares biases and the parameters of norms.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Optimizer {
-    /// Stochastic gradient descent; dampening is zero, as in PyTorch.
-    Sgd {
-        #[serde(default)]
-        momentum: f64,
-        #[serde(default)]
-        nesterov: bool,
-        #[serde(default)]
-        weight_decay: f64,
-    },
-    /// Adam with weight decay added to the gradient.
-    Adam {
-        #[serde(default = "default_beta1")]
-        beta1: f64,
-        #[serde(default = "default_beta2")]
-        beta2: f64,
-        #[serde(default = "default_adam_epsilon")]
-        epsilon: f64,
-        #[serde(default)]
-        weight_decay: f64,
-    },
-    /// Adam with decoupled weight decay.
-    Adamw {
-        #[serde(default = "default_beta1")]
-        beta1: f64,
-        #[serde(default = "default_beta2")]
-        beta2: f64,
-        #[serde(default = "default_adam_epsilon")]
-        epsilon: f64,
-        #[serde(default = "default_adamw_decay")]
-        weight_decay: f64,
-    },
+/// Checks a valid experiment against its data: classes, limits and probes that the data lack, images that crops, cutouts or
+/// pooling do not fit, models too large for any machine.
+///
+/// # Errors
+/// [`Error::Invalid`] with a line for each problem.
+pub fn validate_against_data(experiment: &Experiment, facts: &Facts) -> Result<()> {
+    problem::verdict(facts::problems(experiment, &(*facts).into()), None)
 }
 
-fn default_beta1() -> f64 {
-    0.9
-}
-fn default_beta2() -> f64 {
-    0.999
-}
-fn default_adam_epsilon() -> f64 {
-    1e-8
-}
-fn default_adamw_decay() -> f64 {
-    1e-2
+/// Which backends an experiment may name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backends {
+    /// Those that this program was built with.
+    Built,
+    Any,
 }
 
-/// The learning rate over training. `warmup` is the share of all steps over which it rises linearly from zero.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Schedule {
-    Constant {
-        rate: f64,
-        #[serde(default)]
-        warmup: f64,
-    },
-    /// Multiplied by `factor` at each of the epochs `at`.
-    Step {
-        rate: f64,
-        at: Vec<usize>,
-        #[serde(default = "default_step_factor")]
-        factor: f64,
-        #[serde(default)]
-        warmup: f64,
-    },
-    /// Half a cosine from `rate` to `end`.
-    Cosine {
-        rate: f64,
-        #[serde(default)]
-        end: f64,
-        #[serde(default)]
-        warmup: f64,
-    },
-    /// A straight line from `rate` to `end`.
-    Linear {
-        rate: f64,
-        #[serde(default)]
-        end: f64,
-        #[serde(default)]
-        warmup: f64,
-    },
-    /// Straight up from `peak`/25 over `warmup`, then straight down to `peak`/10,000.
-    OneCycle {
-        peak: f64,
-        #[serde(default = "default_one_cycle_warmup")]
-        warmup: f64,
-    },
-}
-
-fn default_step_factor() -> f64 {
-    0.1
-}
-fn default_one_cycle_warmup() -> f64 {
-    0.3
-}
-
-/// What the tensors run on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backend {
-    #[default]
-    Flex,
-    Ndarray,
-    Wgpu,
-}
-
-/// How one network is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Train {
-    pub epochs: usize,
-    pub batch_size: usize,
-    pub optimizer: Optimizer,
-    pub schedule: Schedule,
-    pub label_smoothing: f64,
-    pub backend: Backend,
-}
-
-impl Default for Train {
-    fn default() -> Self {
-        Self {
-            epochs: 10,
-            batch_size: 128,
-            optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
-            schedule: Schedule::OneCycle { peak: 0.1, warmup: 0.3 },
-            label_smoothing: 0.0,
-            backend: Backend::Flex,
+/// Turns merged layers into an experiment, or into everything that is wrong with them.
+fn resolve(tree: &Node, earlier: Vec<Problem>, backends: Backends, path: Option<&Path>) -> Result<Experiment> {
+    let mut checked = check::check(tree);
+    checked.precede(earlier);
+    let experiment: Experiment = match serde_json::from_value(checked.json.take()) {
+        Ok(experiment) => experiment,
+        Err(error) => {
+            problem::verdict(checked.problems, path)?;
+            return Err(Error::Unexpected(format!("an experiment passed all checks but cannot be read: {error}")));
         }
+    };
+    let mut later = rules::problems(&experiment);
+    later.extend(facts::problems(&experiment, &facts::published(&experiment)));
+    if backends == Backends::Built {
+        later.extend(rules::backend(&experiment));
     }
+    checked.add(later);
+    problem::verdict(checked.problems, path)?;
+    Ok(experiment)
 }
 
-/// A source of randomness of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stream {
-    /// Initial weights.
-    Init,
-    /// Order of the examples.
-    Order,
-    /// Flips, crops and cutouts.
-    Augment,
-    /// Dropout masks.
-    Dropout,
-    /// The lowest mantissa bit of one initial weight is flipped in every run but run 0.
-    Bit,
+fn read(path: &Path) -> Result<Node> {
+    parse(path, &read_text(path)?)
 }
 
-/// How many runs, and what differs between them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sweep {
-    pub runs: usize,
-    /// Root of every random stream.
-    pub seed: u64,
-    /// The streams that differ between runs; the others are shared.
-    pub vary: Vec<Stream>,
+fn parse(path: &Path, text: &str) -> Result<Node> {
+    node::parse_file(text).map_err(|error| {
+        Error::Invalid(format!("{}:{}: this is not TOML: {}", path.display(), error.line, error.message))
+    })
 }
 
-impl Default for Sweep {
-    fn default() -> Self {
-        Self { runs: 10, seed: 0, vary: vec![Stream::Init, Stream::Order, Stream::Augment, Stream::Dropout] }
+fn read_text(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let invalid = |error: std::io::Error| Error::Invalid(format!("cannot read the experiment {shown}: {error}"));
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(invalid)?;
+    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes).map_err(invalid)?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(Error::Invalid(format!(
+            "{shown} is longer than {} KiB: not an experiment file",
+            LONGEST_FILE >> 10
+        )));
     }
-}
-
-/// The epochs at which a run is recorded; the last epoch always is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Checkpoints {
-    /// These epochs; 0 is before training.
-    At(Vec<usize>),
-    /// Epoch 0 and every so many epochs.
-    Every { every: usize },
-}
-
-/// Which kernel of the network is recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KernelKind {
-    /// Σ_c of the inner products of the gradients of output c.
-    Trace,
-    /// Inner products of the gradients of the sum of the outputs.
-    Pseudo,
-    /// Gram matrix of the last hidden activations.
-    Conjugate,
-}
-
-/// The empirical NTK snapshots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Kernel {
-    pub kinds: Vec<KernelKind>,
-    /// Class-balanced examples of the evaluation set on which the kernel is computed.
-    pub probes: usize,
-}
-
-impl Default for Kernel {
-    fn default() -> Self {
-        Self { kinds: vec![KernelKind::Trace], probes: 128 }
-    }
-}
-
-/// What is kept of every run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Record {
-    pub checkpoints: Checkpoints,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<Kernel>,
-    /// Keep the weights at every checkpoint, not only at the last.
-    pub weights: bool,
-}
-
-impl Default for Record {
-    fn default() -> Self {
-        Self { checkpoints: Checkpoints::At(vec![0]), kernel: None, weights: false }
-    }
-}
-
-/// What a run is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reference {
-    /// All other runs.
-    #[default]
-    LeaveOneOut,
-    /// The half of the runs that it does not belong to.
-    SplitHalf,
-}
-
-/// How runs are judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Analysis {
-    pub reference: Reference,
-    /// The chance that a healthy run's ECDF leaves the band by itself (Dvoretzky–Kiefer–Wolfowitz).
-    pub epsilon: f64,
-    /// Bootstrap resamples for `alpha_hat` and for intervals.
-    pub bootstraps: usize,
-    /// Margins of at least this size are set to 0, as Banerjee 2025 does; off when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip: Option<f64>,
-    /// Seed of the bootstraps.
-    pub seed: u64,
-}
-
-impl Default for Analysis {
-    fn default() -> Self {
-        Self { reference: Reference::LeaveOneOut, epsilon: 0.01, bootstraps: 100, clip: None, seed: 0 }
-    }
-}
-
-/// When a run is called atypical.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Flags {
-    /// Limit of `alpha_relative`.
-    pub alpha: f64,
-    /// Limit of the modified z-score.
-    pub outlier: f64,
-}
-
-impl Default for Flags {
-    fn default() -> Self {
-        Self { alpha: 0.1, outlier: 3.5 }
-    }
+    String::from_utf8(bytes).map_err(|error| {
+        let line =
+            1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        Error::Invalid(format!("{shown}:{line}: an experiment file is UTF-8 text, and this is not"))
+    })
 }

@@ -1,0 +1,51 @@
+//! What is known of the runs of a sweep besides their last soft decisions.
+
+use super::schema::{Checkpoint, Fact, KernelCheckpoint, LeftOut};
+
+/// One value per place and run, before anybody knows which runs are typical.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RawSeries {
+    /// As in the tables: `loss`, `effective_rank`, …
+    pub name: String,
+    /// Epochs, increasing.
+    pub x: Vec<f64>,
+    /// Run and its value at each epoch.
+    pub runs: Vec<(u32, Vec<Option<f64>>)>,
+}
+
+/// Centred alignment of the last kernels of two runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KernelPair {
+    pub a: u32,
+    pub b: u32,
+    pub cka: f64,
+}
+
+/// Everything that a sweep recorded besides the soft decisions that are judged; empty for soft decisions of others.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evidence {
+    /// The experiment's name, or that of a file.
+    pub name: String,
+    /// BLAKE3 of the resolved experiment.
+    pub experiment: Option<String>,
+    /// The epoch of the soft decisions that are judged.
+    pub epoch: Option<usize>,
+    /// In label order; empty where they have none.
+    pub class_names: Vec<String>,
+    pub facts: Vec<Fact>,
+    pub left_out: Vec<LeftOut>,
+    /// Runs whose loss was not finite, and at which epoch first.
+    pub diverged: Vec<(u32, usize)>,
+    /// A digest of each run's last weights, where they were kept.
+    pub weights: Vec<(u32, String)>,
+    /// Loss, accuracy, learning rate, seconds after each epoch.
+    pub training: Vec<RawSeries>,
+    /// In order of epochs.
+    pub checkpoints: Vec<Checkpoint>,
+    /// In order of epochs; their bands are still empty.
+    pub kernels: Vec<KernelCheckpoint>,
+    /// At the last of `kernels`.
+    pub kernel_pairs: Vec<KernelPair>,
+    /// Sentences a reader should know.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,151 @@
+//! The kernels of all runs at one checkpoint, and how alike they are.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::curves;
+use super::evidence::{KernelPair, RawSeries};
+use super::schema::{Band, KernelCheckpoint, KernelRun, Settings};
+use crate::error::Result;
+use crate::kernel::alignment::Centred;
+use crate::kernel::spectrum::{Spectrum, spectrum};
+use crate::stats::{Margins, Ranking, alpha};
+
+/// The trace kernel of one run at one checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    pub run: u32,
+    /// `[P, P]`, row-major, not normalised.
+    pub kernel: Vec<f32>,
+}
+
+/// A run and its centred kernel at the last checkpoint.
+pub type LastKernel = (u32, Centred);
+
+/// Centres the kernels of the last checkpoint, which those of earlier ones are compared with.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] for a kernel that is not square or not finite.
+pub fn centred(snapshots: &[Snapshot]) -> Result<Vec<LastKernel>> {
+    snapshots.par_iter().map(|held| Ok((held.run, Centred::new(&held.kernel)?))).collect()
+}
+
+/// What the kernels of the distinct runs say at `epoch`; `labels` are those of the probes, `last` the kernels of the
+/// last checkpoint. The alignment of every two runs comes beside.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] for a kernel that is not square, not finite or of another size than the others.
+pub fn checkpoint(
+    epoch: usize,
+    snapshots: &[Snapshot],
+    labels: &[u32],
+    last: &[LastKernel],
+    settings: &Settings,
+) -> Result<(KernelCheckpoint, Vec<KernelPair>)> {
+    let spectra: Vec<Spectrum> = snapshots.par_iter().map(|held| spectrum(&held.kernel)).collect::<Result<_>>()?;
+    let kernels = centred(snapshots)?;
+    let of_labels = Centred::of_labels(labels);
+    let pairs: Vec<KernelPair> = (0..kernels.len())
+        .into_par_iter()
+        .map(|first| {
+            let (a, kernel) = &kernels[first];
+            let later = kernels[first + 1..].iter().filter_map(|(b, other)| {
+                let pair = |cka| KernelPair { a: *a, b: *b, cka };
+                kernel.alignment(other).map(|cka| cka.map(pair)).transpose()
+            });
+            later.collect::<Result<Vec<KernelPair>>>()
+        })
+        .collect::<Result<Vec<_>>>()?
+        .concat();
+    let mut sums: HashMap<u32, (f64, usize)> = HashMap::new();
+    for pair in &pairs {
+        for run in [pair.a, pair.b] {
+            let entry = sums.entry(run).or_default();
+            *entry = (entry.0 + pair.cka, entry.1 + 1);
+        }
+    }
+    let levels = spectral_levels(&spectra, settings)?;
+    let runs: Vec<KernelRun> = kernels
+        .iter()
+        .zip(spectra)
+        .enumerate()
+        .map(|(place, ((run, kernel), spectrum))| {
+            let own = last.iter().find(|(held, _)| held == run);
+            Ok(KernelRun {
+                run: *run,
+                effective_rank: spectrum.effective_rank,
+                top_share: spectrum.top_share,
+                eigenvalues: spectrum.eigenvalues,
+                alignment: if labels.is_empty() { None } else { kernel.alignment(&of_labels)? },
+                mean_cka: sums.get(run).map(|&(sum, count)| sum / count as f64),
+                cka_to_last: own.map(|(_, own)| kernel.alignment(own)).transpose()?.flatten(),
+                spectrum_ks: levels.get(place).map(|level| level.ks),
+                spectrum_alpha: levels.get(place).map(|level| level.alpha),
+            })
+        })
+        .collect::<Result<_>>()?;
+    let mean_cka = (!pairs.is_empty()).then(|| pairs.iter().map(|pair| pair.cka).sum::<f64>() / pairs.len() as f64);
+    let probes = snapshots.first().map_or(0, |held| held.kernel.len().isqrt());
+    Ok((KernelCheckpoint { epoch, probes, mean_cka, eigenvalues: Band::default(), runs }, pairs))
+}
+
+/// KS distance and exact level of each run's eigenvalues against those of the others; nothing for a single run.
+fn spectral_levels(spectra: &[Spectrum], settings: &Settings) -> Result<Vec<alpha::RunLevel>> {
+    let Some(first) = spectra.first().filter(|_| spectra.len() > 1) else { return Ok(Vec::new()) };
+    let values: Vec<f64> = spectra.iter().flat_map(|held| held.eigenvalues.iter().copied()).collect();
+    let rows = Margins::new(&values, spectra.len(), first.eigenvalues.len())?;
+    Ok(alpha::leave_one_out(&Ranking::new(&rows)?, settings.analysis.epsilon)?.runs)
+}
+
+/// With the bands of the eigenvalues of the `typical` runs.
+#[must_use]
+pub fn banded(mut checkpoints: Vec<KernelCheckpoint>, typical: &[u32]) -> Vec<KernelCheckpoint> {
+    for held in &mut checkpoints {
+        let rows: Vec<Vec<Option<f64>>> = held
+            .runs
+            .iter()
+            .filter(|run| typical.contains(&run.run))
+            .map(|run| run.eigenvalues.iter().copied().map(Some).collect())
+            .collect();
+        held.eigenvalues = curves::band(rows.iter().map(Vec::as_slice), held.probes);
+    }
+    checkpoints
+}
+
+/// The tables of the checkpoints as series over the epochs.
+#[must_use]
+pub fn series(checkpoints: &[KernelCheckpoint]) -> Vec<RawSeries> {
+    type Value = fn(&KernelRun) -> Option<f64>;
+    const QUANTITIES: [(&str, Value); 5] = [
+        ("alignment", |run| run.alignment),
+        ("effective_rank", |run| Some(run.effective_rank)),
+        ("top_share", |run| Some(run.top_share)),
+        ("mean_cka", |run| run.mean_cka),
+        ("cka_to_last", |run| run.cka_to_last),
+    ];
+    let mut runs: Vec<u32> = checkpoints.iter().flat_map(|held| held.runs.iter().map(|run| run.run)).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    QUANTITIES
+        .iter()
+        .filter(|_| !checkpoints.is_empty())
+        .map(|(name, value)| RawSeries {
+            name: (*name).to_owned(),
+            x: checkpoints.iter().map(|held| held.epoch as f64).collect(),
+            runs: runs
+                .iter()
+                .map(|&run| {
+                    let at = |held: &KernelCheckpoint| held.runs.iter().find(|row| row.run == run).and_then(value);
+                    (run, checkpoints.iter().map(at).collect())
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// The alignment of two runs, the lower index first.
+#[must_use]
+pub fn pair_index(pairs: &[KernelPair]) -> HashMap<(u32, u32), f64> {
+    pairs.iter().map(|pair| ((pair.a.min(pair.b), pair.a.max(pair.b)), pair.cka)).collect()
+}

@@ -1,0 +1,22 @@
+//! From soft decisions and kernels of many runs to verdicts: which runs are atypical and why, how much of the spread
+//! between runs is real. [`Input`] and [`Evidence`] are what comes in, [`Analysis`] is what comes out and what `report`
+//! draws; [`analyze`] is the way between.
+
+mod alone;
+pub mod checkpoints;
+mod curves;
+mod evidence;
+mod flags;
+mod independence;
+mod input;
+mod judge;
+pub mod kernels;
+pub mod numbers;
+mod reliability;
+mod schema;
+mod summary;
+
+pub use evidence::{Evidence, KernelPair, RawSeries};
+pub use input::{Input, RunLogits};
+pub use judge::analyze;
+pub use schema::*;

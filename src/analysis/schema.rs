@@ -1,0 +1,523 @@
+//! The result of an analysis: what `harness analyze --json` prints and `analysis/summary.json` holds.
+//! The fields up to `summary` are a contract, `harness.analysis/1`; the sections after it are there when there is something
+//! to say. A number that does not exist (of a diverged run, or of a lone run without a reference) is `null`.
+
+use serde::{Deserialize, Serialize};
+
+/// Name and version of the contract.
+pub const SCHEMA: &str = "harness.analysis/1";
+
+/// Everything that was found about a set of runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// [`SCHEMA`]
+    pub schema: String,
+    /// N
+    pub examples: usize,
+    /// C
+    pub classes: usize,
+    /// The chance that a healthy run leaves the band of the reference by itself.
+    pub epsilon: f64,
+    /// δ of `alpha`: √(ln(2/ε)/N).
+    pub delta: f64,
+    /// δ_M of `alpha_relative`: the larger of δ and the median leave-one-out KS distance of the runs.
+    pub delta_relative: Option<f64>,
+    pub runs: Vec<Run>,
+    /// Every two runs whose soft decisions are finite.
+    pub pairs: Vec<Pair>,
+    pub summary: Summary,
+
+    /// What was analysed.
+    pub source: Source,
+    /// How it was judged.
+    pub settings: Settings,
+    /// How many runs there are really.
+    pub independence: Independence,
+    /// Sentences a reader should know before trusting a number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// α of one class against the rest; more than two classes only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub per_class: Vec<PerClass>,
+    /// Accuracy's variance between runs, taken apart; two distinct runs and more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rashomon: Option<Rashomon>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margins: Option<Curves>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trimming: Option<Curves>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reliability: Option<Reliability>,
+    /// The examples on which a run stands alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alone: Vec<Alone>,
+    /// Loss, accuracy, … of every run after each epoch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub training: Vec<Series>,
+    /// Accuracy, churn, … of every run at each checkpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<Series>,
+    /// Alignment, effective rank, … of every run's kernel at each checkpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_training: Vec<Series>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<Checkpoint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernels: Vec<KernelCheckpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensembles: Option<Ensembles>,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub run: u32,
+    /// Share of right decisions, [0, 1].
+    pub accuracy: Option<f64>,
+    /// Mean negative log-likelihood of the label, nats.
+    pub nll: Option<f64>,
+    /// Mean squared distance of the probabilities from the label, [0, 2].
+    pub brier: Option<f64>,
+    /// Expected calibration error, 15 equal-width bins, [0, 1].
+    pub ece: Option<f64>,
+    /// The same with 15 bins of equal mass.
+    pub ece_adaptive: Option<f64>,
+    /// Mean share of examples decided differently from another run, [0, 1].
+    pub churn: Option<f64>,
+    /// Exact trimming level at δ, [0, 1].
+    pub alpha: Option<f64>,
+    /// Exact trimming level at δ_M, [0, 1].
+    pub alpha_relative: Option<f64>,
+    /// Trimming level by the published bootstrap protocol, [0, 0.5]; 0.5 reads "at least 0.5".
+    pub alpha_hat: Option<f64>,
+    pub alpha_hat_low: Option<f64>,
+    pub alpha_hat_high: Option<f64>,
+    /// Kolmogorov–Smirnov distance of the margins from those of the other runs, [0, 1].
+    pub ks: Option<f64>,
+    /// 1-Wasserstein distance of the margins from those of the other runs, in units of the margin.
+    pub wasserstein: Option<f64>,
+    pub flags: Vec<Flag>,
+}
+
+/// A reason for which a run is atypical.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlagKind {
+    Diverged,
+    Duplicate,
+    Alpha,
+    Accuracy,
+    Nll,
+    Ece,
+    Churn,
+    Kernel,
+}
+
+impl FlagKind {
+    /// As in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Diverged => "diverged",
+            Self::Duplicate => "duplicate",
+            Self::Alpha => "alpha",
+            Self::Accuracy => "accuracy",
+            Self::Nll => "nll",
+            Self::Ece => "ece",
+            Self::Churn => "churn",
+            Self::Kernel => "kernel",
+        }
+    }
+}
+
+/// A flag of a run: which quantity was over which limit, and in words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flag {
+    pub flag: FlagKind,
+    /// The quantity that was judged, in its own unit.
+    pub value: f64,
+    /// The limit that it passed, in the same unit.
+    pub limit: f64,
+    /// A sentence without its final stop.
+    pub why: String,
+}
+
+/// Two runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    pub a: u32,
+    pub b: u32,
+    /// Share of examples decided differently, [0, 1].
+    pub churn: f64,
+    /// Mean total variation distance of the probabilities, [0, 1].
+    pub soft_churn: f64,
+    /// Share of examples that `a` has wrong and `b` right, [0, 1].
+    pub win: f64,
+    /// Share of examples that `a` has right and `b` wrong, [0, 1].
+    pub loss: f64,
+    /// Centred alignment of the two kernels at the last checkpoint, [-1, 1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cka: Option<f64>,
+}
+
+/// Mean and standard deviation (n − 1) over runs, and a 95 % bootstrap interval of the mean.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    pub mean: f64,
+    /// Of one run rather than of the mean; `null` for a single run.
+    pub std: Option<f64>,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// Over the distinct runs that did not diverge.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub accuracy: Option<Estimate>,
+    pub nll: Option<Estimate>,
+    pub brier: Option<Estimate>,
+    pub ece: Option<Estimate>,
+    pub ece_adaptive: Option<Estimate>,
+    pub churn: Option<Estimate>,
+    pub alpha: Option<Estimate>,
+    pub alpha_relative: Option<Estimate>,
+    pub alpha_hat: Option<Estimate>,
+    pub ks: Option<Estimate>,
+    pub wasserstein: Option<Estimate>,
+    /// Mean churn of all pairs.
+    pub mean_churn: Option<f64>,
+    /// Share of examples on which some run differs from the plurality vote.
+    pub ambiguity: Option<f64>,
+    /// Largest share of examples on which one run differs from the plurality vote.
+    pub discrepancy: Option<f64>,
+    /// Standard deviation of accuracy if the errors of each example were independent between runs.
+    pub std_predicted_independent: Option<f64>,
+    /// Standard deviation of accuracy that would remain on an infinite test set (Jordan 2024).
+    pub std_distribution: Option<f64>,
+}
+
+/// What was analysed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The experiment's name, or that of a file.
+    pub name: String,
+    /// BLAKE3 of the resolved experiment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    /// The epoch whose soft decisions are judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<usize>,
+    /// Names of the classes, in label order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
+    /// Facts about how the runs were made, in the order in which they should be shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
+    /// Runs that were left out, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A named fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    pub name: String,
+    pub value: String,
+}
+
+/// A run that could not be analysed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub run: u32,
+    /// A fragment that fits after "was left out: ".
+    pub why: String,
+}
+
+/// How runs were judged.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub analysis: crate::config::Analysis,
+    pub flags: crate::config::Flags,
+}
+
+/// Whether the runs were independent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Independence {
+    /// Runs analysed.
+    pub runs: usize,
+    /// Those of finite logits that differ from each other.
+    pub distinct: usize,
+    /// Those with a NaN or an infinity.
+    pub diverged: usize,
+    /// Runs whose soft decisions are bit-equal, the lowest index first; only groups of two and more.
+    pub groups: Vec<Vec<u32>>,
+}
+
+/// One-vs-rest levels of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PerClass {
+    pub run: u32,
+    /// Exact α at δ on the one-vs-rest margin of each class, `[C]`.
+    pub alpha: Vec<f64>,
+    /// The class of the largest level; ties: the one further by KS.
+    pub worst_class: u32,
+    pub worst_alpha: f64,
+    /// KS distance on that class's margin.
+    pub worst_ks: f64,
+}
+
+/// How much of the variance of accuracy between runs is noise of a finite test set (Jordan 2024).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// Standard deviation of accuracy over the runs.
+    pub std_observed: f64,
+    /// What independent errors of each example would give.
+    pub std_predicted_independent: f64,
+    /// What would remain on an infinite test set.
+    pub std_distribution: f64,
+    /// Share of the observed variance that is noise of the test set, [0, 1]; `null` where no variance was seen.
+    pub noise_share: Option<f64>,
+}
+
+/// Channel capacity of the predictive distributions of the runs, per example, in bits (Hsu & Calmon 2022).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rashomon {
+    pub mean: f64,
+    pub median: f64,
+    pub q90: f64,
+    pub q99: f64,
+    pub max: f64,
+}
+
+/// Quantiles over the typical runs (distinct, not flagged; all distinct ones when fewer than two are left) at each place
+/// of a curve: 5 %, 50 % and 95 %, linear interpolation; `null` where no typical run has a value.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Band {
+    pub low: Vec<Option<f64>>,
+    pub median: Vec<Option<f64>>,
+    pub high: Vec<Option<f64>>,
+}
+
+/// One value of a curve per place, for every distinct run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Curves {
+    /// Places on the horizontal axis, increasing.
+    pub x: Vec<f64>,
+    pub band: Band,
+    pub runs: Vec<Curve>,
+}
+
+/// One run's curve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    pub run: u32,
+    /// A value for each place, `null` where there is none.
+    pub y: Vec<Option<f64>>,
+}
+
+/// A named quantity over the epochs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// As in the tables: `eval_accuracy`, `effective_rank`, …
+    pub name: String,
+    pub curves: Curves,
+}
+
+/// How sure a run is against how right it is, in 15 equal-width bins of the top probability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// Bounds of the bins, one more than bins.
+    pub edges: Vec<f64>,
+    /// Share of all decisions of the typical runs in each bin.
+    pub share: Vec<f64>,
+    /// Accuracy in each bin over the typical runs, and at which mean confidence; bins that hold fewer than five of a
+    /// run's decisions in their mean are left out: `bins` names those kept.
+    pub bins: Vec<usize>,
+    pub confidence: Vec<f64>,
+    pub band: Band,
+    pub runs: Vec<RunReliability>,
+}
+
+/// The reliability table of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReliability {
+    pub run: u32,
+    /// Examples in each bin.
+    pub count: Vec<u64>,
+    /// Mean top probability in each bin; `null` where empty.
+    pub confidence: Vec<Option<f64>>,
+    /// Share of right decisions in each bin; `null` where empty.
+    pub accuracy: Vec<Option<f64>>,
+}
+
+/// Where one run decides as no other does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alone {
+    pub run: u32,
+    /// On how many examples no other distinct run decides the same.
+    pub count: usize,
+    /// Of these, how many it has right.
+    pub right: usize,
+    /// The surest of them, by the probability of its decision.
+    pub examples: Vec<AloneExample>,
+}
+
+/// An example on which a run stands alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AloneExample {
+    pub example: usize,
+    pub label: u32,
+    /// What the run decides.
+    pub decision: u32,
+    /// The plurality vote of the other runs; ties: lowest class.
+    pub others: u32,
+    /// The run's probability of its decision.
+    pub probability: f64,
+}
+
+/// The soft decisions of all runs at one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub epoch: usize,
+    pub accuracy: Option<Estimate>,
+    pub nll: Option<Estimate>,
+    pub ece: Option<Estimate>,
+    pub mean_churn: Option<f64>,
+    pub ambiguity: Option<f64>,
+    pub runs: Vec<CheckpointRun>,
+}
+
+/// One run at one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointRun {
+    pub run: u32,
+    pub accuracy: Option<f64>,
+    pub nll: Option<f64>,
+    pub ece: Option<f64>,
+    pub churn: Option<f64>,
+    pub alpha: Option<f64>,
+    pub ks: Option<f64>,
+}
+
+/// The kernels of all runs at one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KernelCheckpoint {
+    pub epoch: usize,
+    /// P
+    pub probes: usize,
+    /// Mean centred alignment of all pairs of distinct runs.
+    pub mean_cka: Option<f64>,
+    /// Eigenvalues of the cosine-normalised trace kernel over the typical runs, largest first.
+    pub eigenvalues: Band,
+    pub runs: Vec<KernelRun>,
+}
+
+/// The kernel of one run at one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KernelRun {
+    pub run: u32,
+    /// Of the cosine-normalised trace kernel, largest first, `[P]`.
+    pub eigenvalues: Vec<f64>,
+    /// (Σλ)²/Σλ², between 1 and P.
+    pub effective_rank: f64,
+    /// Share of the largest eigenvalue in their sum, [0, 1].
+    pub top_share: f64,
+    /// Centred alignment with the labels of the probes, [-1, 1].
+    pub alignment: Option<f64>,
+    /// Mean centred alignment with the kernels of the other distinct runs.
+    pub mean_cka: Option<f64>,
+    /// Centred alignment with the run's own kernel at the last checkpoint.
+    pub cka_to_last: Option<f64>,
+    /// KS distance of the eigenvalues from those of the other runs.
+    pub spectrum_ks: Option<f64>,
+    /// Exact α at δ = √(ln(2/ε)/P) of the eigenvalues against those of the other runs.
+    pub spectrum_alpha: Option<f64>,
+}
+
+/// Which runs to put together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ensembles {
+    /// Examples that chose, and examples on which the numbers were measured.
+    pub selection: usize,
+    pub held_out: usize,
+    pub strategies: Vec<Strategy>,
+    pub sizes: Vec<EnsembleSize>,
+    /// The smallest size whose α̂ interval stays under the limit.
+    pub recommended: Option<usize>,
+}
+
+/// One way of choosing runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Strategy {
+    pub name: String,
+    /// Empty for `random`, which is an average over many choices.
+    pub runs: Vec<u32>,
+    /// Number of runs chosen.
+    pub size: usize,
+    pub accuracy: Estimate,
+    pub nll: Estimate,
+    pub ece: Estimate,
+}
+
+/// Ensembles of one size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnsembleSize {
+    pub size: usize,
+    pub accuracy: Estimate,
+    pub nll: Estimate,
+    pub ece: Estimate,
+    pub alpha_hat: Option<Estimate>,
+}
+
+impl Band {
+    /// Every bound there is.
+    pub fn bounds(&self) -> impl Iterator<Item = f64> + Clone + '_ {
+        self.low.iter().chain(&self.high).copied().flatten()
+    }
+}
+
+impl Run {
+    /// A run of which nothing is known.
+    #[must_use]
+    pub fn empty(run: u32) -> Self {
+        Self {
+            run,
+            accuracy: None,
+            nll: None,
+            brier: None,
+            ece: None,
+            ece_adaptive: None,
+            churn: None,
+            alpha: None,
+            alpha_relative: None,
+            alpha_hat: None,
+            alpha_hat_low: None,
+            alpha_hat_high: None,
+            ks: None,
+            wasserstein: None,
+            flags: Vec::new(),
+        }
+    }
+
+    /// Whether there is any reason to call this run atypical.
+    #[must_use]
+    pub fn is_flagged(&self) -> bool {
+        !self.flags.is_empty()
+    }
+
+    /// Whether it carries this flag.
+    #[must_use]
+    pub fn has(&self, flag: FlagKind) -> bool {
+        self.flags.iter().any(|held| held.flag == flag)
+    }
+}
+
+impl CheckpointRun {
+    /// A run of which nothing is known at this epoch.
+    #[must_use]
+    pub fn empty(run: u32) -> Self {
+        Self { run, accuracy: None, nll: None, ece: None, churn: None, alpha: None, ks: None }
+    }
+}

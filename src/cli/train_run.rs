@@ -1,0 +1,71 @@
+//! `harness train-run`: the unit of work. One run of a sweep, from wherever it stands to its end; what local processes,
+//! Slurm array tasks and Kubernetes indexed jobs all call.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config;
+use crate::data;
+use crate::error::{Error, Result};
+use crate::record::{Begin, RunWriter};
+use crate::sweep::{self, Lease, Progress, Reporter, Stop};
+use crate::train::run::{Job, execute};
+
+#[derive(Debug, Args)]
+pub struct TrainRunArgs {
+    /// The sweep's directory
+    #[arg(long, value_name = "DIR")]
+    sweep: PathBuf,
+    /// Which run; taken from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX where it is not given
+    #[arg(long, value_name = "I")]
+    index: Option<usize>,
+    /// Added to the index, for arrays that cannot count far enough
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    offset: usize,
+}
+
+pub fn run(args: &TrainRunArgs) -> Result<()> {
+    let index = match args.index {
+        Some(index) => index,
+        None => index_from_environment()?,
+    } + args.offset;
+    let stop = Stop::on_signals()?;
+    let (dir, manifest) = sweep::open(&args.sweep, super::differing_keys)?;
+    if index >= manifest.runs {
+        return Err(Error::Usage(format!(
+            "there is no run {index} in {}: its runs are 0 to {}",
+            args.sweep.display(),
+            manifest.runs.saturating_sub(1)
+        )));
+    }
+    let experiment = config::read_back(&dir.experiment())?;
+    let run_dir = dir.run(index);
+    let lease = Lease::acquire(&run_dir)?;
+    let begun = RunWriter::begin(&run_dir, lease.attempt())?;
+    if let Begin::Start(_, Some(why)) = &begun {
+        anstream::eprintln!("run {index} starts anew: {why}");
+    }
+    if matches!(begun, Begin::Complete) {
+        return Ok(());
+    }
+    let data = data::load(&experiment.data)?;
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads =
+        std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0).unwrap_or(threads);
+    let job = Job { experiment: &experiment, data: &data, run: index, threads };
+    let mut reporter = Reporter::new();
+    execute(&job, begun, &|| stop.asked(), &mut |at| {
+        let progress = Progress { epoch: at.epoch, epochs: at.epochs, step: at.step, steps: at.steps };
+        reporter.report(progress, &mut std::io::stdout());
+    })
+}
+
+fn index_from_environment() -> Result<usize> {
+    for name in ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"] {
+        if let Ok(value) = std::env::var(name) {
+            return value.parse().map_err(|_| Error::Usage(format!("{name} is {value:?}, which is no run's number")));
+        }
+    }
+    Err(Error::Usage("no run was named: give --index, or set SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX".into()))
+}

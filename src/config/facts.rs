@@ -1,0 +1,281 @@
+//! What an experiment must be to its data.
+
+use super::check::grouped;
+use super::learning::Model;
+use super::problem::Problem;
+use super::types::{DatasetKind, Experiment};
+
+/// What a data set is, as far as an experiment can be wrong about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Channels, height, width of one example.
+    pub shape: [usize; 3],
+    /// How many classes the data set has, before `data.classes` chooses some of them.
+    pub classes: usize,
+    /// Training examples of the classes that are kept, before `data.train_limit`.
+    pub train_len: usize,
+    /// Evaluation examples of the classes that are kept, before `data.eval_limit`.
+    pub eval_len: usize,
+}
+
+/// [`Facts`] as far as they are known; the lengths may be too large.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    shape: Option<[usize; 3]>,
+    classes: Option<usize>,
+    train_len: Option<usize>,
+    eval_len: Option<usize>,
+}
+
+impl From<Facts> for Known {
+    fn from(facts: Facts) -> Self {
+        Self {
+            shape: Some(facts.shape),
+            classes: Some(facts.classes),
+            train_len: Some(facts.train_len),
+            eval_len: Some(facts.eval_len),
+        }
+    }
+}
+
+/// What is known of a published data set before it is read, so that mistakes show up together with all others.
+pub(super) fn published(experiment: &Experiment) -> Known {
+    let kept = experiment.data.classes.as_ref().map_or(10, Vec::len);
+    let known = |shape, train_len, eval_len| Known { shape: Some(shape), classes: Some(10), train_len, eval_len };
+    match experiment.data.dataset {
+        // The training parts of the first two are not equally large in all classes.
+        DatasetKind::Digits => known([1, 8, 8], Some(1_297), Some(50 * kept)),
+        DatasetKind::Mnist => known([1, 28, 28], Some(60_000), Some(10_000)),
+        DatasetKind::FashionMnist => known([1, 28, 28], Some(6_000 * kept), Some(1_000 * kept)),
+        DatasetKind::Cifar10 => known([3, 32, 32], Some(5_000 * kept), Some(1_000 * kept)),
+        DatasetKind::Npz => Known::default(),
+    }
+}
+
+/// Everything about which the experiment is wrong, given what is known of the data.
+pub(super) fn problems(experiment: &Experiment, known: &Known) -> Vec<Problem> {
+    let mut found = Vec::new();
+    classes(experiment, known, &mut found);
+    limits(experiment, known, &mut found);
+    probes(experiment, known, &mut found);
+    if let Some(shape) = known.shape {
+        augmentation(experiment, shape, &mut found);
+        model(experiment, shape, known, &mut found);
+    }
+    found
+}
+
+/// How many classes are left to tell apart.
+fn kept(experiment: &Experiment, known: &Known) -> Option<usize> {
+    experiment.data.classes.as_ref().map(Vec::len).or(known.classes)
+}
+
+fn classes(experiment: &Experiment, known: &Known, found: &mut Vec<Problem>) {
+    const KEYS: [&str; 2] = ["data.classes", "data.dataset"];
+    let name = experiment.data.dataset.name();
+    let Some(classes) = known.classes else { return };
+    if classes < 2 {
+        let message = format!("the data set {name} has {classes} of the 2 classes that a classifier needs at least");
+        found.push(Problem::of(&KEYS, message));
+        return;
+    }
+    for class in experiment.data.classes.iter().flatten().filter(|class| **class as usize >= classes) {
+        let message =
+            format!("data.classes names {class}, but the data set {name} has the classes 0 to {}", classes - 1);
+        found.push(Problem::of(&KEYS, message));
+    }
+}
+
+fn limits(experiment: &Experiment, known: &Known, found: &mut Vec<Problem>) {
+    let data = &experiment.data;
+    let limits = [
+        ("data.train_limit", data.train_limit, known.train_len, "training"),
+        ("data.eval_limit", data.eval_limit, known.eval_len, "evaluation"),
+    ];
+    for (key, limit, available, part) in limits {
+        let Some(limit) = limit else { continue };
+        let keys = [key, "data.classes", "data.dataset"];
+        if let Some(available) = available.filter(|available| limit > *available) {
+            let message = format!(
+                "{key} is {}, but there are only {} {part} examples; leave it out to use them all",
+                grouped(limit as u64),
+                grouped(available as u64)
+            );
+            found.push(Problem::of(&keys, message));
+        }
+        if let Some(classes) = kept(experiment, known).filter(|classes| limit < *classes) {
+            let message = format!("{key} is {limit}, fewer than the {classes} classes; each needs an example");
+            found.push(Problem::of(&keys, message));
+        }
+    }
+}
+
+fn probes(experiment: &Experiment, known: &Known, found: &mut Vec<Problem>) {
+    let Some(kernel) = &experiment.record.kernel else { return };
+    let keys = ["record.kernel.probes", "data.eval_limit", "data.classes", "data.dataset"];
+    let evaluated = [experiment.data.eval_limit, known.eval_len].into_iter().flatten().min();
+    if let Some(evaluated) = evaluated.filter(|evaluated| kernel.probes > *evaluated) {
+        let message = format!(
+            "record.kernel.probes is {}, but the evaluation set has only {} examples",
+            grouped(kernel.probes as u64),
+            grouped(evaluated as u64)
+        );
+        found.push(Problem::of(&keys, message));
+    }
+    if let Some(classes) = kept(experiment, known).filter(|classes| kernel.probes < *classes) {
+        let message =
+            format!("record.kernel.probes is {}, fewer than the {classes} classes; each needs a probe", kernel.probes);
+        found.push(Problem::of(&keys, message));
+    }
+}
+
+fn augmentation(experiment: &Experiment, [_, height, width]: [usize; 3], found: &mut Vec<Problem>) {
+    let augment = &experiment.data.augment;
+    let side = height.min(width);
+    // A reflection has one pixel less than the image: the edge itself is not repeated.
+    if augment.crop > 0 && augment.crop >= side {
+        let message = format!(
+            "data.augment.crop is {}, but images of {height}x{width} can be padded by reflection by at most {} pixels",
+            augment.crop,
+            side.saturating_sub(1)
+        );
+        found.push(Problem::of(&["data.augment.crop", "data.dataset"], message));
+    }
+    if augment.cutout > side {
+        let message = format!("data.augment.cutout is {}, larger than the images of {height}x{width}", augment.cutout);
+        found.push(Problem::of(&["data.augment.cutout", "data.dataset"], message));
+    }
+}
+
+fn model(experiment: &Experiment, shape: [usize; 3], known: &Known, found: &mut Vec<Problem>) {
+    /// 4 GiB of weights.
+    const MOST: u128 = 1 << 30;
+    let [_, height, width] = shape;
+    if let Model::Cnn { channels, pool, .. } = &experiment.model
+        && pooled(height.min(width), *pool, channels.len()) == 0
+    {
+        let fit = (1..channels.len()).rev().find(|blocks| pooled(height.min(width), *pool, *blocks) > 0).unwrap_or(0);
+        let message = format!(
+            "model.pool is {pool}, which shrinks images of {height}x{width} to nothing over {} blocks; at most {fit} fit",
+            channels.len()
+        );
+        found.push(Problem::of(&["model.pool", "model.channels", "data.dataset"], message));
+        return;
+    }
+    let Some(classes) = kept(experiment, known) else { return };
+    let parameters = parameters(&experiment.model, shape, classes);
+    if parameters > MOST {
+        let billions = parameters as f64 / 1e9;
+        let message = format!(
+            "the model has {billions:.1} billion parameters, more than the 1.07 billion that are supported; make it narrower"
+        );
+        let keys: &[&str] = match experiment.model {
+            Model::Mlp { .. } => &["model.widths", "data.dataset"],
+            Model::Cnn { .. } => &["model.channels", "model.head", "model.kernel", "data.dataset"],
+            Model::Resnet { .. } => &["model.width", "model.depth"],
+        };
+        found.push(Problem::of(keys, message));
+    }
+}
+
+/// Side of an image after some blocks of pooling; a remainder is dropped.
+fn pooled(side: usize, pool: usize, blocks: usize) -> usize {
+    (0..blocks).fold(side, |side, _| side.checked_div(pool).unwrap_or(0))
+}
+
+/// Weights and biases of a model, batch norm included, to judge its size before it is built.
+fn parameters(model: &Model, [channels, height, width]: [usize; 3], classes: usize) -> u128 {
+    match model {
+        Model::Mlp { widths, .. } => dense(&[channels, height, width], widths, classes),
+        Model::Cnn { channels: blocks, kernel, pool, batch_norm, head, .. } => {
+            let mut from = channels;
+            let mut total = 0;
+            for to in blocks {
+                let others = if *batch_norm { 3 } else { 1 };
+                total = sum(&[total, product(&[*kernel, *kernel, from, *to]), product(&[others, *to])]);
+                from = *to;
+            }
+            let side = |side| pooled(side, *pool, blocks.len());
+            sum(&[total, dense(&[from, side(height), side(width)], head, classes)])
+        }
+        Model::Resnet { depth, width, .. } => {
+            let blocks = depth.saturating_sub(2) / 6;
+            let mut total = sum(&[product(&[9, channels, *width]), product(&[2, *width])]);
+            let mut from = *width;
+            for stage in 0..3 {
+                let to = width.saturating_mul(1 << stage);
+                for _ in 0..blocks {
+                    let shortcut = if from == to { 0 } else { product(&[from, to]) };
+                    let norms = product(&[4, to]);
+                    total = sum(&[total, product(&[9, from, to]), product(&[9, to, to]), norms, shortcut]);
+                    from = to;
+                }
+            }
+            sum(&[total, dense(&[from], &[], classes)])
+        }
+    }
+}
+
+/// Dense layers of some hidden widths on an input of some shape.
+fn dense(shape: &[usize], widths: &[usize], classes: usize) -> u128 {
+    let mut inputs = product(shape);
+    let mut total = 0;
+    for width in widths.iter().chain([&classes]) {
+        let width = *width as u128;
+        total = sum(&[total, inputs.saturating_add(1).saturating_mul(width)]);
+        inputs = width;
+    }
+    total
+}
+
+// A header may claim any size: nothing here overflows.
+fn product(factors: &[usize]) -> u128 {
+    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor as u128))
+}
+
+fn sum(terms: &[u128]) -> u128 {
+    terms.iter().fold(0, |sum, term| sum.saturating_add(*term))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Activation;
+
+    #[test]
+    fn what_is_known_before_reading_is_what_is_published() {
+        for published in crate::data::published::ALL {
+            let text =
+                format!("name = \"x\"\ndata = {{ dataset = \"{}\" }}\nmodel = {{ kind = \"mlp\" }}\n", published.name);
+            let mut experiment: Experiment = toml::from_str(&text).unwrap();
+            let mut known = super::published(&experiment);
+            assert_eq!((known.shape, known.classes), (Some(published.shape), Some(published.classes.len())));
+            assert_eq!((known.train_len, known.eval_len), (Some(published.train_len), Some(published.eval_len)));
+            experiment.data.classes = Some(vec![0, 1]);
+            known = super::published(&experiment);
+            assert!(known.train_len <= Some(published.train_len) && known.eval_len <= Some(published.eval_len));
+        }
+    }
+
+    /// Counts of the same networks in PyTorch; the residual one has 1x1 convolutions as shortcuts.
+    #[test]
+    fn parameters_are_counted_as_pytorch_does() {
+        let image = [3, 32, 32];
+        let (activation, dropout) = (Activation::Relu, 0.0);
+        let mlp = Model::Mlp { widths: vec![512, 512], activation, dropout };
+        assert_eq!(parameters(&mlp, image, 10), 1_841_162);
+        let cnn = |batch_norm, head| Model::Cnn {
+            channels: vec![32, 64],
+            kernel: 3,
+            pool: 2,
+            batch_norm,
+            head,
+            activation,
+            dropout,
+        };
+        assert_eq!(parameters(&cnn(false, vec![]), image, 10), 60_362);
+        assert_eq!(parameters(&cnn(true, vec![]), image, 10), 60_362 + 192);
+        assert_eq!(parameters(&cnn(false, vec![7]), image, 10), 60_362 - 40_970 + 4096 * 7 + 7 + 80);
+        assert_eq!(parameters(&Model::Resnet { depth: 20, width: 16 }, image, 10), 272_282);
+    }
+}

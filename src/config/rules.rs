@@ -1,0 +1,102 @@
+//! What the keys of an experiment must be to each other. Ranges of single keys are in `keys`.
+
+use super::check::grouped;
+use super::learning::{Backend, Model, Optimizer, Schedule};
+use super::nearest::listed;
+use super::problem::Problem;
+use super::types::{Checkpoints, DatasetKind, Experiment};
+
+/// Everything that can be said without the data.
+pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
+    let mut found = Vec::new();
+    path(experiment, &mut found);
+    checkpoints(experiment, &mut found);
+    training(experiment, &mut found);
+    found
+}
+
+fn path(experiment: &Experiment, found: &mut Vec<Problem>) {
+    const KEYS: [&str; 2] = ["data.path", "data.dataset"];
+    let data = &experiment.data;
+    match (data.dataset, &data.path) {
+        (DatasetKind::Digits, Some(_)) => {
+            let message = "data.path is given, but the data set digits is embedded in the program; leave data.path out";
+            found.push(Problem::of(&KEYS, message.to_owned()));
+        }
+        (DatasetKind::Digits, None) | (_, Some(_)) => {}
+        (DatasetKind::Npz, None) => {
+            let message = "data.path is missing; the data set npz needs the path of its file";
+            found.push(Problem::of(&KEYS, message.to_owned()));
+        }
+        (other, None) => {
+            let message = format!("data.path is missing; the data set {} needs the folder of its files", other.name());
+            found.push(Problem::of(&KEYS, message));
+        }
+    }
+}
+
+fn checkpoints(experiment: &Experiment, found: &mut Vec<Problem>) {
+    let Checkpoints::At(epochs) = &experiment.record.checkpoints else { return };
+    let last = experiment.train.epochs;
+    if let Some(late) = late(epochs, |epoch| epoch > last) {
+        let message = format!(
+            "record.checkpoints names {late}, but training ends after epoch {} (train.epochs)",
+            grouped(last as u64)
+        );
+        found.push(Problem::of(&["record.checkpoints", "train.epochs"], message));
+    }
+}
+
+/// `epoch 5` or `epochs 5 and 6`, those that are too late.
+fn late(epochs: &[usize], too_late: impl Fn(usize) -> bool) -> Option<String> {
+    const SHOWN: usize = 5;
+    let late: Vec<String> = epochs.iter().filter(|epoch| too_late(**epoch)).map(usize::to_string).collect();
+    match late.as_slice() {
+        [] => None,
+        [one] => Some(format!("epoch {one}")),
+        some if some.len() <= SHOWN => Some(format!("epochs {}", listed(some.iter().map(String::as_str), "and"))),
+        [first, ..] => Some(format!("{} epochs from {first} on", late.len())),
+    }
+}
+
+fn training(experiment: &Experiment, found: &mut Vec<Problem>) {
+    let train = &experiment.train;
+    if let Optimizer::Sgd { momentum, nesterov: true, .. } = train.optimizer
+        && momentum == 0.0
+    {
+        let message = "train.optimizer.nesterov needs a momentum above 0, but train.optimizer.momentum is 0";
+        found.push(Problem::of(&["train.optimizer.nesterov", "train.optimizer.momentum"], message.to_owned()));
+    }
+    if let Schedule::Step { at, .. } = &train.schedule
+        && let Some(late) = late(at, |epoch| epoch >= train.epochs)
+    {
+        let message = format!(
+            "train.schedule.at names {late}, which has no effect: training ends after epoch {} (train.epochs)",
+            grouped(train.epochs as u64)
+        );
+        found.push(Problem::of(&["train.schedule.at", "train.epochs"], message));
+    }
+    if let Model::Resnet { depth, .. } = experiment.model
+        && depth % 6 != 2
+    {
+        let below = depth.saturating_sub(2) / 6 * 6 + 2;
+        let near = if below < 8 { "8".to_owned() } else { format!("{below} or {}", below + 6) };
+        let message = format!("model.depth takes 6n + 2 layers, but is {depth}; the nearest are {near}");
+        found.push(Problem::of(&["model.depth"], message));
+    }
+}
+
+/// Whether this program was built with the backend.
+pub(super) fn backend(experiment: &Experiment) -> Option<Problem> {
+    let feature = match experiment.train.backend {
+        Backend::Flex => return None,
+        Backend::Ndarray if cfg!(feature = "ndarray") => return None,
+        Backend::Wgpu if cfg!(feature = "wgpu") => return None,
+        Backend::Ndarray => "ndarray",
+        Backend::Wgpu => "wgpu",
+    };
+    let message = format!(
+        "train.backend is \"{feature}\", which this program was built without; build it with cargo build --release --features {feature}"
+    );
+    Some(Problem::of(&["train.backend"], message))
+}

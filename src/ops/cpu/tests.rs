@@ -1,0 +1,223 @@
+//! The kernels against their definitions, on each instruction set and each number of threads.
+
+use proptest::prelude::*;
+
+use super::conv::Conv2d;
+use super::norm::BatchNorm;
+use super::pool::MaxPool;
+use super::reference::{convolution, differences, largest_difference, noise};
+use super::simd::Instructions;
+
+/// What a number may differ by, relative to the largest of its tensor.
+const TOLERANCE: f64 = 1e-5;
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
+fn instructions() -> Vec<Instructions> {
+    vec![
+        Instructions::Detected,
+        Instructions::Portable,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2,
+    ]
+}
+
+/// Output, input gradient and weight gradient.
+fn run(conv: &Conv2d, input: &[f32], weight: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
+    // Results must not depend on what the buffers held.
+    let mut results = [grad.len(), input.len(), weight.len()].map(|len| vec![f32::NAN; len]);
+    conv.forward(input, weight, None, &mut results[0]);
+    conv.input_gradient(grad, weight, &mut results[1]);
+    conv.weight_gradient(input, grad, &mut results[2]);
+    results
+}
+
+fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads").install(work)
+}
+
+fn any_convolution() -> impl Strategy<Value = (usize, Conv2d)> {
+    let sizes = (1usize..4, 1usize..20, 1usize..36, 1usize..20, 1usize..20);
+    let kernel = prop::sample::select(vec![1usize, 2, 3, 5, 7]);
+    (sizes, [kernel.clone(), kernel], 1usize..4, 0usize..8).prop_map(|((n, c, o, h, w), kernel, stride, padding)| {
+        let input = [h.max(kernel[0]), w.max(kernel[1])];
+        (
+            n,
+            Conv2d {
+                channels_in: c,
+                channels_out: o,
+                input,
+                kernel,
+                stride,
+                padding,
+                instructions: Instructions::Detected,
+            },
+        )
+    })
+}
+
+fn tensors(batch: usize, conv: &Conv2d) -> [Vec<f32>; 3] {
+    let [rows, columns] = conv.output();
+    [
+        noise(batch * conv.channels_in * conv.input[0] * conv.input[1], 1),
+        noise(conv.channels_out * conv.channels_in * conv.kernel[0] * conv.kernel[1], 2),
+        noise(batch * conv.channels_out * rows * columns, 3),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn forward_is_the_definition((batch, conv) in any_convolution()) {
+        let [input, weight, grad] = tensors(batch, &conv);
+        let expected = convolution(&conv, &wide(&input), &wide(&weight));
+        for instructions in instructions() {
+            let [output, ..] = run(&Conv2d { instructions, ..conv }, &input, &weight, &grad);
+            let difference = largest_difference(&output, &expected);
+            prop_assert!(difference <= TOLERANCE, "{instructions:?}: {difference}");
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_agrees((batch, conv) in any_convolution()) {
+        let [input, weight, grad] = tensors(batch, &conv);
+        let expected = run(&conv, &input, &weight, &grad);
+        for instructions in instructions() {
+            for (ours, expected) in run(&Conv2d { instructions, ..conv }, &input, &weight, &grad).iter().zip(&expected) {
+                let difference = largest_difference(ours, &wide(expected));
+                prop_assert!(difference <= TOLERANCE, "{instructions:?}: {difference}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits((batch, conv) in any_convolution(), more in 0usize..40) {
+        let batch = batch + more;
+        let [input, weight, grad] = tensors(batch, &conv);
+        let bits = |threads| {
+            with_threads(threads, || run(&conv, &input, &weight, &grad)).map(|v| v.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+        };
+        let one = bits(1);
+        prop_assert_eq!(&one, &bits(2));
+        prop_assert_eq!(&one, &bits(4));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn gradients_are_the_differences_of_the_definition(
+        sizes in [1usize..3, 1usize..4, 1usize..4, 4usize..8, 4usize..8],
+        kernel in 1usize..5, stride in 1usize..4, padding in 0usize..3,
+    ) {
+        let [batch, channels_in, channels_out, height, width] = sizes;
+        let input = [height, width];
+        let conv = Conv2d { channels_in, channels_out, input, kernel: [kernel; 2], stride, padding, instructions: Instructions::Detected };
+        let [input, weight, grad] = tensors(batch, &conv);
+        let [x, w, g] = [wide(&input), wide(&weight), wide(&grad)];
+        let [_, input_gradient, weight_gradient] = run(&conv, &input, &weight, &grad);
+        let expected = differences(&x, &g, |x| convolution(&conv, x, &w));
+        prop_assert!(largest_difference(&input_gradient, &expected) <= TOLERANCE);
+        let expected = differences(&w, &g, |w| convolution(&conv, &x, w));
+        prop_assert!(largest_difference(&weight_gradient, &expected) <= TOLERANCE);
+    }
+
+    #[test]
+    fn the_gradient_of_a_normalised_batch_is_the_difference_of_the_definition(
+        batch in 2usize..4, channels in 1usize..3, positions in 2usize..9, relu: bool,
+    ) {
+        let norm = BatchNorm { channels, positions, relu };
+        let input = noise(batch * channels * positions, 1);
+        let (gamma, beta, grad) = (noise(channels, 2), noise(channels, 3), noise(input.len(), 4));
+        let (mean, var) = norm.statistics(&input);
+        let deviation: Vec<f32> = var.iter().map(|v| (v + 1e-3).sqrt()).collect();
+        let mut out = vec![f32::NAN; input.len()];
+        let found = norm.backward(&input, &grad, [&mean, &deviation, &gamma, &beta], &mut out);
+        let definition = |x: &[f64], gamma: &[f64], beta: &[f64]| -> Vec<f64> {
+            let channel = |i: usize| i / positions % channels;
+            let average = |f: &dyn Fn(usize) -> f64, c: usize| {
+                (0..x.len()).filter(|&i| channel(i) == c).map(f).sum::<f64>() / (batch * positions) as f64
+            };
+            let means: Vec<f64> = (0..channels).map(|c| average(&|i| x[i], c)).collect();
+            let vars: Vec<f64> = (0..channels).map(|c| average(&|i| (x[i] - means[c]).powi(2), c)).collect();
+            let one = |i: usize| (x[i] - means[channel(i)]) / (vars[channel(i)] + 1e-3).sqrt() * gamma[channel(i)] + beta[channel(i)];
+            (0..x.len()).map(|i| if relu { one(i).max(0.0) } else { one(i) }).collect()
+        };
+        let [x, gamma, beta, grad] = [wide(&input), wide(&gamma), wide(&beta), wide(&grad)];
+        // A rectifier has a kink: positions that differ there are no error.
+        let close = definition(&x, &gamma, &beta).iter().all(|y| !relu || *y == 0.0 || *y > 0.05);
+        prop_assume!(close || !relu);
+        for (ours, expected) in [
+            (&found.gamma, differences(&gamma, &grad, |gamma| definition(&x, gamma, &beta))),
+            (&found.beta, differences(&beta, &grad, |beta| definition(&x, &gamma, beta))),
+        ] {
+            prop_assert!(largest_difference(ours, &expected) < 1e-4);
+        }
+        let expected = differences(&x, &grad, |x| definition(x, &gamma, &beta));
+        prop_assert!(relu || largest_difference(&out, &expected) < 1e-3);
+    }
+
+    #[test]
+    fn everything_else_gives_the_same_bits_on_any_number_of_threads(
+        batch in 1usize..9, channels in 1usize..5, height in 4usize..12, width in 4usize..12, size in 1usize..4,
+    ) {
+        let (pool, norm) = (MaxPool { input: [height, width], size }, BatchNorm { channels, positions: height * width, relu: true });
+        let input = noise(batch * channels * height * width, 1);
+        let [rows, columns] = pool.output();
+        let pooled_len = batch * channels * rows * columns;
+        let (pooled_grad, grad) = (noise(pooled_len, 2), noise(input.len(), 3));
+        let (gamma, beta) = (noise(channels, 4), noise(channels, 5));
+        let run = || {
+            let (mut pooled, mut places) = (vec![f32::NAN; pooled_len], vec![0; pooled_len]);
+            let [mut unpooled, mut normed, mut back] = [(); 3].map(|()| vec![f32::NAN; input.len()]);
+            pool.forward(&input, &mut pooled, &mut places);
+            pool.backward(&pooled_grad, &places, &mut unpooled);
+            let (mean, var) = norm.statistics(&input);
+            let deviation: Vec<f32> = var.iter().map(|v| (v + 1e-3).sqrt()).collect();
+            norm.forward(&input, [&mean, &deviation, &gamma, &beta], &mut normed);
+            let gradients = norm.backward(&input, &grad, [&mean, &deviation, &gamma, &beta], &mut back);
+            [pooled, unpooled, mean, var, normed, back, gradients.gamma, gradients.beta]
+                .map(|v| v.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+        };
+        let one = with_threads(1, run);
+        prop_assert_eq!(&one, &with_threads(2, run));
+        prop_assert_eq!(&one, &with_threads(4, run));
+    }
+}
+
+#[test]
+fn a_bias_is_added_to_every_position_of_its_channel() {
+    let conv = Conv2d {
+        channels_in: 1,
+        channels_out: 3,
+        input: [5, 5],
+        kernel: [3, 3],
+        stride: 1,
+        padding: 1,
+        instructions: Instructions::Detected,
+    };
+    let [input, weight, _] = tensors(2, &conv);
+    let (mut with, mut without) = (vec![0.0; 150], vec![0.0; 150]);
+    conv.forward(&input, &weight, Some(&[1.0, 2.0, 4.0]), &mut with);
+    conv.forward(&input, &weight, None, &mut without);
+    for (i, (a, b)) in with.iter().zip(&without).enumerate() {
+        assert_eq!(*a, b + [1.0, 2.0, 4.0][i / 25 % 3]);
+    }
+}
+
+#[test]
+fn the_first_of_equal_maxima_has_the_gradient_and_nan_wins() {
+    let pool = MaxPool { input: [2, 5], size: 2 };
+    let input = [1.0, 3.0, f32::NAN, 9.0, 7.0, 3.0, 2.0, 8.0, 8.0, 7.0];
+    let (mut out, mut places, mut grad) = ([0.0; 2], [0; 2], [5.0; 10]);
+    pool.forward(&input, &mut out, &mut places);
+    assert_eq!(out[0], 3.0);
+    assert!(out[1].is_nan());
+    assert_eq!(places, [1, 0]);
+    pool.backward(&[1.0, 2.0], &places, &mut grad);
+    assert_eq!(grad, [0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+}

@@ -1,0 +1,171 @@
+//! The extension trait, and the operations composed of Burn's for the backends that have no kernels of ours.
+
+use burn::backend::ops::ConvOptions;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
+use burn::tensor::Shape;
+
+/// The bias of a convolution: an `Option` that an extension can take.
+#[derive(ExtensionType)]
+pub enum Bias<B: Backend> {
+    Of(FloatTensor<B>),
+    None,
+}
+
+/// The operations of [`crate::ops`] on primitives; shapes have been checked there.
+#[backend_extension(Flex, NdArray: cfg(feature = "ndarray"), Cube: cfg(feature = "wgpu"), Autodiff)]
+pub trait Operations: Backend {
+    fn convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Bias<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        composed::convolution::<Self>(x, weight, bias, stride, padding)
+    }
+
+    fn convolution_input_grad(
+        output_grad: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        input_hw: [usize; 2],
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        composed::convolution_input_grad::<Self>(output_grad, weight, input_hw, stride, padding)
+    }
+
+    fn maximum_pool(x: FloatTensor<Self>, size: usize) -> FloatTensor<Self> {
+        composed::maximum_pool::<Self>(x, size)
+    }
+
+    fn maximum_pool_input_grad(x: FloatTensor<Self>, output_grad: FloatTensor<Self>, size: usize) -> FloatTensor<Self> {
+        composed::maximum_pool_input_grad::<Self>(x, output_grad, size)
+    }
+
+    fn batch_normalisation(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        relu: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::batch_normalisation::<Self>(x, gamma, beta, epsilon, relu)
+    }
+
+    fn global_mean(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::global_mean::<Self>(x)
+    }
+
+    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::rectify::<Self>(x)
+    }
+
+    fn add_rectify(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::add_rectify::<Self>(a, b)
+    }
+}
+
+#[cfg(any(feature = "ndarray", feature = "wgpu"))]
+mod others {
+    use burn::backend::Autodiff;
+    use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+
+    use super::Operations;
+
+    #[cfg(feature = "ndarray")]
+    impl Operations for burn::backend::NdArray {}
+    #[cfg(feature = "ndarray")]
+    impl<C: CheckpointStrategy> Operations for Autodiff<burn::backend::NdArray, C> {}
+    #[cfg(feature = "wgpu")]
+    impl Operations for burn::backend::Cube {}
+    #[cfg(feature = "wgpu")]
+    impl<C: CheckpointStrategy> Operations for Autodiff<burn::backend::Cube, C> {}
+}
+
+/// The operations made of Burn's own, for any backend, differentiable where that is.
+pub mod composed {
+    use super::*;
+
+    pub fn convolution<B: Backend>(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: Bias<B>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<B> {
+        let bias = match bias {
+            Bias::Of(bias) => Some(bias),
+            Bias::None => None,
+        };
+        B::conv2d(x, weight, bias, options(stride, padding))
+    }
+
+    fn options(stride: usize, padding: usize) -> ConvOptions<2> {
+        ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1)
+    }
+
+    pub fn convolution_input_grad<B: Backend>(
+        output_grad: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        [height, width]: [usize; 2],
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<B> {
+        let shape = Shape::new([output_grad.shape()[0], weight.shape()[1], height, width]);
+        let input = B::float_zeros(shape, &output_grad.device(), output_grad.dtype().into());
+        B::conv2d_x_backward(input, weight, output_grad, options(stride, padding))
+    }
+
+    pub fn maximum_pool<B: Backend>(x: FloatTensor<B>, size: usize) -> FloatTensor<B> {
+        B::max_pool2d(x, [size; 2], [size; 2], [0; 2], [1; 2], false)
+    }
+
+    pub fn maximum_pool_input_grad<B: Backend>(
+        x: FloatTensor<B>,
+        output_grad: FloatTensor<B>,
+        size: usize,
+    ) -> FloatTensor<B> {
+        let repeats = output_grad.shape()[0] / x.shape()[0].max(1);
+        let x = if repeats == 1 { x } else { B::float_cat(vec![x; repeats], 0) };
+        let (window, zeros, ones) = ([size; 2], [0; 2], [1; 2]);
+        let dtype = burn::tensor::IntDType::I64;
+        let pooled = B::max_pool2d_with_indices(x.clone(), window, window, zeros, ones, false, dtype);
+        let (grad, places) = (output_grad, pooled.indices);
+        B::max_pool2d_with_indices_backward(x, window, window, zeros, ones, false, grad, places).x_grad
+    }
+
+    pub fn batch_normalisation<B: Backend>(
+        x: FloatTensor<B>,
+        gamma: FloatTensor<B>,
+        beta: FloatTensor<B>,
+        epsilon: f64,
+        relu: bool,
+    ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+        let channels = x.shape()[1];
+        let mean_of = |x| B::float_mean_dim(B::float_mean_dim(B::float_mean_dim(x, 3), 2), 0);
+        let wide = |x| B::float_reshape(x, Shape::new([1, channels, 1, 1]));
+        let narrow = |x| B::float_reshape(x, Shape::new([channels]));
+        let mean = mean_of(x.clone());
+        let centred = B::float_sub(x, mean.clone());
+        let var = mean_of(B::float_mul(centred.clone(), centred.clone()));
+        let deviation = B::float_sqrt(B::float_add_scalar(var.clone(), epsilon.into()));
+        let scaled = B::float_mul(B::float_div(centred, deviation), wide(gamma));
+        let output = B::float_add(scaled, wide(beta));
+        (if relu { B::relu(output) } else { output }, narrow(mean), narrow(var))
+    }
+
+    pub fn global_mean<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+        let shape = x.shape();
+        let means = B::float_mean_dim(B::float_mean_dim(x, 3), 2);
+        B::float_reshape(means, Shape::new([shape[0], shape[1]]))
+    }
+
+    pub fn rectify<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+        B::relu(x)
+    }
+
+    pub fn add_rectify<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+        B::relu(B::float_add(a, b))
+    }
+}

@@ -1,0 +1,211 @@
+//! The operations on Flex: tensors in, kernels over slices, tensors out. What is not `f32` is left to Burn.
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{DType, Shape, TensorData};
+
+use super::cpu::conv::Conv2d;
+use super::cpu::norm::{self, BatchNorm};
+use super::cpu::pool::{self, MaxPool};
+use super::cpu::simd::Instructions;
+use super::extension::{Bias, Operations, composed};
+
+/// A tensor of Flex.
+pub type Values = FloatTensor<Flex>;
+
+impl Operations for Flex {
+    fn convolution(x: Values, weight: Values, bias: Bias<Flex>, stride: usize, padding: usize) -> Values {
+        let of_bias = match &bias {
+            Bias::Of(bias) => Some(bias),
+            Bias::None => None,
+        };
+        if !all_f32([&x, &weight].into_iter().chain(of_bias)) {
+            return composed::convolution::<Flex>(x, weight, bias, stride, padding);
+        }
+        let conv = shape_of(&x.shape(), &weight.shape(), stride, padding);
+        let bias = match bias {
+            Bias::Of(bias) => Some(contiguous(bias)),
+            Bias::None => None,
+        };
+        convolve(&conv, &contiguous(x), &contiguous(weight), bias.as_ref())
+    }
+
+    fn convolution_input_grad(
+        output_grad: Values,
+        weight: Values,
+        input_hw: [usize; 2],
+        stride: usize,
+        padding: usize,
+    ) -> Values {
+        if !all_f32([&output_grad, &weight]) {
+            return composed::convolution_input_grad::<Flex>(output_grad, weight, input_hw, stride, padding);
+        }
+        let (grad_shape, weight_shape) = (output_grad.shape(), weight.shape());
+        let input = Shape::new([grad_shape[0], weight_shape[1], input_hw[0], input_hw[1]]);
+        let conv = shape_of(&input, &weight_shape, stride, padding);
+        input_gradient(&conv, &contiguous(output_grad), &contiguous(weight))
+    }
+
+    fn maximum_pool(x: Values, size: usize) -> Values {
+        if !all_f32([&x]) || size > MaxPool::LARGEST {
+            return composed::maximum_pool::<Flex>(x, size);
+        }
+        pool_maxima(&contiguous(x), size).0
+    }
+
+    fn maximum_pool_input_grad(x: Values, output_grad: Values, size: usize) -> Values {
+        if !all_f32([&x, &output_grad]) || size > MaxPool::LARGEST {
+            return composed::maximum_pool_input_grad::<Flex>(x, output_grad, size);
+        }
+        let [n, channels, height, width] = x.shape().dims();
+        let (_, places) = pool_maxima(&contiguous(x), size);
+        let repeats = output_grad.shape()[0] / n.max(1);
+        let pool = MaxPool { input: [height, width], size };
+        let output_grad = contiguous(output_grad);
+        pool_gradient(&pool, &output_grad, &places.repeat(repeats), [n * repeats, channels])
+    }
+
+    fn batch_normalisation(
+        x: Values,
+        gamma: Values,
+        beta: Values,
+        epsilon: f64,
+        relu: bool,
+    ) -> (Values, Values, Values) {
+        if !all_f32([&x, &gamma, &beta]) {
+            return composed::batch_normalisation::<Flex>(x, gamma, beta, epsilon, relu);
+        }
+        let done = normalise(&contiguous(x), &contiguous(gamma), &contiguous(beta), epsilon, relu);
+        (done.output, done.mean, done.var)
+    }
+
+    fn global_mean(x: Values) -> Values {
+        if !all_f32([&x]) {
+            return composed::global_mean::<Flex>(x);
+        }
+        let [n, channels, height, width] = x.shape().dims();
+        let mut means = vec![0.0; n * channels];
+        pool::plane_means(floats(&contiguous(x)), height * width, &mut means);
+        tensor(means, [n, channels])
+    }
+
+    fn rectify(x: Values) -> Values {
+        if !all_f32([&x]) {
+            return composed::rectify::<Flex>(x);
+        }
+        let x = contiguous(x);
+        let mut out = vec![0.0; floats(&x).len()];
+        norm::relu(floats(&x), &mut out);
+        tensor(out, x.shape())
+    }
+
+    fn add_rectify(a: Values, b: Values) -> Values {
+        if !all_f32([&a, &b]) {
+            return composed::add_rectify::<Flex>(a, b);
+        }
+        let (a, b) = (contiguous(a), contiguous(b));
+        let mut out = vec![0.0; floats(&a).len()];
+        norm::add_relu(floats(&a), floats(&b), &mut out);
+        tensor(out, a.shape())
+    }
+}
+
+/// Whether our kernels can work on the tensors.
+pub fn all_f32<'a>(tensors: impl IntoIterator<Item = &'a Values>) -> bool {
+    tensors.into_iter().all(|tensor| tensor.dtype() == DType::F32)
+}
+
+/// The tensor with its elements in order, without a gap.
+pub fn contiguous(tensor: Values) -> Values {
+    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+}
+
+/// The elements of a tensor that came out of [`contiguous`].
+///
+/// # Panics
+/// If it did not, or is not `f32`.
+pub fn floats(tensor: &Values) -> &[f32] {
+    tensor.as_slice().expect("a contiguous tensor of f32")
+}
+
+/// A tensor from its elements.
+pub fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Values {
+    Flex::float_from_data(TensorData::new(values, shape), &Default::default())
+}
+
+/// The convolution of an input with weights.
+pub fn shape_of(input: &Shape, weight: &Shape, stride: usize, padding: usize) -> Conv2d {
+    let ([_, channels_in, height, width], [channels_out, _, kh, kw]) = (input.dims(), weight.dims());
+    let instructions = Instructions::Detected;
+    Conv2d { channels_in, channels_out, input: [height, width], kernel: [kh, kw], stride, padding, instructions }
+}
+
+pub fn convolve(conv: &Conv2d, x: &Values, weight: &Values, bias: Option<&Values>) -> Values {
+    let ([rows, columns], n) = (conv.output(), x.shape()[0]);
+    let mut out = vec![0.0; n * conv.channels_out * rows * columns];
+    conv.forward(floats(x), floats(weight), bias.map(floats), &mut out);
+    tensor(out, [n, conv.channels_out, rows, columns])
+}
+
+pub fn input_gradient(conv: &Conv2d, grad: &Values, weight: &Values) -> Values {
+    let ([height, width], n) = (conv.input, grad.shape()[0]);
+    let mut out = vec![0.0; n * conv.channels_in * height * width];
+    conv.input_gradient(floats(grad), floats(weight), &mut out);
+    tensor(out, [n, conv.channels_in, height, width])
+}
+
+pub fn weight_gradient(conv: &Conv2d, x: &Values, grad: &Values) -> Values {
+    let shape = [conv.channels_out, conv.channels_in, conv.kernel[0], conv.kernel[1]];
+    let mut out = vec![0.0; shape.iter().product()];
+    conv.weight_gradient(floats(x), floats(grad), &mut out);
+    tensor(out, shape)
+}
+
+/// Sum of each channel of an output gradient.
+pub fn bias_gradient(grad: &Values) -> Values {
+    let [_, channels, height, width] = grad.shape().dims();
+    let mut out = vec![0.0; channels];
+    norm::channel_sums(floats(grad), height * width, &mut out);
+    tensor(out, [channels])
+}
+
+/// The pooled tensor and the place of each maximum in its window.
+pub fn pool_maxima(x: &Values, size: usize) -> (Values, Vec<u8>) {
+    let [n, channels, height, width] = x.shape().dims();
+    let pool = MaxPool { input: [height, width], size };
+    let [rows, columns] = pool.output();
+    let len = n * channels * rows * columns;
+    let (mut out, mut places) = (vec![0.0; len], vec![0; len]);
+    pool.forward(floats(x), &mut out, &mut places);
+    (tensor(out, [n, channels, rows, columns]), places)
+}
+
+pub fn pool_gradient(pool: &MaxPool, grad: &Values, places: &[u8], [n, channels]: [usize; 2]) -> Values {
+    let [height, width] = pool.input;
+    let mut out = vec![0.0; n * channels * height * width];
+    pool.backward(floats(grad), places, &mut out);
+    tensor(out, [n, channels, height, width])
+}
+
+/// A normalised batch and what its backward pass needs.
+pub struct Normalised {
+    pub norm: BatchNorm,
+    pub output: Values,
+    pub mean: Values,
+    pub var: Values,
+    /// `sqrt(var + epsilon)` of each channel.
+    pub deviation: Vec<f32>,
+}
+
+pub fn normalise(x: &Values, gamma: &Values, beta: &Values, epsilon: f64, relu: bool) -> Normalised {
+    let shape = x.shape();
+    let [_, channels, height, width] = shape.dims();
+    let norm = BatchNorm { channels, positions: height * width, relu };
+    let (mean, var) = norm.statistics(floats(x));
+    let deviation: Vec<f32> = var.iter().map(|&v| (f64::from(v) + epsilon).sqrt() as f32).collect();
+    let mut out = vec![0.0; floats(x).len()];
+    norm.forward(floats(x), [&mean, &deviation, floats(gamma), floats(beta)], &mut out);
+    let output = tensor(out, shape);
+    Normalised { norm, output, mean: tensor(mean, [channels]), var: tensor(var, [channels]), deviation }
+}

@@ -1,0 +1,176 @@
+//! The operations that our models spend their time in, as a Burn backend extension: on Flex, Burn's CPU backend, they run on
+//! kernels of our own with their own backward passes; every other backend uses Burn's operations.
+//!
+//! All of them are deterministic: the same bits for any number of threads, in any process, whatever runs beside.
+
+use burn::backend::Dispatch;
+use burn::tensor::Tensor;
+
+pub mod cpu;
+mod extension;
+mod flex;
+mod flex_autodiff;
+
+use extension::{Bias, Operations};
+
+/// Two-dimensional convolution (cross-correlation), differentiable in `x`, `weight` and `bias`.
+///
+/// `x` is `[n, channels_in, h, w]`, `weight` is `[channels_out, channels_in, kh, kw]`, `bias` is `[channels_out]`; the result is
+/// `[n, channels_out, (h + 2·padding − kh)/stride + 1, (w + 2·padding − kw)/stride + 1]`, divisions rounded down. Gradients are
+/// computed only for what is tracked.
+///
+/// # Panics
+/// If the shapes do not fit together, the stride is 0 or the padded image is smaller than the kernel.
+#[must_use]
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: usize) -> Tensor<4> {
+    let ([_, channels, h, w], [channels_out, channels_in, kh, kw]) = (x.dims(), weight.dims());
+    assert_eq!(channels, channels_in, "the input and the weights of a convolution must have the same channels");
+    assert!(stride > 0, "the stride of a convolution must be at least 1");
+    assert!(
+        h + 2 * padding >= kh && w + 2 * padding >= kw && kh > 0 && kw > 0,
+        "a convolution needs an image of at least the size of its kernel"
+    );
+    if let Some(bias) = &bias {
+        assert_eq!(bias.dims(), [channels_out], "a convolution needs one bias for each output channel");
+    }
+    let bias = bias.map_or(Bias::None, |bias| Bias::Of(bias.into_dispatch()));
+    Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias, stride, padding))
+}
+
+/// The gradient of [`conv2d`] with respect to its input, for plain tensors (nothing is recorded).
+///
+/// `output_grad` is `[n, channels_out, oh, ow]`, `input_hw` the height and width of the input; the result is
+/// `[n, channels_in, input_hw[0], input_hw[1]]`.
+///
+/// # Panics
+/// If the shapes do not fit together.
+#[must_use]
+pub fn conv2d_input_grad(
+    output_grad: Tensor<4>,
+    weight: Tensor<4>,
+    input_hw: [usize; 2],
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    let ([_, channels, oh, ow], [channels_out, _, kh, kw]) = (output_grad.dims(), weight.dims());
+    assert_eq!(channels, channels_out, "the output gradient and the weights must have the same output channels");
+    assert!(stride > 0, "the stride of a convolution must be at least 1");
+    let fits = |input: usize, kernel: usize, output: usize| {
+        input + 2 * padding >= kernel && (input + 2 * padding - kernel) / stride + 1 == output
+    };
+    assert!(
+        fits(input_hw[0], kh, oh) && fits(input_hw[1], kw, ow),
+        "a convolution of an input of {input_hw:?} does not have an output of {:?}",
+        [oh, ow]
+    );
+    let (output_grad, weight) = (output_grad.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(Dispatch::convolution_input_grad(output_grad, weight, input_hw, stride, padding))
+}
+
+/// Maximum over windows of `size x size` that do not overlap, differentiable; rows and columns that do not fill a window are left
+/// out. `[n, channels, h, w]` becomes `[n, channels, h/size, w/size]`.
+///
+/// The gradient of a window goes to its first maximum, row by row.
+///
+/// # Panics
+/// If `size` is 0 or larger than the image.
+#[must_use]
+pub fn max_pool2d(x: Tensor<4>, size: usize) -> Tensor<4> {
+    assert_pool(x.dims(), size);
+    Tensor::from_dispatch(Dispatch::maximum_pool(x.into_dispatch(), size))
+}
+
+/// The gradient of [`max_pool2d`] with respect to its input `x`, for plain tensors (nothing is recorded).
+///
+/// `x` is `[n, channels, h, w]` and `output_grad` is `[m, channels, h/size, w/size]` where `m` is a multiple of `n`: gradients
+/// `i·n .. (i+1)·n` belong to all of `x`, for each `i`. The result is `[m, channels, h, w]`.
+///
+/// # Panics
+/// If the shapes do not fit together.
+#[must_use]
+pub fn max_pool2d_input_grad(x: Tensor<4>, output_grad: Tensor<4>, size: usize) -> Tensor<4> {
+    let [n, channels, h, w] = x.dims();
+    assert_pool([n, channels, h, w], size);
+    let [m, grad_channels, rows, columns] = output_grad.dims();
+    assert!(
+        m % n.max(1) == 0 && [grad_channels, rows, columns] == [channels, h / size, w / size],
+        "the output gradient does not have the shape of the pooled input"
+    );
+    Tensor::from_dispatch(Dispatch::maximum_pool_input_grad(x.into_dispatch(), output_grad.into_dispatch(), size))
+}
+
+fn assert_pool([_, _, h, w]: [usize; 4], size: usize) {
+    assert!(size > 0 && h >= size && w >= size, "a pooling window must be at least 1 and at most the image");
+}
+
+/// A normalised batch and the statistics that it was normalised with.
+#[derive(Debug, Clone)]
+pub struct BatchNormOutput {
+    /// Of the shape of the input.
+    pub output: Tensor<4>,
+    /// Mean of each channel, `[channels]`, detached.
+    pub mean: Tensor<1>,
+    /// Biased variance of each channel, `[channels]`, detached.
+    pub var: Tensor<1>,
+}
+
+/// Batch normalisation in training mode (Ioffe & Szegedy 2015), differentiable in `x`, `gamma` and `beta`:
+/// `gamma · (x − mean) / sqrt(var + epsilon) + beta`, with the mean and the *biased* variance of each channel over the batch.
+///
+/// `x` is `[n, channels, h, w]`, `gamma` and `beta` are `[channels]`.
+///
+/// # Panics
+/// If the shapes do not fit together.
+#[must_use]
+pub fn batch_norm(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> BatchNormOutput {
+    normalise(x, gamma, beta, epsilon, false)
+}
+
+/// [`batch_norm`] followed by a rectifier, in one pass over the memory.
+///
+/// # Panics
+/// If the shapes do not fit together.
+#[must_use]
+pub fn batch_norm_relu(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) -> BatchNormOutput {
+    normalise(x, gamma, beta, epsilon, true)
+}
+
+fn normalise(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64, relu: bool) -> BatchNormOutput {
+    let channels = x.dims()[1];
+    assert!(
+        gamma.dims() == [channels] && beta.dims() == [channels],
+        "batch normalisation needs one gamma and one beta for each channel"
+    );
+    let (gamma, beta) = (gamma.into_dispatch(), beta.into_dispatch());
+    let (output, mean, var) = Dispatch::batch_normalisation(x.into_dispatch(), gamma, beta, epsilon, relu);
+    BatchNormOutput {
+        output: Tensor::from_dispatch(output),
+        mean: Tensor::from_dispatch(mean).detach(),
+        var: Tensor::from_dispatch(var).detach(),
+    }
+}
+
+/// Mean of each channel of each image, differentiable: `[n, channels, h, w]` becomes `[n, channels]`.
+#[must_use]
+pub fn global_mean_pool(x: Tensor<4>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::global_mean(x.into_dispatch()))
+}
+
+/// `max(x, 0)`, differentiable; the gradient at 0 is 0.
+#[must_use]
+pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::rectify(x.into_dispatch()))
+}
+
+/// `max(a + b, 0)`, differentiable, for tensors of one shape: the end of a residual block in one pass over the memory.
+///
+/// # Panics
+/// If the shapes differ.
+#[must_use]
+pub fn add_relu<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    assert_eq!(a.dims(), b.dims(), "a residual must have the shape of what it is added to");
+    Tensor::from_dispatch(Dispatch::add_rectify(a.into_dispatch(), b.into_dispatch()))
+}
+
+#[cfg(test)]
+mod tests;

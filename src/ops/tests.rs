@@ -1,0 +1,176 @@
+//! The operations against Burn's own, on the same tensors, forward and backward.
+
+use burn::backend::Dispatch;
+use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
+
+use super::cpu::reference::{largest_difference, noise};
+use super::extension::{Bias, composed};
+use super::{add_relu, batch_norm, batch_norm_relu, conv2d, conv2d_input_grad, global_mean_pool, max_pool2d};
+use super::{max_pool2d_input_grad, relu};
+
+/// What a number may differ by, relative to the largest of its tensor.
+const TOLERANCE: f64 = 1e-5;
+
+fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(noise(shape.iter().product(), seed), shape), device)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().to_vec().expect("f32")
+}
+
+fn assert_close<const D: usize>(what: &str, actual: Tensor<D>, expected: Tensor<D>) {
+    assert_eq!(actual.dims(), expected.dims(), "{what}");
+    let expected: Vec<f64> = values(expected).into_iter().map(f64::from).collect();
+    let difference = largest_difference(&values(actual), &expected);
+    assert!(difference <= TOLERANCE, "{what} differs by {difference}");
+}
+
+/// Compares two functions of a batch and of two vectors, and their gradients for a random output gradient.
+fn assert_same(
+    batch: [usize; 4],
+    vectors: usize,
+    ours: impl Fn(Tensor<4>, Tensor<1>, Tensor<1>) -> Tensor<4>,
+    burns: impl Fn(Tensor<4>, Tensor<1>, Tensor<1>) -> Tensor<4>,
+) {
+    let device = Device::flex().autodiff();
+    let run = |function: &dyn Fn(Tensor<4>, Tensor<1>, Tensor<1>) -> Tensor<4>| {
+        let x = random(batch, 1, &device).require_grad();
+        let (a, b) = (random([vectors], 2, &device).require_grad(), random([vectors], 3, &device).require_grad());
+        let output = function(x.clone(), a.clone(), b.clone());
+        let grads = (output.clone() * random(output.dims(), 4, &device)).sum().backward();
+        (output.inner(), x.grad(&grads), a.grad(&grads), b.grad(&grads))
+    };
+    let (ours, burns) = (run(&ours), run(&burns));
+    assert_close("output", ours.0, burns.0);
+    assert_close("input gradient", ours.1.expect("tracked"), burns.1.expect("tracked"));
+    for (what, ours, burns) in [("first", ours.2, burns.2), ("second", ours.3, burns.3)] {
+        match (ours, burns) {
+            (Some(ours), Some(burns)) => assert_close(what, ours, burns),
+            (ours, burns) => assert_eq!(ours.is_some(), burns.is_some(), "{what} gradient"),
+        }
+    }
+}
+
+fn burns_convolution(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    let bias = bias.map_or(Bias::None, |bias| Bias::Of(bias.into_dispatch()));
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(composed::convolution::<Dispatch>(x, weight, bias, stride, padding))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution_is_burns(
+        batch in 1usize..4, channels_in in 1usize..20, channels_out in 1usize..36, height in 7usize..20, width in 7usize..20,
+        kernel in prop::sample::select(vec![1usize, 3, 5, 7]), stride in 1usize..4, padding in 0usize..4, with_bias: bool,
+    ) {
+        let device = Device::flex().autodiff();
+        let run = |burns: bool| {
+            let x = random([batch, channels_in, height, width], 1, &device).require_grad();
+            let weight = random([channels_out, channels_in, kernel, kernel], 2, &device).require_grad();
+            let bias = with_bias.then(|| random([channels_out], 3, &device).require_grad());
+            let function = if burns { burns_convolution } else { conv2d };
+            let output = function(x.clone(), weight.clone(), bias.clone(), stride, padding);
+            let grads = (output.clone() * random(output.dims(), 4, &device)).sum().backward();
+            let bias = bias.map(|bias| bias.grad(&grads).expect("tracked"));
+            (output.inner(), x.grad(&grads).expect("tracked"), weight.grad(&grads).expect("tracked"), bias)
+        };
+        let (ours, burns) = (run(false), run(true));
+        let output_grad = random(ours.0.dims(), 4, &Device::flex());
+        let weight = random([channels_out, channels_in, kernel, kernel], 2, &Device::flex());
+        let plain = conv2d_input_grad(output_grad, weight, [height, width], stride, padding);
+        assert_close("plain input gradient", plain, burns.1.clone());
+        assert_close("output", ours.0, burns.0);
+        assert_close("input gradient", ours.1, burns.1);
+        assert_close("weight gradient", ours.2, burns.2);
+        if let (Some(ours), Some(burns)) = (ours.3, burns.3) {
+            assert_close("bias gradient", ours, burns);
+        }
+    }
+
+    #[test]
+    fn pooling_is_burns(
+        batch in 1usize..4, channels in 1usize..6, height in 5usize..20, width in 5usize..20, size in 1usize..6,
+    ) {
+        let shape = [batch, channels, height, width];
+        let burns = |x: Tensor<4>| Tensor::from_dispatch(composed::maximum_pool::<Dispatch>(x.into_dispatch(), size));
+        assert_same(shape, 1, |x, _, _| max_pool2d(x, size), |x, _, _| burns(x));
+        let device = Device::flex();
+        let (x, grad) = (random(shape, 1, &device), random([2 * batch, channels, height / size, width / size], 2, &device));
+        let (raw_x, raw_grad) = (x.clone().into_dispatch(), grad.clone().into_dispatch());
+        let expected = Tensor::from_dispatch(composed::maximum_pool_input_grad::<Dispatch>(raw_x, raw_grad, size));
+        assert_close("plain input gradient", max_pool2d_input_grad(x, grad, size), expected);
+        let burns = |x: Tensor<4>| Tensor::from_dispatch(composed::global_mean::<Dispatch>(x.into_dispatch()));
+        let wide = |x: Tensor<2>| x.reshape([batch, channels, 1, 1]);
+        assert_same(shape, 1, |x, _, _| wide(global_mean_pool(x)), |x, _, _| wide(burns(x)));
+    }
+
+    #[test]
+    fn batch_norm_is_burns(
+        batch in 1usize..5, channels in 1usize..9, height in 1usize..12, width in 2usize..12, rectified: bool, epsilon in 1e-6f64..1e-1,
+    ) {
+        let ours = |x, gamma, beta| {
+            if rectified { batch_norm_relu(x, gamma, beta, epsilon) } else { batch_norm(x, gamma, beta, epsilon) }.output
+        };
+        let burns = |x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>| {
+            let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+            Tensor::from_dispatch(composed::batch_normalisation::<Dispatch>(x, gamma, beta, epsilon, rectified).0)
+        };
+        assert_same([batch, channels, height, width], channels, ours, burns);
+    }
+
+    #[test]
+    fn rectifiers_are_burns(shape in [1usize..4, 1usize..6, 1usize..90, 1usize..90]) {
+        assert_same(shape, 1, |x, _, _| relu(x), |x, _, _| burn::tensor::activation::relu(x));
+        let other = |x: Tensor<4>| x.clone().powi_scalar(2) - x * 0.7;
+        let burns = |x: Tensor<4>| burn::tensor::activation::relu(x.clone() + other(x));
+        assert_same(shape, 1, |x, _, _| add_relu(x.clone(), other(x)), |x, _, _| burns(x));
+    }
+}
+
+#[test]
+fn statistics_of_a_batch_are_returned_without_gradients() {
+    let device = Device::flex().autodiff();
+    let x =
+        Tensor::<4>::from_data([[[[1.0, 2.0]], [[0.0, 0.0]]], [[[3.0, 6.0]], [[1.0, 1.0]]]], &device).require_grad();
+    let ones = Tensor::<1>::ones([2], &device);
+    let done = batch_norm(x, ones.clone(), ones, 0.0);
+    assert_eq!(values(done.mean.clone()), [3.0, 0.5]);
+    assert_eq!(values(done.var.clone()), [3.5, 0.25]);
+    assert!(!done.mean.is_require_grad() && !done.var.is_require_grad());
+}
+
+#[test]
+fn what_is_not_tracked_has_no_gradient() {
+    let device = Device::flex().autodiff();
+    let x = random([2, 3, 6, 6], 1, &device);
+    let weight = random([4, 3, 3, 3], 2, &device).require_grad();
+    let grads = conv2d(x.clone(), weight.clone(), None, 1, 1).sum().backward();
+    assert!(x.grad(&grads).is_none() && weight.grad(&grads).is_some());
+    let (x, weight) = (x.require_grad(), weight.detach());
+    let grads = conv2d(x.clone(), weight.clone(), None, 1, 1).sum().backward();
+    assert!(x.grad(&grads).is_some() && weight.grad(&grads).is_none());
+}
+
+#[test]
+fn views_and_other_types_are_taken_as_they_are() {
+    let device = Device::flex();
+    let x = random([5, 8, 6, 2], 1, &device).swap_dims(1, 3).slice([1..4]);
+    let weight = random([3, 3, 2, 4], 2, &device).swap_dims(0, 3);
+    let weight = weight.swap_dims(1, 2).slice([0..4, 0..2]);
+    let expected = burns_convolution(x.clone(), weight.clone(), None, 1, 1);
+    assert_close("of views", conv2d(x.clone(), weight.clone(), None, 1, 1), expected);
+    let double = burn::tensor::FloatDType::F64;
+    let output = conv2d(x.clone().cast(double), weight.clone().cast(double), None, 1, 1);
+    assert_eq!(output.dtype(), burn::tensor::DType::F64);
+    assert_close("in f64", output.cast(burn::tensor::FloatDType::F32), conv2d(x, weight, None, 1, 1));
+}

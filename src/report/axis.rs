@@ -1,0 +1,185 @@
+//! Axes: ranges that end where data ends, ticks at round numbers, labels with units.
+
+use crate::analysis::numbers::{fixed, superscript};
+
+/// How values lie on an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    Linear,
+    /// By powers of ten; values of 0 and less have no place.
+    Log,
+}
+
+/// One axis of a panel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// What is measured, with its unit.
+    pub label: String,
+    scale: Scale,
+    low: f64,
+    high: f64,
+    ticks: Vec<(f64, String)>,
+    /// Places of ticks without text.
+    minor: Vec<f64>,
+}
+
+impl Axis {
+    /// From `low` to `high`, with about `count` ticks at multiples of 1, 2 or 5 times a power of ten, of values that
+    /// are shown multiplied by `factor` (100 for per cent). A range without width is widened.
+    #[must_use]
+    pub fn linear(label: &str, low: f64, high: f64, count: usize, factor: f64) -> Self {
+        let (low, high) = widened(low, high);
+        let step = round_step((high - low) * factor / count.max(1) as f64);
+        let decimals = (-step.log10().floor()).max(0.0) as usize;
+        let ticks = multiples(low * factor, high * factor, step)
+            .map(|value| (value / factor, fixed(value, decimals)))
+            .collect();
+        Self { label: label.to_owned(), scale: Scale::Linear, low, high, ticks, minor: Vec::new() }
+    }
+
+    /// Of whole numbers (epochs): ticks at whole numbers only.
+    #[must_use]
+    pub fn whole(label: &str, low: f64, high: f64, count: usize) -> Self {
+        let (low, high) = widened(low, high);
+        let step = round_step((high - low) / count.max(1) as f64).max(1.0).round();
+        let ticks = multiples(low, high, step).map(|value| (value, fixed(value, 0))).collect();
+        Self { label: label.to_owned(), scale: Scale::Linear, low, high, ticks, minor: Vec::new() }
+    }
+
+    /// By powers of ten, from `low` to `high`, both positive. Ticks at powers of ten; where fewer than two of them lie
+    /// inside, also at 2 and 5 times these.
+    #[must_use]
+    pub fn log(label: &str, low: f64, high: f64) -> Self {
+        let low = low.max(f64::MIN_POSITIVE);
+        let (low_power, high_power) = widened(low.log10(), high.max(low).log10());
+        let (low, high) = (10f64.powf(low_power), 10f64.powf(high_power));
+        let inside = |value: f64| value >= low * (1.0 - 1e-9) && value <= high * (1.0 + 1e-9);
+        let powers = || low_power.floor() as i32..=high_power.ceil() as i32;
+        let decades: Vec<i32> = powers().filter(|&power| inside(10f64.powi(power))).collect();
+        let ticks = if decades.len() >= 2 {
+            let every = decades.len().div_ceil(7);
+            decades.iter().rev().step_by(every).rev().map(|&power| (10f64.powi(power), power_label(power))).collect()
+        } else {
+            powers()
+                .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| (digit * 10f64.powi(power), power)))
+                .filter(|&(value, _)| inside(value))
+                .map(|(value, power)| (value, fixed(value, (-power).max(0) as usize)))
+                .collect()
+        };
+        let minor = if decades.len() <= 7 {
+            powers()
+                .flat_map(|power| (2..10).map(move |digit| f64::from(digit) * 10f64.powi(power)))
+                .filter(|&v| inside(v))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Self { label: label.to_owned(), scale: Scale::Log, low, high, ticks, minor }
+    }
+
+    /// With ticks at given places.
+    #[must_use]
+    pub fn with_ticks(mut self, ticks: Vec<(f64, String)>) -> Self {
+        self.ticks = ticks;
+        self
+    }
+
+    /// Where ticks stand and what they say.
+    #[must_use]
+    pub fn ticks(&self) -> &[(f64, String)] {
+        &self.ticks
+    }
+
+    /// Where small ticks stand: 2 to 9 times the powers of ten of a logarithmic axis.
+    #[must_use]
+    pub fn minor(&self) -> &[f64] {
+        &self.minor
+    }
+
+    /// Where a value lies: 0 at the low end, 1 at the high end, and beyond these outside; none for what has no place.
+    #[must_use]
+    pub fn share(&self, value: f64) -> Option<f64> {
+        let share = match self.scale {
+            Scale::Linear => (value - self.low) / (self.high - self.low),
+            Scale::Log if value > 0.0 => (value / self.low).log10() / (self.high / self.low).log10(),
+            Scale::Log => return None,
+        };
+        share.is_finite().then_some(share)
+    }
+}
+
+/// Smallest and largest finite value with `margin` times their distance added on both sides; 0 to 1 for no values.
+#[must_use]
+pub fn span(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let room = (high - low) * margin;
+    (low - room, high + room)
+}
+
+fn power_label(power: i32) -> String {
+    match power {
+        0 => "1".to_owned(),
+        1 => "10".to_owned(),
+        _ => format!("10{}", superscript(power)),
+    }
+}
+
+fn widened(low: f64, high: f64) -> (f64, f64) {
+    if high - low > low.abs().max(high.abs()) * 1e-12 {
+        (low, high)
+    } else {
+        let room = if low == 0.0 { 0.5 } else { low.abs() * 0.05 };
+        (low - room, high + room)
+    }
+}
+
+/// The nearest of 1, 2, 5 times a power of ten, by ratio.
+fn round_step(raw: f64) -> f64 {
+    let power = 10f64.powf(raw.log10().floor());
+    let digit = raw / power;
+    // Bounds are the geometric means of neighbours.
+    let round = [(1.0, 1.414), (2.0, 3.162), (5.0, 7.071)].into_iter().find(|&(_, bound)| digit <= bound);
+    round.map_or(10.0, |(round, _)| round) * power
+}
+
+fn multiples(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64> {
+    let slack = 1e-9;
+    let first = (low / step - slack).ceil() as i64;
+    let last = (high / step + slack).floor() as i64;
+    (first..=last).map(move |place| place as f64 * step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(axis: &Axis) -> Vec<&str> {
+        axis.ticks().iter().map(|(_, label)| label.as_str()).collect()
+    }
+
+    #[test]
+    fn ticks_stand_at_round_numbers() {
+        assert_eq!(labels(&Axis::linear("", 0.0, 1.0, 5, 1.0)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(&Axis::linear("", 0.912, 0.951, 4, 100.0)), ["92", "93", "94", "95"]);
+        assert_eq!(labels(&Axis::linear("", -1.3, 2.1, 4, 1.0)), ["−1", "0", "1", "2"]);
+        assert_eq!(labels(&Axis::whole("", 0.0, 3.0, 8)), ["0", "1", "2", "3"]);
+        assert_eq!(labels(&Axis::log("", 0.01, 100.0)), ["10⁻²", "10⁻¹", "1", "10", "10²"]);
+        assert_eq!(labels(&Axis::log("", 0.3, 3.0)), ["0.5", "1", "2"]);
+    }
+
+    #[test]
+    fn a_range_without_width_and_values_without_place() {
+        let axis = Axis::linear("", 2.0, 2.0, 4, 1.0);
+        assert_eq!(axis.share(2.0), Some(0.5));
+        assert!(axis.ticks().len() > 1);
+        assert_eq!(axis.share(f64::NAN), None);
+        assert_eq!(Axis::log("", 1.0, 10.0).share(0.0), None);
+        assert_eq!(span(std::iter::empty(), 0.1), (0.0, 1.0));
+        assert_eq!(span([1.0, f64::NAN, 3.0].into_iter(), 0.5), (0.0, 4.0));
+    }
+}

@@ -1,0 +1,34 @@
+//! What people read: Markdown and figures, drawn from the structs of `analysis` and computing nothing.
+
+mod axis;
+mod canvas;
+pub mod figures;
+mod markdown;
+mod panel;
+mod style;
+pub mod words;
+
+use crate::analysis::Analysis;
+use crate::error::Result;
+
+/// One file of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// File name.
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Every file of the report: `report.md` and its figures. The same analysis gives the same bytes.
+///
+/// # Errors
+/// [`crate::error::Error::Unexpected`] when a figure cannot be drawn.
+pub fn pages(analysis: &Analysis) -> Result<Vec<Page>> {
+    let figures = figures::all(analysis)?;
+    let text = markdown::markdown(analysis, &figures);
+    let mut pages = vec![Page { name: "report.md".to_owned(), bytes: text.into_bytes() }];
+    pages.extend(
+        figures.into_iter().map(|figure| Page { name: figure.file.to_owned(), bytes: figure.svg.into_bytes() }),
+    );
+    Ok(pages)
+}

@@ -1,0 +1,342 @@
+//! The lease of a run: whoever trains it holds one, so that no two processes write one run, and a run whose process has
+//! gone is known to be free.
+//!
+//! A lease is a lock on `lease.lock`, which the kernel drops with the process, however that ends, and a record
+//! `lease.json` that says who it is and is touched every few seconds. Where the lock is refused, the run is held. Where it
+//! is granted, nobody on this machine holds the run; a holder on another machine, which this lock may not reach, is
+//! believed for as long as its record is fresh. On file systems without locks the holder's process is looked up instead
+//! (by number and start time, since numbers are used again), and attempts are claimed by creating a file that must not
+//! exist yet.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::identity::Identity;
+use crate::error::{Error, Result};
+use crate::record::{RunDir, files};
+
+const SCHEMA: &str = "harness.lease/1";
+const BEAT: Duration = Duration::from_secs(5);
+/// How long a record from another machine is believed without a beat.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// `lease.json`: who trains a run, or trained it last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub schema: String,
+    #[serde(flatten)]
+    pub process: Identity,
+    /// The first is 1.
+    pub attempt: u32,
+    pub since: Timestamp,
+}
+
+/// The right to write one run, for as long as it lives.
+#[derive(Debug)]
+pub struct Lease {
+    attempt: u32,
+    /// Locked until dropped; none where the file system knows no locks.
+    _lock: Option<File>,
+    heart: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+}
+
+/// Whether somebody holds a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody ever did, or the run is complete.
+    Free,
+    /// A living process does, who is known unless its record is not written yet.
+    Held(Option<Box<Holder>>),
+    /// A process did that has gone.
+    Abandoned(Box<Holder>),
+}
+
+impl Lease {
+    /// Takes the lease of a run: at once if it is free or its holder has gone.
+    ///
+    /// # Errors
+    /// `Interrupted` if a living process holds it; whatever the file system refuses.
+    pub fn acquire(dir: &RunDir) -> Result<Self> {
+        Self::acquire_with(dir, Locks::Use)
+    }
+
+    fn acquire_with(dir: &RunDir, locks: Locks) -> Result<Self> {
+        files::create_folder(dir.root())?;
+        let lock = match take_lock(&dir.lock(), locks)? {
+            Lock::Refused => return Err(held(dir, read(dir)?.as_ref())),
+            Lock::Granted(file) => Some(file),
+            Lock::Unknown => None,
+        };
+        let before = read(dir)?;
+        if let Some(holder) = &before
+            && lives(dir, holder, lock.is_some())
+        {
+            return Err(held(dir, Some(holder)));
+        }
+        let mut attempt = before.map_or(0, |holder| holder.attempt).saturating_add(1);
+        if lock.is_none() {
+            attempt = claim(dir, attempt)?;
+        }
+        let holder = Holder { schema: SCHEMA.into(), process: Identity::own(), attempt, since: Timestamp::now() };
+        let text = serde_json::to_vec_pretty(&holder)
+            .map_err(|cause| Error::Unexpected(format!("cannot write a lease as JSON: {cause}")))?;
+        files::write(&dir.lease(), &text)?;
+        Ok(Self { attempt, _lock: lock, heart: Some(heart(dir.lease())) })
+    }
+
+    /// Which attempt at the run this is; the first is 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.heart.take() {
+            drop(sender);
+            // A heart that failed has nothing more to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Whether somebody holds the run, without taking it.
+///
+/// # Errors
+/// The lease cannot be read.
+pub fn standing(dir: &RunDir) -> Result<Standing> {
+    let locked = files::is_locked(&dir.lock());
+    Ok(match read(dir)? {
+        holder if locked => Standing::Held(holder.map(Box::new)),
+        None => Standing::Free,
+        Some(holder) if lives(dir, &holder, locks_work(&dir.lock())) => Standing::Held(Some(Box::new(holder))),
+        Some(holder) => Standing::Abandoned(Box::new(holder)),
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Locks {
+    Use,
+    /// As if the file system knew none.
+    #[cfg(test)]
+    Ignore,
+}
+
+enum Lock {
+    Granted(File),
+    Refused,
+    /// The file system knows no locks.
+    Unknown,
+}
+
+fn take_lock(path: &Path, locks: Locks) -> Result<Lock> {
+    #[cfg(test)]
+    if locks == Locks::Ignore {
+        return Ok(Lock::Unknown);
+    }
+    let _ = locks;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|cause| Error::io("open the lock", path, &cause))?;
+    // Someone who only asks whether the run is held locks for an instant too.
+    for _ in 0..20 {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock::Granted(file)),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            Err(TryLockError::Error(_)) => return Ok(Lock::Unknown),
+        }
+    }
+    Ok(Lock::Refused)
+}
+
+fn locks_work(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| !matches!(file.try_lock_shared(), Err(TryLockError::Error(_))))
+}
+
+/// Whether the process that `holder` names still trains the run, given that nobody on this machine holds its lock, or
+/// that there are no locks to go by.
+fn lives(dir: &RunDir, holder: &Holder, lock_is_free: bool) -> bool {
+    match holder.process.on_this_machine() {
+        true if lock_is_free => false,
+        true => holder.process.runs().unwrap_or_else(|| fresh(&dir.lease())),
+        false => fresh(&dir.lease()),
+    }
+}
+
+fn fresh(path: &Path) -> bool {
+    let touched = std::fs::metadata(path).and_then(|found| found.modified());
+    // A time in the future is another machine's clock: take it as now.
+    touched.is_ok_and(|touched| SystemTime::now().duration_since(touched).unwrap_or_default() < FRESH)
+}
+
+/// The record of the run's lease. One that cannot be understood tells nothing but that there was an attempt.
+fn read(dir: &RunDir) -> Result<Option<Holder>> {
+    let bytes = files::read_if_there(&dir.lease())?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+fn held(dir: &RunDir, holder: Option<&Holder>) -> Error {
+    let by = holder.map_or_else(String::new, |holder| {
+        format!(" by process {} on {} since {}", holder.process.pid, holder.process.host, holder.since)
+    });
+    Error::Interrupted(format!("run {} is being trained{by}: wait for it, or stop it", dir.index()))
+}
+
+/// Claims an attempt where there are no locks: the first to create its file has it.
+fn claim(dir: &RunDir, mut attempt: u32) -> Result<u32> {
+    loop {
+        let path = dir.claim(attempt);
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(_) => return Ok(attempt),
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists && fresh(&path) => return Err(held(dir, None)),
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => attempt = attempt.saturating_add(1),
+            Err(cause) => return Err(Error::io("claim the run by creating", &path, &cause)),
+        }
+    }
+}
+
+/// Touches the record until the sender is dropped.
+fn heart(path: PathBuf) -> (mpsc::Sender<()>, JoinHandle<()>) {
+    let (sender, stopped) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        while stopped.recv_timeout(BEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // A beat that is missed is made good by the next; a complete run has no record any more.
+            let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        }
+    });
+    (sender, thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::record::SweepDir;
+
+    fn run() -> (tempfile::TempDir, RunDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = SweepDir::new(folder.path()).run(3);
+        (folder, dir)
+    }
+
+    fn write(dir: &RunDir, change: impl FnOnce(&mut Identity)) {
+        files::create_folder(dir.root()).unwrap();
+        let mut process = Identity::own();
+        change(&mut process);
+        let holder = Holder { schema: SCHEMA.into(), process, attempt: 4, since: Timestamp::now() };
+        files::write(&dir.lease(), &serde_json::to_vec(&holder).unwrap()).unwrap();
+    }
+
+    fn age(path: &Path, seconds: u64) {
+        let then = SystemTime::now() - Duration::from_secs(seconds);
+        File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+    }
+
+    #[test]
+    fn a_second_holder_is_refused_and_the_next_counts_on() {
+        let (_folder, dir) = run();
+        assert_eq!(standing(&dir).unwrap(), Standing::Free);
+        let first = Lease::acquire(&dir).unwrap();
+        assert_eq!(first.attempt(), 1);
+        let error = Lease::acquire(&dir).unwrap_err();
+        assert_eq!(error.exit_code(), crate::error::exit::INTERRUPTED);
+        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert!(matches!(standing(&dir).unwrap(), Standing::Held(Some(holder)) if holder.attempt == 1));
+        drop(first);
+        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(holder) if holder.attempt == 1));
+        assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 2);
+    }
+
+    #[test]
+    fn of_many_at_once_one_gets_it() {
+        for locks in [Locks::Use, Locks::Ignore] {
+            let (_folder, dir) = run();
+            let barrier = std::sync::Barrier::new(8);
+            let leases: Vec<_> = std::thread::scope(|scope| {
+                let all: Vec<_> = (0..8)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            barrier.wait();
+                            Lease::acquire_with(&dir, locks)
+                        })
+                    })
+                    .collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert_eq!(leases.iter().filter(|lease| lease.is_ok()).count(), 1, "{locks:?}: {leases:?}");
+        }
+    }
+
+    #[test]
+    fn a_holder_on_another_machine_is_believed_while_it_beats() {
+        let (_folder, dir) = run();
+        write(&dir, |process| {
+            process.host = "elsewhere".into();
+            process.boot = "another".into();
+        });
+        assert!(matches!(standing(&dir).unwrap(), Standing::Held(Some(_))));
+        let error = Lease::acquire(&dir).unwrap_err();
+        assert!(error.to_string().contains("elsewhere"), "{error}");
+        age(&dir.lease(), FRESH.as_secs() + 1);
+        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(_)));
+        assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 5);
+    }
+
+    #[test]
+    fn a_lock_that_is_free_outweighs_a_record_that_looks_alive() {
+        // As after the number of a dead holder was given to another process: ourselves.
+        let (_folder, dir) = run();
+        write(&dir, |_| {});
+        File::create(dir.lock()).unwrap();
+        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(_)));
+        assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 5);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn without_locks_the_process_is_looked_up_by_number_and_start() {
+        let (_folder, dir) = run();
+        write(&dir, |_| {});
+        assert!(Lease::acquire_with(&dir, Locks::Ignore).is_err());
+        write(&dir, |process| process.start = "1".into());
+        assert_eq!(Lease::acquire_with(&dir, Locks::Ignore).unwrap().attempt(), 5);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        write(&dir, |process| process.pid = child.id());
+        assert!(matches!(Lease::acquire_with(&dir, Locks::Ignore), Err(Error::Interrupted(_))));
+        age(&dir.claim(5), FRESH.as_secs() + 1);
+        assert_eq!(Lease::acquire_with(&dir, Locks::Ignore).unwrap().attempt(), 6);
+    }
+
+    #[test]
+    fn a_damaged_record_counts_as_none() {
+        let (_folder, dir) = run();
+        files::create_folder(dir.root()).unwrap();
+        std::fs::write(dir.lease(), b"{\"schema\"").unwrap();
+        assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 1);
+    }
+
+    #[test]
+    fn the_lease_goes_with_a_killed_process() {
+        let (folder, dir) = run();
+        let mut child = testing::command(testing::HOLD, folder.path(), 3).spawn().unwrap();
+        testing::wait_for(|| matches!(standing(&dir).unwrap(), Standing::Held(Some(_))));
+        assert!(matches!(Lease::acquire(&dir), Err(Error::Interrupted(_))));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(_)));
+        assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 2);
+    }
+}

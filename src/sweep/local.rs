@@ -1,0 +1,391 @@
+//! Runs on this machine: one process for each, so many side by side.
+//!
+//! A run's process is judged by the files it leaves, not by what it says: complete is what has its manifest. A process
+//! that ends otherwise is tried again as often as asked, and its failure stops nobody else. A run that a process of
+//! somebody else's trains is waited for, and taken over if that one dies.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, Signal, System};
+
+use super::progress::{Ended, Observer};
+use super::state::{self, RunState};
+use super::stop::{PARENT_VARIABLE, Stop};
+use super::unit::Progress;
+use crate::error::{Error, Result, exit};
+use crate::record::{SweepDir, record_failure, tidy};
+
+/// Which of the devices handed out the process of a run is to use.
+pub const DEVICE_VARIABLE: &str = "HARNESS_DEVICE";
+
+/// How long to wait for news before looking around.
+const TICK: Duration = Duration::from_millis(20);
+/// How often to look at runs that somebody else trains.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long the output of a process that has ended may still trickle in, if a child of its own holds it open.
+const TRICKLE: Duration = Duration::from_secs(1);
+/// Lines of a process's errors that are kept.
+const LINES: usize = 20;
+
+/// How runs are executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Threads for each place; there are as many runs side by side as places.
+    pub threads: Vec<usize>,
+    /// Handed out to the places in turn as [`DEVICE_VARIABLE`]; none for CPUs.
+    pub devices: Vec<String>,
+    /// How often a run that failed is tried again.
+    pub retries: u32,
+}
+
+/// A run that did not become complete, and what it said last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub run: usize,
+    pub errors: Vec<String>,
+}
+
+/// What became of the runs that were asked for, each list in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub complete: Vec<usize>,
+    pub failed: Vec<Failure>,
+    /// Stopped before they were complete, or not begun.
+    pub interrupted: Vec<usize>,
+}
+
+impl Summary {
+    /// Nothing if all runs are complete.
+    ///
+    /// # Errors
+    /// `Interrupted` if some were stopped, else `RunsFailed` with the last error of each run that failed.
+    pub fn check(&self) -> Result<()> {
+        let last = |failure: &Failure| {
+            format!("run {}: {}", failure.run, failure.errors.last().map_or("it did not say why", String::as_str))
+        };
+        let failed: Vec<String> = self.failed.iter().map(last).collect();
+        let failed = failed.join("; ");
+        match (self.interrupted.as_slice(), self.failed.len()) {
+            ([], 0) => Ok(()),
+            ([], count) => {
+                Err(Error::RunsFailed(format!("{count} runs failed ({failed}); `harness resume` tries them again")))
+            }
+            (stopped, 0) => {
+                Err(Error::Interrupted(format!("{} runs were stopped; `harness resume` goes on", stopped.len())))
+            }
+            (stopped, count) => Err(Error::Interrupted(format!(
+                "{} runs were stopped and {count} failed ({failed}); `harness resume` goes on",
+                stopped.len()
+            ))),
+        }
+    }
+}
+
+/// Makes `runs` of `sweep` complete: `command` gives the process that trains a run. Returns when every run is complete, has
+/// failed or, once `stop` was asked, has stopped.
+///
+/// # Errors
+/// The files of a run cannot be read.
+pub fn execute(
+    sweep: &SweepDir,
+    runs: &[usize],
+    command: impl Fn(usize) -> Command,
+    options: &Options,
+    stop: &Stop,
+    observer: &mut dyn Observer,
+) -> Result<Summary> {
+    let (sender, news) = mpsc::channel();
+    let mut executor = Executor {
+        sweep,
+        options,
+        stop,
+        observer,
+        command: &command,
+        sender,
+        queue: runs.iter().map(|run| (*run, 0)).collect(),
+        elsewhere: Vec::new(),
+        working: BTreeMap::new(),
+        next_token: 0,
+        summary: Summary::default(),
+    };
+    let result = executor.run(&news);
+    executor.observer.end();
+    // If we leave early, dropping a process's standard input tells it that nobody waits any more.
+    result?;
+    let mut summary = executor.summary;
+    summary.complete.sort_unstable();
+    summary.interrupted.sort_unstable();
+    summary.failed.sort_by_key(|failure| failure.run);
+    Ok(summary)
+}
+
+/// The process of a run.
+struct Worker {
+    run: usize,
+    place: usize,
+    /// Attempts of ours before this one.
+    tried: u32,
+    child: Child,
+    input: Option<ChildStdin>,
+    /// What it said last on standard error.
+    said: VecDeque<String>,
+    /// Outputs that are still open.
+    open: usize,
+    ended: Option<(ExitStatus, Instant)>,
+}
+
+enum News {
+    Output(String),
+    Error(String),
+    Closed,
+}
+
+struct Executor<'a, F> {
+    sweep: &'a SweepDir,
+    options: &'a Options,
+    stop: &'a Stop,
+    observer: &'a mut dyn Observer,
+    command: &'a F,
+    sender: Sender<(u64, News)>,
+    /// Runs to begin, with the attempts of ours that failed.
+    queue: VecDeque<(usize, u32)>,
+    elsewhere: Vec<(usize, u32)>,
+    working: BTreeMap<u64, Worker>,
+    next_token: u64,
+    summary: Summary,
+}
+
+impl<F: Fn(usize) -> Command> Executor<'_, F> {
+    fn run(&mut self, news: &Receiver<(u64, News)>) -> Result<()> {
+        self.observer.begin(self.queue.len());
+        let mut told = false;
+        let mut looked = Instant::now();
+        loop {
+            if self.stop.asked() {
+                if !told {
+                    self.tell_to_stop();
+                    told = true;
+                }
+                let waiting = self.queue.drain(..).chain(self.elsewhere.drain(..));
+                self.summary.interrupted.extend(waiting.map(|(run, _)| run));
+            } else {
+                self.fill_places()?;
+            }
+            if looked.elapsed() >= LOOK {
+                self.look_elsewhere()?;
+                looked = Instant::now();
+            }
+            if self.queue.is_empty() && self.elsewhere.is_empty() && self.working.is_empty() {
+                return Ok(());
+            }
+            if let Ok(item) = news.recv_timeout(TICK) {
+                self.hear(item);
+                for item in news.try_iter() {
+                    self.hear(item);
+                }
+            }
+            self.reap()?;
+        }
+    }
+
+    fn fill_places(&mut self) -> Result<()> {
+        while self.working.len() < self.options.threads.len().max(1) {
+            let Some((run, tried)) = self.queue.pop_front() else { return Ok(()) };
+            match state::of(&self.sweep.run(run))?.state {
+                RunState::Complete => self.completed(run)?,
+                RunState::Running => self.found_elsewhere(run, tried),
+                RunState::Pending | RunState::Failed | RunState::Interrupted => self.start(run, tried),
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, run: usize, tried: u32) {
+        let taken: Vec<usize> = self.working.values().map(|worker| worker.place).collect();
+        let place = (0..).find(|place| !taken.contains(place)).unwrap_or_default();
+        let threads = self.options.threads.get(place).copied().unwrap_or(1).to_string();
+        let mut command = (self.command)(run);
+        command.env("RAYON_NUM_THREADS", &threads).env("POLARS_MAX_THREADS", &threads).env(PARENT_VARIABLE, "1");
+        if let Some(device) = self.options.devices.get(place % self.options.devices.len().max(1)) {
+            command.env(DEVICE_VARIABLE, device);
+        }
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(cause) => {
+                let program = command.get_program().display();
+                return self.failed_attempt(run, tried, vec![format!("cannot start {program}: {cause}")]);
+            }
+        };
+        let token = self.next_token;
+        self.next_token += 1;
+        let mut open = 0;
+        if let Some(output) = child.stdout.take() {
+            open += 1;
+            listen(output, News::Output, token, self.sender.clone());
+        }
+        if let Some(errors) = child.stderr.take() {
+            open += 1;
+            listen(errors, News::Error, token, self.sender.clone());
+        }
+        let input = child.stdin.take();
+        self.observer.started(run, tried + 1);
+        let worker = Worker { run, place, tried, child, input, said: VecDeque::new(), open, ended: None };
+        self.working.insert(token, worker);
+    }
+
+    fn hear(&mut self, (token, news): (u64, News)) {
+        let Some(worker) = self.working.get_mut(&token) else { return };
+        match news {
+            News::Output(line) => match Progress::parse(&line) {
+                Some(progress) => self.observer.progress(worker.run, &progress),
+                None => self.observer.message(worker.run, &line),
+            },
+            News::Error(line) => {
+                self.observer.message(worker.run, &line);
+                if worker.said.len() == LINES {
+                    worker.said.pop_front();
+                }
+                worker.said.push_back(line);
+            }
+            News::Closed => worker.open = worker.open.saturating_sub(1),
+        }
+    }
+
+    /// Judges the processes that have ended.
+    fn reap(&mut self) -> Result<()> {
+        for worker in self.working.values_mut() {
+            if worker.ended.is_none() {
+                let ended = worker.child.try_wait().map_err(|cause| {
+                    Error::Unexpected(format!("cannot wait for the process of run {}: {cause}", worker.run))
+                })?;
+                worker.ended = ended.map(|status| (status, Instant::now()));
+            }
+        }
+        let quiet = |worker: &Worker| worker.ended.is_some_and(|(_, at)| worker.open == 0 || at.elapsed() > TRICKLE);
+        let ended: Vec<u64> =
+            self.working.iter().filter(|(_, worker)| quiet(worker)).map(|(token, _)| *token).collect();
+        for token in ended {
+            if let Some(worker) = self.working.remove(&token) {
+                self.judge(worker)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, worker: Worker) -> Result<()> {
+        let run = worker.run;
+        let dir = self.sweep.run(run);
+        let Some((status, _)) = worker.ended else { return Ok(()) };
+        let found = state::of(&dir)?;
+        let stopped = status.code() == Some(i32::from(exit::INTERRUPTED));
+        match found.state {
+            RunState::Complete => return self.completed(run),
+            RunState::Running => {
+                self.found_elsewhere(run, worker.tried);
+                return Ok(());
+            }
+            RunState::Pending | RunState::Failed | RunState::Interrupted => {}
+        }
+        if self.stop.asked() || (stopped && worker.tried >= self.options.retries) {
+            self.summary.interrupted.push(run);
+            self.observer.ended(run, Ended::Interrupted);
+            return Ok(());
+        }
+        let mut errors = found.errors;
+        if found.state != RunState::Failed {
+            errors = worker.said.into();
+            errors.push(describe(status));
+            // A process that was killed leaves an interrupted run; one that gave up by itself, a failed one.
+            if status.code().is_some() && !stopped {
+                record_failure(&dir, found.attempt, errors.clone())
+                    .unwrap_or_else(|error| errors.push(error.to_string()));
+            }
+        }
+        self.failed_attempt(run, worker.tried, errors);
+        Ok(())
+    }
+
+    fn failed_attempt(&mut self, run: usize, tried: u32, errors: Vec<String>) {
+        if tried < self.options.retries {
+            self.observer.ended(run, Ended::Retried(&errors));
+            self.queue.push_back((run, tried + 1));
+        } else {
+            self.observer.ended(run, Ended::Failed(&errors));
+            self.summary.failed.push(Failure { run, errors });
+        }
+    }
+
+    fn completed(&mut self, run: usize) -> Result<()> {
+        tidy(&self.sweep.run(run))?;
+        self.observer.ended(run, Ended::Complete);
+        self.summary.complete.push(run);
+        Ok(())
+    }
+
+    fn found_elsewhere(&mut self, run: usize, tried: u32) {
+        self.observer.ended(run, Ended::Elsewhere);
+        self.elsewhere.push((run, tried));
+    }
+
+    fn look_elsewhere(&mut self) -> Result<()> {
+        for (run, tried) in std::mem::take(&mut self.elsewhere) {
+            match state::of(&self.sweep.run(run))?.state {
+                RunState::Running => self.elsewhere.push((run, tried)),
+                // What has gone on or ended in the meantime is looked at when its turn comes.
+                _ => self.queue.push_front((run, tried)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks every process to save its state and end; each also sees its standard input close.
+    fn tell_to_stop(&mut self) {
+        let pids: Vec<Pid> = self.working.values().map(|worker| Pid::from_u32(worker.child.id())).collect();
+        if let Ok(mut system) = System::new() {
+            system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, ProcessRefreshKind::nothing());
+            for pid in &pids {
+                // One that cannot be signalled has ended, or lives on a system without signals.
+                let _ = system.process(*pid).and_then(|process| process.kill_with(Signal::Term));
+            }
+        }
+        for worker in self.working.values_mut() {
+            worker.input = None;
+        }
+    }
+}
+
+/// Sends every line of `stream` on, and then that it closed.
+fn listen(stream: impl Read + Send + 'static, news: fn(String) -> News, token: u64, sender: Sender<(u64, News)>) {
+    std::thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = Vec::new();
+        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            // Nobody listens once the executor has returned.
+            if !text.is_empty() && sender.send((token, news(text))).is_err() {
+                return;
+            }
+        }
+        let _ = sender.send((token, News::Closed));
+    });
+}
+
+fn describe(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return format!("its process was ended by signal {signal}");
+    }
+    match status.code() {
+        Some(code) => format!("its process ended with exit code {code} before the run was complete"),
+        None => "its process was ended from outside".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

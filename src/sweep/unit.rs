@@ -1,0 +1,94 @@
+//! What the process of one run says to the process that started it: lines of JSON on its standard output.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// Epochs that are done.
+    pub epoch: usize,
+    pub epochs: usize,
+    /// Steps that are done in the epoch under way.
+    pub step: usize,
+    pub steps: usize,
+}
+
+impl Progress {
+    /// Share of the training that is done, 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        let within = if self.steps == 0 { 0.0 } else { self.step as f64 / self.steps as f64 };
+        if self.epochs == 0 { 1.0 } else { ((self.epoch as f64 + within) / self.epochs as f64).clamp(0.0, 1.0) }
+    }
+
+    /// Reads a line; `None` if it says something else.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        if line.starts_with('{') { serde_json::from_str(line).ok() } else { None }
+    }
+}
+
+/// Tells the parent how far the run has come, but not more often than anyone looks.
+#[derive(Debug)]
+pub struct Reporter {
+    every: Duration,
+    last: Option<(Instant, usize)>,
+}
+
+impl Default for Reporter {
+    fn default() -> Self {
+        Self { every: Duration::from_millis(100), last: None }
+    }
+}
+
+impl Reporter {
+    /// Ten times a second, and at the end of every epoch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes a line to `output`, if it is time for one. That nobody reads it is no reason to stop: the parent's death is
+    /// noticed by [`super::Stop`].
+    pub fn report(&mut self, progress: Progress, output: &mut dyn Write) {
+        let due = self.last.is_none_or(|(at, epoch)| epoch != progress.epoch || at.elapsed() >= self.every);
+        if due && let Ok(line) = serde_json::to_string(&progress) {
+            let _ = writeln!(output, "{line}").and_then(|()| output.flush());
+            self.last = Some((Instant::now(), progress.epoch));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_goes_over_the_line() {
+        let progress = Progress { epoch: 3, epochs: 20, step: 5, steps: 10 };
+        let mut output = Vec::new();
+        let mut reporter = Reporter::new();
+        reporter.report(progress, &mut output);
+        reporter.report(Progress { step: 6, ..progress }, &mut output);
+        reporter.report(Progress { epoch: 4, step: 0, ..progress }, &mut output);
+        let text = String::from_utf8(output).unwrap();
+        let lines: Vec<Option<Progress>> = text.lines().map(Progress::parse).collect();
+        assert_eq!(lines, [Some(progress), Some(Progress { epoch: 4, step: 0, ..progress })]);
+        assert_eq!(text.lines().next(), Some(r#"{"epoch":3,"epochs":20,"step":5,"steps":10}"#));
+        for other in ["", "epoch 3", "{\"epoch\":3}", "{\"epoch\":-1,\"epochs\":2,\"step\":0,\"steps\":1}"] {
+            assert_eq!(Progress::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_share_stays_between_0_and_1() {
+        let share = |epoch, epochs, step, steps| Progress { epoch, epochs, step, steps }.share();
+        assert_eq!(share(3, 20, 5, 10), 0.175);
+        assert_eq!(share(0, 0, 0, 0), 1.0);
+        assert_eq!(share(20, 20, 10, 10), 1.0);
+    }
+}

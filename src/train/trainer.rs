@@ -1,0 +1,193 @@
+//! One network in training: an epoch at a time, with a state that can be put away and taken up again.
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
+
+use super::batches::{Batch, gather};
+use super::schedule::{self, Position};
+use super::{device, initial, loss, optimizer};
+use crate::config::{Experiment, Stream};
+use crate::data::{Dataset, Split};
+use crate::error::{Error, Result};
+use crate::model::{HostTensor, Mode, Network, Plan, Training};
+
+/// Examples evaluated at a time: enough to keep the cores busy, few enough to stay small.
+const EVALUATION_BATCH: usize = 256;
+
+/// Mean loss, share of right decisions and the last step's learning rate of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EpochMetrics {
+    pub loss: f64,
+    pub accuracy: f64,
+    pub learning_rate: f64,
+}
+
+/// All that training goes on from: weights and running statistics by name, and the optimiser's state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// Epochs done.
+    pub epoch: usize,
+    pub weights: Vec<HostTensor>,
+    pub optimizer: Vec<u8>,
+}
+
+/// One run of an experiment.
+pub struct Trainer<'a> {
+    experiment: &'a Experiment,
+    data: &'a Dataset,
+    plan: Plan,
+    device: Device,
+    network: Network,
+    optimizer: ModuleOptimizer,
+    run: u64,
+    epoch: usize,
+}
+
+impl<'a> Trainer<'a> {
+    /// A run before its first step.
+    ///
+    /// # Errors
+    /// `Invalid` when the model does not fit the data or the backend is not part of this program.
+    pub fn new(experiment: &'a Experiment, data: &'a Dataset, run: u64) -> Result<Self> {
+        let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
+        let weights = initial::for_run(&experiment.sweep, &plan, run);
+        let device = device::device(experiment.train.backend)?;
+        let network = Network::new(&plan, weights, &device.clone().autodiff())?;
+        let optimizer = optimizer::build(&experiment.train.optimizer, &network);
+        Ok(Self { experiment, data, plan, device, network, optimizer, run, epoch: 0 })
+    }
+
+    /// A run as [`Trainer::state`] left it.
+    ///
+    /// # Errors
+    /// `Corrupt` when the state is not one of this experiment's.
+    pub fn resume(experiment: &'a Experiment, data: &'a Dataset, run: u64, state: State) -> Result<Self> {
+        let corrupt = |what: &dyn std::fmt::Display| {
+            Error::Corrupt(format!(
+                "the saved state of run {run} cannot be resumed ({what}); forget it to train the run anew"
+            ))
+        };
+        let mut trainer = Self::new(experiment, data, run)?;
+        let device = trainer.device.clone().autodiff();
+        trainer.network = Network::new(&trainer.plan, state.weights, &device).map_err(|e| corrupt(&e))?;
+        trainer.optimizer = trainer
+            .optimizer
+            .from_bytes(Bytes::from_bytes_vec(state.optimizer))
+            .map_err(|e| corrupt(&format!("{e:?}")))?;
+        trainer.epoch = state.epoch;
+        Ok(trainer)
+    }
+
+    /// Epochs done.
+    #[must_use]
+    pub fn epoch(&self) -> usize {
+        self.epoch
+    }
+
+    /// Steps of one epoch; the last may be of fewer examples than the others.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> usize {
+        self.data.train.len().div_ceil(self.experiment.train.batch_size)
+    }
+
+    /// Trains one epoch; `keep_going` is asked after each step, with the number of steps done, and may stop it.
+    ///
+    /// # Errors
+    /// `Interrupted` when it was stopped: the state is then that of no epoch and must not be saved.
+    pub fn train_epoch(&mut self, keep_going: &mut dyn FnMut(usize) -> bool) -> Result<EpochMetrics> {
+        let train = &self.experiment.train;
+        let sweep = &self.experiment.sweep;
+        let per_epoch = self.steps_per_epoch();
+        let mut order: Vec<usize> = (0..self.data.train.len()).collect();
+        sweep.stream_at(Stream::Order, self.run, self.epoch).shuffle(&mut order);
+        let mut augment = sweep.stream_at(Stream::Augment, self.run, self.epoch);
+        let dropout = sweep.stream_at(Stream::Dropout, self.run, self.epoch);
+        let mut training = Training { dropout, statistics: Vec::new() };
+
+        let (mut total_loss, mut right, mut learning_rate) = (0.0, 0, 0.0);
+        for (step, indices) in order.chunks(train.batch_size).enumerate() {
+            let at = Position { step: self.epoch * per_epoch + step, total: train.epochs * per_epoch, per_epoch };
+            learning_rate = schedule::rate(&train.schedule, at);
+            let augmentation = Some((&self.experiment.data.augment, &mut augment));
+            let batch = gather(&self.data.train, self.data.shape, indices, augmentation);
+            let (loss, correct) = self.step(batch, learning_rate, &mut training)?;
+            total_loss += loss;
+            right += correct;
+            if !keep_going(step + 1) {
+                return Err(Error::Interrupted(format!("run {} was stopped in epoch {}", self.run, self.epoch + 1)));
+            }
+        }
+        self.epoch += 1;
+        let n = order.len() as f64;
+        Ok(EpochMetrics { loss: total_loss / n, accuracy: right as f64 / n, learning_rate })
+    }
+
+    /// One optimiser step; the summed loss and the number of right decisions before it.
+    fn step(&mut self, batch: Batch, learning_rate: f64, training: &mut Training) -> Result<(f64, usize)> {
+        let input = images(batch.pixels, batch.labels.len(), self.data.shape, &self.device.clone().autodiff());
+        let logits = self.network.forward(input, &mut Mode::Train(training));
+        let loss = loss::cross_entropy(logits.clone(), &batch.labels, self.experiment.train.label_smoothing);
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        self.network = self.optimizer.step(learning_rate, self.network.clone(), gradients);
+        self.network.update_statistics(std::mem::take(&mut training.statistics));
+        Ok(loss::tally(&to_host(logits.inner())?, &batch.labels))
+    }
+
+    /// Logits of every evaluation example, row-major `[N, C]`.
+    ///
+    /// # Errors
+    /// `Unexpected` when the device does not hand them out.
+    pub fn evaluate(&self) -> Result<Vec<f32>> {
+        logits(&self.network.valid(), &self.data.eval, self.data.shape, &self.device)
+    }
+
+    /// The network for evaluation, on the plain device.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.network.valid()
+    }
+
+    /// The layers with names and sizes.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What is needed to go on from here in another process.
+    ///
+    /// # Errors
+    /// `Unexpected` when Burn cannot write the optimiser's state.
+    pub fn state(&self) -> Result<State> {
+        let optimizer = self
+            .optimizer
+            .into_bytes()
+            .map_err(|e| Error::Unexpected(format!("cannot save the optimiser's state: {e:?}")))?;
+        Ok(State { epoch: self.epoch, weights: self.network.to_host(), optimizer: optimizer.to_vec() })
+    }
+}
+
+/// Logits of a whole split in evaluation mode, row-major `[N, C]`.
+///
+/// # Errors
+/// `Unexpected` when the device does not hand them out.
+pub fn logits(network: &Network, split: &Split, shape: [usize; 3], device: &Device) -> Result<Vec<f32>> {
+    let length: usize = shape.iter().product();
+    let mut out = Vec::new();
+    for pixels in split.pixels.chunks(EVALUATION_BATCH * length) {
+        let input = images(pixels.to_vec(), pixels.len() / length, shape, device);
+        out.extend(to_host(network.forward(input, &mut Mode::Evaluate))?);
+    }
+    Ok(out)
+}
+
+fn images(pixels: Vec<f32>, n: usize, [channels, height, width]: [usize; 3], device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(pixels, [n, channels, height, width]), device)
+}
+
+fn to_host(logits: Tensor<2>) -> Result<Vec<f32>> {
+    logits
+        .into_data()
+        .try_into_vec::<f32>()
+        .map_err(|e| Error::Unexpected(format!("cannot read logits from the device: {e:?}")))
+}
