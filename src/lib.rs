@@ -26,6 +26,9 @@ pub mod record;
 
 pub mod model;
 
+pub mod arrays;
+pub mod cli;
+pub mod config;
 pub mod data;
 
 pub mod arrays;
