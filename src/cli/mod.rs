@@ -14,7 +14,6 @@ mod status;
 mod train_run;
 mod verify;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -77,8 +76,7 @@ pub fn main() -> ExitCode {
 
 /// The keys in which two experiments, as sweeps store them, differ.
 fn differing_keys(old: &str, new: &str) -> Result<Vec<String>> {
-    let stored = |text| config::from_stored(text, Path::new("sweep.json"));
-    let (old, new) = (stored(old)?, stored(new)?);
+    let (old, new) = (config::from_stored(old)?, config::from_stored(new)?);
     Ok(config::diff(&old, &new).into_iter().map(|difference| difference.key).collect())
 }
 

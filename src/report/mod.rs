@@ -27,6 +27,8 @@ pub fn pages(analysis: &Analysis) -> Result<Vec<Page>> {
     let figures = figures::all(analysis)?;
     let text = markdown::markdown(analysis, &figures);
     let mut pages = vec![Page { name: "report.md".to_owned(), bytes: text.into_bytes() }];
-    pages.extend(figures.into_iter().map(|figure| Page { name: figure.file.to_owned(), bytes: figure.svg.into_bytes() }));
+    pages.extend(
+        figures.into_iter().map(|figure| Page { name: figure.file.to_owned(), bytes: figure.svg.into_bytes() }),
+    );
     Ok(pages)
 }

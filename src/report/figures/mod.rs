@@ -84,7 +84,11 @@ fn draws_single(analysis: &Analysis) -> bool {
 }
 
 /// Legend rows of the flagged runs, by line or by mark.
-fn flagged_rows(analysis: &Analysis, looks: &Looks, swatch: impl Fn(super::style::Look) -> Swatch) -> Vec<(Swatch, String)> {
+fn flagged_rows(
+    analysis: &Analysis,
+    looks: &Looks,
+    swatch: impl Fn(super::style::Look) -> Swatch,
+) -> Vec<(Swatch, String)> {
     let mut rows: Vec<(Swatch, String)> =
         flagged(analysis, looks).map(|run| (swatch(looks.get(run.run)), flagged_label(run))).collect();
     if rows.len() > NAMED {

@@ -1,0 +1,6 @@
+//! Data sets and arrays of others, through the library's public interface.
+
+mod arrays;
+mod fetch;
+mod published;
+mod sets;
