@@ -250,6 +250,23 @@ fn verify_finds_nothing_amiss_after_an_engine() {
     assert_eq!(verify(&sweep).unwrap(), []);
 }
 
+#[test]
+fn what_a_process_left_that_died_right_after_its_run_is_tidied_up() {
+    let folder = folder();
+    let sweep = sweep_in(folder.path());
+    create(&sweep, 2);
+    let lease = Lease::acquire(&sweep.run(0)).unwrap();
+    let record = files::read(&sweep.run(0).lease()).unwrap();
+    finish(&sweep.run(0), 1).unwrap();
+    drop(lease);
+    files::write(&sweep.run(0).lease(), &record).unwrap();
+    files::write(&sweep.run(0).state(), b"old").unwrap();
+    assert_eq!(verify(&sweep).unwrap().len(), 2);
+    let command = train(testing::TRAIN, &sweep, 0);
+    execute(&sweep, &[1], command, &options(1, 0), &Stop::new(), &mut Silent).unwrap();
+    assert_eq!(verify(&sweep).unwrap(), []);
+}
+
 /// The bytes of the complete runs, made in peace.
 fn expected(folder: &Path, runs: usize) -> Vec<Vec<(String, Vec<u8>)>> {
     let sweep = sweep_in(&folder.join("in-peace"));

@@ -114,62 +114,92 @@ fn contents(sweep: &SweepDir, run: usize) -> Vec<(String, Vec<u8>)> {
     stable.map(|path| (dir.relative(&path).unwrap(), files::read(&path).unwrap())).collect()
 }
 
-/// One test for everything, since a cluster takes the machine for itself.
+/// One test for everything, since a cluster takes the machine for itself: 50 runs, of which three are killed and one gets
+/// the signal of its time limit, while the daemon of the node is restarted; then what is missing, in a second go.
 #[test]
 fn a_sweep_on_a_cluster_of_one_node() {
+    const RUNS: usize = 50;
     let Some(running) = Running::start() else { return };
     let folder = running.folder.path();
-    let sweep = sweep_of(folder, 9);
+    let sweep = sweep_of(folder, RUNS);
     let done = folder.join("analysis ran");
     let options = Options { time: Some("10".into()), max_concurrent: Some(2), ..Options::default() };
     let mut what = Submission {
         name: "fake".into(),
-        program: program(folder, 300),
-        runs: (0..9).collect(),
+        program: program(folder, 100),
+        runs: (0..RUNS).collect(),
         analysis: vec![vec!["touch".into(), done.to_str().unwrap().into()]],
         options: options.clone(),
     };
 
-    // A run that Slurm refuses says so.
-    let refused = Submission { options: Options { partition: Some("none".into()), ..options.clone() }, ..what.clone() };
+    // What Slurm refuses it says, and nothing is remembered.
+    let refused = Submission { options: Options { partition: Some("none".into()), ..options }, ..what.clone() };
     let error = running.cluster.submit(&sweep, &refused).unwrap_err();
     assert!(error.to_string().contains("partition"), "{error}");
     assert!(!was_used(&sweep));
 
-    // The whole sweep, with a task killed and one that gets the signal of a time limit.
     let jobs = running.cluster.submit(&sweep, &what).unwrap();
-    assert_eq!((jobs.len(), jobs[0].runs.len()), (2, 9));
-    testing::wait_for(|| state::of(&sweep.run(0)).unwrap().state == RunState::Running);
+    assert_eq!((jobs.len(), jobs[0].runs.len()), (2, RUNS));
+    let holder = |run: usize| state::of(&sweep.run(run)).unwrap().holder;
+    testing::wait_for(|| holder(0).is_some());
     let queue = running.cluster.queue(&sweep).unwrap();
-    assert!(queue[&0].starts_with("RUNNING") && queue[&8].starts_with("PENDING"), "{queue:?}");
+    assert!(queue[&0].starts_with("RUNNING") && queue[&(RUNS - 1)].starts_with("PENDING"), "{queue:?}");
     let manifest = open(sweep.root(), |_, _| Ok(Vec::new())).unwrap().1;
     let mut shown = status(&sweep, &manifest).unwrap();
     running.cluster.merge(&sweep, &mut shown).unwrap();
-    assert!(shown.runs[8].queue.as_ref().unwrap().starts_with("PENDING"), "{shown:?}");
-    let first = state::of(&sweep.run(0)).unwrap().holder.unwrap();
-    Command::new("kill").args(["-9", &first.process.pid.to_string()]).status().unwrap();
-    testing::wait_for(|| sweep.run(2).state().exists());
-    // Sent to the shell of the task, as Slurm does it; through `scancel` it would take seconds.
-    let holder = state::of(&sweep.run(2)).unwrap().holder.unwrap();
-    let shell = Command::new("ps").args(["-o", "ppid=", "-p", &holder.process.pid.to_string()]).output().unwrap();
-    let shell = String::from_utf8(shell.stdout).unwrap();
-    assert!(Command::new("kill").args(["-USR1", shell.trim()]).status().unwrap().success());
-    testing::wait_for(|| state::of(&sweep.run(2)).unwrap().state == RunState::Interrupted);
-    running.wait_until_gone(&jobs, 120);
-    assert!(done.exists());
-    assert_eq!(missing(&sweep, 9).unwrap(), [0]);
-    assert_eq!(state::of(&sweep.run(2)).unwrap().attempt, 2);
+    assert!(shown.runs[RUNS - 1].queue.as_ref().unwrap().starts_with("PENDING"), "{shown:?}");
 
-    // What is missing, and only that; more than Slurm remembers.
-    what.runs = missing(&sweep, 9).unwrap();
+    let kill = |signal: &str, pid: &str| assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    let mut killed = Vec::new();
+    while killed.len() < 3 {
+        let victim = (0..RUNS).find_map(|run| Some((run, holder(run)?)).filter(|(run, _)| !killed.contains(run)));
+        if let Some((run, victim)) = victim {
+            // One that was just about to finish is no victim.
+            let _ = Command::new("kill")
+                .args(["-9", &victim.process.pid.to_string()])
+                .stderr(Stdio::null())
+                .status()
+                .unwrap();
+            testing::wait_for(|| state::of(&sweep.run(run)).unwrap().state != RunState::Running);
+            if state::of(&sweep.run(run)).unwrap().state == RunState::Interrupted {
+                killed.push(run);
+            }
+        }
+    }
+    let mut limited = None;
+    while limited.is_none() {
+        let saved = |run: &usize| holder(*run).is_some() && sweep.run(*run).state().exists() && !killed.contains(run);
+        let Some((run, process)) = (0..RUNS).find(saved).and_then(|run| Some((run, holder(run)?))) else { continue };
+        // Sent to the shell of the task, as Slurm does it; `scancel` would take seconds.
+        let shell = Command::new("ps").args(["-o", "ppid=", "-p", &process.process.pid.to_string()]).output().unwrap();
+        let shell = String::from_utf8(shell.stdout).unwrap();
+        let sent = Command::new("kill").args(["-USR1", shell.trim()]).stderr(Stdio::null()).status().unwrap();
+        testing::wait_for(|| holder(run).is_none());
+        if sent.success() && state::of(&sweep.run(run)).unwrap().state == RunState::Interrupted {
+            limited = Some(run);
+        }
+    }
+    kill("-9", std::fs::read_to_string(folder.join("run/slurmd.pid")).unwrap().trim());
+    let configuration = folder.join("etc/slurm.conf");
+    assert!(Command::new("slurmd").arg("-c").arg("-f").arg(&configuration).status().unwrap().success());
+
+    running.wait_until_gone(&jobs, 300);
+    assert!(done.exists());
+    let left = missing(&sweep, RUNS).unwrap();
+    assert!(killed.iter().all(|run| left.contains(run)), "{killed:?} {left:?}");
+    assert!(!left.contains(&limited.unwrap()), "{limited:?} {left:?}");
+
+    // What is missing, and only that.
+    what.runs.clone_from(&left);
     what.analysis.clear();
     let again = running.cluster.submit(&sweep, &what).unwrap();
-    assert_eq!(again.iter().map(|job| job.runs.as_slice()).collect::<Vec<_>>(), [[0]]);
+    assert_eq!(again.iter().flat_map(|job| job.runs.clone()).collect::<Vec<_>>(), left);
     running.wait_until_gone(&again, 60);
-    assert!(missing(&sweep, 9).unwrap().is_empty());
+    assert!(missing(&sweep, RUNS).unwrap().is_empty());
+    local::tidy_complete(&sweep).unwrap();
     assert_eq!(verify(&sweep).unwrap(), []);
     let expected = SweepDir::new(&folder.join("in-peace"));
-    for run in 0..9 {
+    for run in 0..RUNS {
         finish(&expected.run(run), 1).unwrap();
         assert_eq!(contents(&sweep, run), contents(&expected, run), "run {run}");
     }
