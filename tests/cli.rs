@@ -76,8 +76,11 @@ fn the_same_sweep_has_the_same_bytes_whatever_runs_beside_it() {
     assert_eq!(files.len(), 3 * (3 * 2 + 1));
     assert!(files == recorded(&two), "the bytes differ");
     assert!(one.join("report/report.md").is_file());
-    let all: Vec<&[u8]> =
-        files.iter().filter(|(path, _)| path.ends_with("0002/soft.parquet")).map(|(_, bytes)| bytes.as_slice()).collect();
+    let all: Vec<&[u8]> = files
+        .iter()
+        .filter(|(path, _)| path.ends_with("0002/soft.parquet"))
+        .map(|(_, bytes)| bytes.as_slice())
+        .collect();
     assert!(all[0] != all[1] && all[1] != all[2], "different runs decide differently");
 }
 
@@ -121,7 +124,10 @@ fn one_flipped_bit_is_enough_to_end_elsewhere() {
     let weights = |run: usize, epoch: usize| -> Vec<u32> {
         let tensors = runs[run].weights(epoch).unwrap().expect("weights");
         let names: Vec<String> = tensors.iter().map(|(name, _, _)| name.to_owned()).collect();
-        names.iter().flat_map(|name| tensors.f32(name).unwrap().1.iter().map(|w| w.to_bits()).collect::<Vec<_>>()).collect()
+        names
+            .iter()
+            .flat_map(|name| tensors.f32(name).unwrap().1.iter().map(|w| w.to_bits()).collect::<Vec<_>>())
+            .collect()
     };
     for run in 1..3 {
         let bits: u32 = weights(0, 0).iter().zip(weights(run, 0)).map(|(a, b)| (a ^ b).count_ones()).sum();
@@ -148,11 +154,26 @@ fn without_a_source_of_randomness_all_runs_are_one() {
 fn every_optimiser_schedule_and_model_trains() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [&[&str]; 5] = [
-        &["train.optimizer={ kind = \"adam\", weight_decay = 1e-4 }", "train.schedule={ kind = \"constant\", rate = 1e-2, warmup = 0.1 }"],
-        &["train.optimizer={ kind = \"adamw\" }", "train.schedule={ kind = \"cosine\", rate = 1e-2 }", "model.dropout=0.2"],
+        &[
+            "train.optimizer={ kind = \"adam\", weight_decay = 1e-4 }",
+            "train.schedule={ kind = \"constant\", rate = 1e-2, warmup = 0.1 }",
+        ],
+        &[
+            "train.optimizer={ kind = \"adamw\" }",
+            "train.schedule={ kind = \"cosine\", rate = 1e-2 }",
+            "model.dropout=0.2",
+        ],
         &["model={ kind = \"mlp\", widths = [32], dropout = 0.1 }", "train.schedule={ kind = \"linear\", rate = 0.1 }"],
-        &["model={ kind = \"resnet\", depth = 8, width = 8 }", "train.label_smoothing=0.1", "data.augment={ flip = true, crop = 1, cutout = 2 }"],
-        &["train.optimizer={ kind = \"sgd\" }", "train.schedule={ kind = \"step\", rate = 0.1, at = [1] }", "model.activation=\"gelu\""],
+        &[
+            "model={ kind = \"resnet\", depth = 8, width = 8 }",
+            "train.label_smoothing=0.1",
+            "data.augment={ flip = true, crop = 1, cutout = 2 }",
+        ],
+        &[
+            "train.optimizer={ kind = \"sgd\" }",
+            "train.schedule={ kind = \"step\", rate = 0.1, at = [1] }",
+            "model.activation=\"gelu\"",
+        ],
     ];
     for (i, sets) in cases.iter().enumerate() {
         let sweep = folder.path().join(i.to_string());
@@ -230,11 +251,14 @@ fn shared_data(folder: &Path) -> Option<PathBuf> {
 fn published_data_train_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let Some(data) = shared_data(folder.path()) else { return };
-    for (config, path) in [("fashion", "fashion-mnist"), ("cifar", "cifar-10-batches-bin"), ("cifar2", "cifar-10-batches-bin")] {
+    for (config, path) in
+        [("fashion", "fashion-mnist"), ("cifar", "cifar-10-batches-bin"), ("cifar2", "cifar-10-batches-bin")]
+    {
         let (config, out) = (format!("configs/{config}.toml"), folder.path().join(config));
         let path = format!("data.path=\"{}\"", data.join(path).display());
         let mut arguments = vec!["run", config.as_str(), "--out", out.to_str().unwrap(), "--quiet", "--runs", "2"];
-        let cuts = ["train.epochs=1", "record.checkpoints=[]", "data.train_limit=500", "data.eval_limit=200", path.as_str()];
+        let cuts =
+            ["train.epochs=1", "record.checkpoints=[]", "data.train_limit=500", "data.eval_limit=200", path.as_str()];
         cuts.iter().for_each(|set| arguments.extend(["--set", set]));
         arguments.extend(["--set", "record.kernel={ probes = 20 }"]);
         succeed(&arguments);

@@ -14,6 +14,7 @@ mod status;
 mod train_run;
 mod verify;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -76,8 +77,13 @@ pub fn main() -> ExitCode {
 
 /// The keys in which two experiments, as sweeps store them, differ.
 fn differing_keys(old: &str, new: &str) -> Result<Vec<String>> {
-    let (old, new) = (config::from_stored(old)?, config::from_stored(new)?);
-    Ok(config::diff(&old, &new).into_iter().map(|difference| difference.key).collect())
+    let stored = |text| config::from_stored(text, Path::new("sweep.json"));
+    let (old, new) = (stored(old)?, stored(new)?);
+    Ok(config::diff(&old, &new)
+        .into_iter()
+        .filter(|difference| difference.training)
+        .map(|difference| difference.key)
+        .collect())
 }
 
 /// Writes data to stdout. A reader that has gone away, as `head` does, is no error.

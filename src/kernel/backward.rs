@@ -200,7 +200,8 @@ impl<'r> Reverse<'r> {
         if matches!(self.target, Target::Projected { .. }) {
             return false;
         }
-        let [examples, outputs, positions] = [self.recording.examples, self.outputs, conv.positions()].map(|v| v as f64);
+        let [examples, outputs, positions] =
+            [self.recording.examples, self.outputs, conv.positions()].map(|v| v as f64);
         let [channels, window] = [conv.output[0], conv.window()].map(|v| v as f64);
         let pairs = 0.5 * examples * examples;
         let gradients = examples * outputs * positions * channels * window;
@@ -251,7 +252,9 @@ impl<'r> Reverse<'r> {
         let mut inputs = vec![0.0; examples * positions * window];
         let others = conv.per_channel() - window;
         let mut rows = vec![0.0; examples * outputs * others * channels];
-        let each = gradients.par_chunks_exact_mut(positions * outputs * channels).zip(inputs.par_chunks_exact_mut(positions * window));
+        let each = gradients
+            .par_chunks_exact_mut(positions * outputs * channels)
+            .zip(inputs.par_chunks_exact_mut(positions * window));
         let (taps, mut inward) = split(towards, examples);
         let each = each.zip(input.par_chunks_exact(image)).zip(&mut inward).enumerate();
         each.for_each_init(
@@ -276,7 +279,9 @@ impl<'r> Reverse<'r> {
         }
         if let Some(norm) = &conv.norm {
             let factors: Vec<f32> = (0..channels).map(|channel| norm.factor(channel)).collect();
-            gradients.par_chunks_exact_mut(channels).for_each(|row| row.iter_mut().zip(&factors).for_each(|(g, f)| *g *= f));
+            gradients
+                .par_chunks_exact_mut(channels)
+                .for_each(|row| row.iter_mut().zip(&factors).for_each(|(g, f)| *g *= f));
         }
         let (inputs, gradients) = (inputs.as_slice(), gradients.as_slice());
         self.target.add_pairs(&Pairs { inputs, gradients, examples, positions, outputs, bias: false });

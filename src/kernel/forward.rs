@@ -29,14 +29,30 @@ pub(super) struct Recording<'a> {
 #[derive(Debug)]
 pub(super) enum Step<'a> {
     Conv(ConvStep<'a>),
-    Dense { dense: &'a Dense, input: Arc<Vec<f32>> },
+    Dense {
+        dense: &'a Dense,
+        input: Arc<Vec<f32>>,
+    },
     /// Derivative of an activation at its input.
-    Slope { shape: Shape, slopes: Slopes },
+    Slope {
+        shape: Shape,
+        slopes: Slopes,
+    },
     /// For each output, the position of the input that it was taken from.
-    MaxPool { from: Shape, winners: Vec<u32> },
-    GlobalMeanPool { from: Shape },
-    Flatten { from: Shape },
-    Residual { body: Vec<Step<'a>>, shortcut: Option<ConvStep<'a>> },
+    MaxPool {
+        from: Shape,
+        winners: Vec<u32>,
+    },
+    GlobalMeanPool {
+        from: Shape,
+    },
+    Flatten {
+        from: Shape,
+    },
+    Residual {
+        body: Vec<Step<'a>>,
+        shortcut: Option<ConvStep<'a>>,
+    },
 }
 
 #[derive(Debug)]
@@ -69,7 +85,11 @@ impl<'a> Recording<'a> {
         }
         let examples = pixels.len() / length;
         if let Some(at) = pixels.iter().position(|v| !v.is_finite()) {
-            return Err(Error::Invalid(format!("example {} of the probes holds the value {}", at / length, pixels[at])));
+            return Err(Error::Invalid(format!(
+                "example {} of the probes holds the value {}",
+                at / length,
+                pixels[at]
+            )));
         }
         let mut pass = Pass { examples, value: Arc::new(channels_last(pixels, network.input)), shape: network.input };
         let steps = pass.layers(&network.layers)?;
@@ -195,7 +215,9 @@ fn expect(got: Shape, needed: Shape) -> Result<()> {
     if got == needed {
         return Ok(());
     }
-    Err(Error::Invalid(format!("a layer needs input of shape {needed:?} but gets {got:?}: the plan does not fit together")))
+    Err(Error::Invalid(format!(
+        "a layer needs input of shape {needed:?} but gets {got:?}: the plan does not fit together"
+    )))
 }
 
 /// `[n, inputs]` to `[n, outputs]`.
@@ -299,7 +321,8 @@ fn activate(kind: Activation, values: &mut [f32]) -> Slopes {
         Activation::Gelu => factors(values, |x| {
             let x = f64::from(x);
             let cumulative = 0.5 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));
-            let density = (-0.5 * x * x).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
+            let density =
+                (-0.5 * x * x).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
             ((x * cumulative) as f32, (cumulative + x * density) as f32)
         }),
     }

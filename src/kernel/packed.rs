@@ -220,7 +220,15 @@ impl Scratch {
     }
 
     /// Gradients `[h · w, outputs, in]` of an example's input (after `pack` of all channels), written or added.
-    pub fn input_gradient(&mut self, arch: Arch, conv: &Conv, taps: &Taps, outputs: usize, out: &mut [f32], store: Store) {
+    pub fn input_gradient(
+        &mut self,
+        arch: Arch,
+        conv: &Conv,
+        taps: &Taps,
+        outputs: usize,
+        out: &mut [f32],
+        store: Store,
+    ) {
         let ([inputs, height, width], [channels, out_height, out_width]) = (conv.input, conv.output);
         let (k, stride) = (conv.kernel, conv.stride);
         let (runs, jobs) = (&mut self.runs, &mut self.jobs);
@@ -229,7 +237,8 @@ impl Scratch {
         for position in 0..height * width {
             // Output (y, x) reads input (y', x') at tap (y' + padding − stride · y, x' + padding − stride · x), if that is in the window.
             let (down, right) = (position / width + conv.padding, position % width + conv.padding);
-            let reach = |at: usize, end: usize| ((at + 1).saturating_sub(k).div_ceil(stride), (at / stride + 1).min(end));
+            let reach =
+                |at: usize, end: usize| ((at + 1).saturating_sub(k).div_ceil(stride), (at / stride + 1).min(end));
             let ((top, bottom), (left, end)) = (reach(down, out_height), reach(right, out_width));
             let first = runs.len();
             if left < end {
