@@ -70,7 +70,10 @@ mod tests {
         let soft: Vec<Logits<'_, f64>> = runs.iter().map(|run| Logits::new(run, &labels, 3).unwrap()).collect();
         let decisions: Vec<Vec<u32>> = soft.iter().map(churn::decisions).collect();
         let found = alone(&soft, &decisions, &[4, 5, 6]);
-        assert_eq!(found.iter().map(|run| (run.run, run.count, run.right)).collect::<Vec<_>>(), [(4, 1, 1), (5, 1, 0), (6, 2, 0)]);
+        assert_eq!(
+            found.iter().map(|run| (run.run, run.count, run.right)).collect::<Vec<_>>(),
+            [(4, 1, 1), (5, 1, 0), (6, 2, 0)]
+        );
         let of_last: Vec<(usize, u32, u32)> =
             found[2].examples.iter().map(|held| (held.example, held.decision, held.others)).collect();
         assert_eq!(of_last, [(2, 0, 1), (1, 2, 1)]);

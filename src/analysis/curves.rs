@@ -49,8 +49,7 @@ pub fn series(raw: Vec<RawSeries>, typical: &[u32]) -> Vec<Series> {
 pub fn margins(margins: &Margins<'_>, ranking: &Ranking, indices: &[u32], typical: &[u32]) -> Curves {
     let pooled = ranking.sorted();
     let (low, high) = (quantile_sorted(pooled, TAIL), quantile_sorted(pooled, 1.0 - TAIL));
-    let x: Vec<f64> =
-        (0..PLACES).map(|place| low + (high - low) * place as f64 / (PLACES - 1) as f64).collect();
+    let x: Vec<f64> = (0..PLACES).map(|place| low + (high - low) * place as f64 / (PLACES - 1) as f64).collect();
     let runs = indices
         .iter()
         .zip(margins.rows())
@@ -68,11 +67,8 @@ pub fn margins(margins: &Margins<'_>, ranking: &Ranking, indices: &[u32], typica
 pub fn trimming(ranking: &Ranking, indices: &[u32], typical: &[u32]) -> Curves {
     let levels: Vec<f64> = (0..=50).map(|level| f64::from(level) / 100.0).collect();
     let distances = ranking.map(|_, plateaus| plateaus.curve(&levels));
-    let runs = indices
-        .iter()
-        .zip(distances)
-        .map(|(&run, y)| Curve { run, y: y.into_iter().map(Some).collect() })
-        .collect();
+    let runs =
+        indices.iter().zip(distances).map(|(&run, y)| Curve { run, y: y.into_iter().map(Some).collect() }).collect();
     curves(levels, runs, typical)
 }
 

@@ -28,7 +28,11 @@ const QUANTITIES: [Quantity; 4] = [
 /// The flag of a run with non-finite logits.
 #[must_use]
 pub fn diverged_logits(count: usize) -> Flag {
-    let what = if count == 1 { "1 of its logits is not finite".to_owned() } else { format!("{count} of its logits are not finite") };
+    let what = if count == 1 {
+        "1 of its logits is not finite".to_owned()
+    } else {
+        format!("{count} of its logits are not finite")
+    };
     Flag { flag: FlagKind::Diverged, value: count as f64, limit: 0.0, why: what }
 }
 
@@ -117,12 +121,7 @@ mod tests {
     use super::*;
 
     fn run(index: u32, accuracy: f64, ks: f64, alpha_relative: f64) -> Run {
-        Run {
-            accuracy: Some(accuracy),
-            ks: Some(ks),
-            alpha_relative: Some(alpha_relative),
-            ..Run::empty(index)
-        }
+        Run { accuracy: Some(accuracy), ks: Some(ks), alpha_relative: Some(alpha_relative), ..Run::empty(index) }
     }
 
     fn flags(runs: &[Run]) -> Vec<Vec<FlagKind>> {

@@ -32,7 +32,8 @@ pub fn standings<T: Real>(input: &Input<T>, evidence: &Evidence) -> Vec<Standing
     let mut standings: Vec<Standing> = infinite.iter().map(|&count| Standing::Diverged(count)).collect();
     let mut weights: HashMap<&str, usize> = HashMap::new();
     for (&place, original) in finite.iter().zip(duplicates(&values)) {
-        let digest = evidence.weights.iter().find(|(run, _)| *run == runs[place].index).map(|(_, digest)| digest.as_str());
+        let digest =
+            evidence.weights.iter().find(|(run, _)| *run == runs[place].index).map(|(_, digest)| digest.as_str());
         let same_weights = digest.and_then(|digest| weights.get(digest).copied());
         standings[place] = match (original, same_weights) {
             // The place among the finite runs; a repeated original stands for the first of its own kind.
@@ -61,8 +62,10 @@ pub fn independence<T: Real>(input: &Input<T>, standings: &[Standing]) -> Indepe
     let index = |place: usize| input.runs()[place].index;
     let groups = (0..standings.len())
         .map(|first| {
-            let repeats = |standing: &Standing| matches!(standing, Standing::Repeats { original, .. } if *original == first);
-            let copies = standings.iter().enumerate().filter(|(_, standing)| repeats(standing)).map(|(place, _)| index(place));
+            let repeats =
+                |standing: &Standing| matches!(standing, Standing::Repeats { original, .. } if *original == first);
+            let copies =
+                standings.iter().enumerate().filter(|(_, standing)| repeats(standing)).map(|(place, _)| index(place));
             std::iter::once(index(first)).chain(copies).collect::<Vec<u32>>()
         })
         .filter(|group| group.len() > 1)

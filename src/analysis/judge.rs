@@ -33,11 +33,8 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
     let distinct: Vec<usize> = (0..standings.len()).filter(|&place| standings[place] == Standing::Distinct).collect();
     let delta = alpha::threshold(input.examples(), settings.analysis.epsilon)?;
     let independence = independence(input, &standings);
-    let findings = if distinct.is_empty() {
-        Findings::default()
-    } else {
-        Findings::of(input, &distinct, &evidence, &settings)?
-    };
+    let findings =
+        if distinct.is_empty() { Findings::default() } else { Findings::of(input, &distinct, &evidence, &settings)? };
     let runs = all_runs(input, &standings, &distinct, &findings.runs, &evidence);
     let pairs = all_pairs(input, &standings, &distinct, &findings, &evidence);
     let mut notes = evidence.notes;
@@ -135,7 +132,9 @@ impl Findings {
             found.trimming = Some(curves::trimming(&ranking, &indices, &found.typical));
         } else {
             found.flag(evidence, settings);
-            found.notes.push("A single run has nothing to be compared with: churn, distances and levels need two.".into());
+            found
+                .notes
+                .push("A single run has nothing to be compared with: churn, distances and levels need two.".into());
         }
         found.alone = alone::alone(&soft, &decisions, &indices);
         found.reliability = Some(reliability::reliability(&tables, &indices, &found.typical));
@@ -307,7 +306,8 @@ fn all_runs<T: Real>(
             Standing::Distinct => at(place).cloned().unwrap_or_else(empty),
             Standing::Diverged(count) => {
                 let loss = evidence.diverged.iter().find(|(index, _)| *index == run.index);
-                let flag = loss.map_or_else(|| flags::diverged_logits(count), |&(_, epoch)| flags::diverged_loss(epoch));
+                let flag =
+                    loss.map_or_else(|| flags::diverged_logits(count), |&(_, epoch)| flags::diverged_loss(epoch));
                 Run { flags: vec![flag], ..empty() }
             }
             Standing::Repeats { original, weights } => {
@@ -348,7 +348,11 @@ fn all_pairs<T: Real>(
     let aligned = kernels::pair_index(&evidence.kernel_pairs);
     let kernel = |a: usize, b: usize| {
         let run = |position: usize| found.runs.get(position).map(|run| run.run);
-        if a == b { Some(1.0).filter(|_| !aligned.is_empty()) } else { aligned.get(&(run(a.min(b))?, run(a.max(b))?)).copied() }
+        if a == b {
+            Some(1.0).filter(|_| !aligned.is_empty())
+        } else {
+            aligned.get(&(run(a.min(b))?, run(a.max(b))?)).copied()
+        }
     };
     let value = |pairs: &Option<Pairs>, a: usize, b: usize| match pairs {
         Some(pairs) if a != b => pairs.get(a, b),
@@ -361,7 +365,8 @@ fn all_pairs<T: Real>(
             let (a, at) = positions[first];
             positions[first + 1..].iter().map(move |&(b, bt)| {
                 let share = |before: usize, after: usize| {
-                    let turned = errors[before].iter().zip(&errors[after]).filter(|&(&before, &after)| before && !after);
+                    let turned =
+                        errors[before].iter().zip(&errors[after]).filter(|&(&before, &after)| before && !after);
                     turned.count() as f64 / found.labels.len() as f64
                 };
                 Pair {

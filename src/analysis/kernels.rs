@@ -43,8 +43,7 @@ pub fn checkpoint(
     last: &[LastKernel],
     settings: &Settings,
 ) -> Result<(KernelCheckpoint, Vec<KernelPair>)> {
-    let spectra: Vec<Spectrum> =
-        snapshots.par_iter().map(|held| spectrum(&held.kernel)).collect::<Result<_>>()?;
+    let spectra: Vec<Spectrum> = snapshots.par_iter().map(|held| spectrum(&held.kernel)).collect::<Result<_>>()?;
     let kernels = centred(snapshots)?;
     let of_labels = Centred::of_labels(labels);
     let pairs: Vec<KernelPair> = (0..kernels.len())
@@ -86,8 +85,7 @@ pub fn checkpoint(
             })
         })
         .collect::<Result<_>>()?;
-    let mean_cka =
-        (!pairs.is_empty()).then(|| pairs.iter().map(|pair| pair.cka).sum::<f64>() / pairs.len() as f64);
+    let mean_cka = (!pairs.is_empty()).then(|| pairs.iter().map(|pair| pair.cka).sum::<f64>() / pairs.len() as f64);
     let probes = snapshots.first().map_or(0, |held| held.kernel.len().isqrt());
     Ok((KernelCheckpoint { epoch, probes, mean_cka, eigenvalues: Band::default(), runs }, pairs))
 }

@@ -54,7 +54,10 @@ mod tests {
             ece: 0.0,
             ece_adaptive: 0.0,
             ece_classwise: 0.0,
-            bins: vec![bin(0.0, 0.5, first, if first == 0 { f64::NAN } else { 0.5 }), bin(0.5, 1.0, 10 - first, accuracy)],
+            bins: vec![
+                bin(0.0, 0.5, first, if first == 0 { f64::NAN } else { 0.5 }),
+                bin(0.5, 1.0, 10 - first, accuracy),
+            ],
         };
         let tables = [table(0, 0.8), table(0, 0.9), table(2, 1.0), table(10, 0.0)];
         let found = reliability(&tables, &[0, 1, 2, 9], &[0, 1, 2]);

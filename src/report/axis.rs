@@ -67,7 +67,10 @@ impl Axis {
                 .collect()
         };
         let minor = if decades.len() <= 7 {
-            powers().flat_map(|power| (2..10).map(move |digit| f64::from(digit) * 10f64.powi(power))).filter(|&v| inside(v)).collect()
+            powers()
+                .flat_map(|power| (2..10).map(move |digit| f64::from(digit) * 10f64.powi(power)))
+                .filter(|&v| inside(v))
+                .collect()
         } else {
             Vec::new()
         };

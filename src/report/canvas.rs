@@ -249,12 +249,18 @@ mod tests {
         let draw = || {
             svg(20, 10, "a < b", |canvas| {
                 canvas.line(&[(0.05, 0.0), (10.0, 5.0)], BLACK, 1.0, 1.5, None)?;
-                canvas.text("x & y", (5.0, 5.0), Text { size: 12.0, colour: BLACK, align: Align::Middle, bold: true, upright: false })
+                canvas.text(
+                    "x & y",
+                    (5.0, 5.0),
+                    Text { size: 12.0, colour: BLACK, align: Align::Middle, bold: true, upright: false },
+                )
             })
             .expect("drawn")
         };
         let text = draw();
-        assert!(text.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"20\" height=\"10\" viewBox=\"0 0 200 100\""));
+        assert!(text.starts_with(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"20\" height=\"10\" viewBox=\"0 0 200 100\""
+        ));
         assert!(text.contains("<title>a &lt; b</title>"));
         assert!(text.contains("stroke-width=\"15\""));
         assert!(text.contains("points=\"1,0 100,50 \""));

@@ -146,8 +146,7 @@ fn summary(page: &mut Page, analysis: &Analysis) {
 
 fn runs(page: &mut Page, analysis: &Analysis) {
     page.line("## Runs");
-    let header =
-        ["run", "accuracy", "NLL", "ECE", "churn", "α", "α relative", "α̂", "KS", "W₁", "alone on", "flags"];
+    let header = ["run", "accuracy", "NLL", "ECE", "churn", "α", "α relative", "α̂", "KS", "W₁", "alone on", "flags"];
     let keep = |run: &&Run| analysis.runs.len() <= SHOWN || run.is_flagged();
     let shown: Vec<&Run> = analysis.runs.iter().filter(keep).take(SHOWN).collect();
     let rows = shown.iter().map(|run| {

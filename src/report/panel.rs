@@ -97,13 +97,7 @@ impl<'a, 'b> Panel<'a, 'b> {
     ///
     /// # Errors
     /// See [`Panel::new`].
-    pub fn curve(
-        &self,
-        values: impl Iterator<Item = (f64, f64)>,
-        look: Look,
-        alpha: f64,
-        width: f64,
-    ) -> Result<()> {
+    pub fn curve(&self, values: impl Iterator<Item = (f64, f64)>, look: Look, alpha: f64, width: f64) -> Result<()> {
         let mut piece: Vec<Point> = Vec::new();
         let mut last: Option<Point> = None;
         for (x, y) in values {

@@ -71,8 +71,7 @@ impl Looks {
             .enumerate()
             .map(|(place, run)| {
                 let round = place / PALETTE.len() % MARKS.len();
-                let look =
-                    Look { colour: PALETTE[place % PALETTE.len()], mark: MARKS[round], dash: DASHES[round] };
+                let look = Look { colour: PALETTE[place % PALETTE.len()], mark: MARKS[round], dash: DASHES[round] };
                 (run.run, look)
             })
             .collect();

@@ -182,13 +182,14 @@ fn levels(analysis: &Analysis) -> Option<String> {
 }
 
 fn classes(analysis: &Analysis) -> Option<String> {
-    let worst = analysis
-        .per_class
-        .iter()
-        .filter(|held| judged(analysis).any(|run| run.run == held.run))
-        .max_by(|a, b| (a.worst_alpha, a.worst_ks).partial_cmp(&(b.worst_alpha, b.worst_ks)).unwrap_or(std::cmp::Ordering::Equal))?;
+    let worst =
+        analysis.per_class.iter().filter(|held| judged(analysis).any(|run| run.run == held.run)).max_by(|a, b| {
+            (a.worst_alpha, a.worst_ks).partial_cmp(&(b.worst_alpha, b.worst_ks)).unwrap_or(std::cmp::Ordering::Equal)
+        })?;
     if worst.worst_alpha <= 0.0 {
-        return Some("Looked at one class against the rest, no run stands out on any class (exact α is 0 for all).".to_owned());
+        return Some(
+            "Looked at one class against the rest, no run stands out on any class (exact α is 0 for all).".to_owned(),
+        );
     }
     Some(format!(
         "Looked at one class against the rest, run {} differs most, on {}: exact α is {} there (KS distance {}).",

@@ -6,7 +6,10 @@ use super::super::axis::{Axis, span};
 use super::super::canvas::svg;
 use super::super::panel::{Frame, Panel, ROW, Swatch, legend, legend_columns};
 use super::super::style::{BAND, INK, Looks};
-use super::{Figure, LEGEND, LEGEND_ROOM, TYPICAL_TEXT, WIDTH, curve_rows, draw_curves, draws_single, drawn_values, epochs, flagged_rows};
+use super::{
+    Figure, LEGEND, LEGEND_ROOM, TYPICAL_TEXT, WIDTH, curve_rows, draw_curves, drawn_values, draws_single, epochs,
+    flagged_rows,
+};
 use crate::analysis::{Analysis, Band, KernelCheckpoint};
 use crate::error::Result;
 

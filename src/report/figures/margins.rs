@@ -4,7 +4,7 @@ use super::super::axis::{Axis, span};
 use super::super::canvas::svg;
 use super::super::panel::{Frame, Panel};
 use super::super::style::Looks;
-use super::{Figure, WIDTH, curve_legend, draw_curves, draws_single, drawn_values};
+use super::{Figure, WIDTH, curve_legend, draw_curves, drawn_values, draws_single};
 use crate::analysis::Analysis;
 use crate::analysis::numbers::fixed;
 use crate::error::Result;
@@ -40,10 +40,11 @@ pub fn draw(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
         }
         curve_legend(canvas, analysis, looks)
     })?;
-    let mut caption = "Left: share of test examples with a margin of at most x; what lies left of 0 is decided wrongly. A \
+    let mut caption =
+        "Left: share of test examples with a margin of at most x; what lies left of 0 is decided wrongly. A \
                        run whose curve leaves the band knows something different from its siblings even where its \
                        accuracy is the same."
-        .to_owned();
+            .to_owned();
     if trimming.is_some() {
         caption.push_str(
             " Right: the distance of each run from the pooled others when the share α of its most deviating examples is \

@@ -16,8 +16,14 @@ const SHOWN: usize = 60;
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 560;
 /// Stops of a ramp from light to dark, of even steps in lightness.
-const RAMP: [(u8, u8, u8); 6] =
-    [(0xF4, 0xF7, 0xFB), (0xCC, 0xDB, 0xEC), (0x94, 0xBA, 0xD9), (0x55, 0x8F, 0xC1), (0x22, 0x62, 0xA0), (0x08, 0x30, 0x6B)];
+const RAMP: [(u8, u8, u8); 6] = [
+    (0xF4, 0xF7, 0xFB),
+    (0xCC, 0xDB, 0xEC),
+    (0x94, 0xBA, 0xD9),
+    (0x55, 0x8F, 0xC1),
+    (0x22, 0x62, 0xA0),
+    (0x08, 0x30, 0x6B),
+];
 
 /// Churn of every two runs.
 ///
@@ -67,11 +73,8 @@ struct Plan {
 fn draw(analysis: &Analysis, looks: &Looks, plan: &Plan) -> Result<Option<Figure>> {
     let shown = shown(analysis);
     let place = |run: u32| shown.binary_search(&run).ok();
-    let cells: Vec<(usize, usize, f64)> = analysis
-        .pairs
-        .iter()
-        .filter_map(|pair| Some((place(pair.a)?, place(pair.b)?, (plan.value)(pair)?)))
-        .collect();
+    let cells: Vec<(usize, usize, f64)> =
+        analysis.pairs.iter().filter_map(|pair| Some((place(pair.a)?, place(pair.b)?, (plan.value)(pair)?))).collect();
     if cells.is_empty() {
         return Ok(None);
     }
@@ -100,8 +103,20 @@ fn draw(analysis: &Analysis, looks: &Looks, plan: &Plan) -> Result<Option<Figure
             let from = (at as f64, count - at as f64);
             panel.cell(from, (from.0 + 1.0, from.1 - 1.0), RGBColor(0xE2, 0xE2, 0xE2))?;
             if let Some(look) = looks.flagged(run) {
-                panel.note(at as f64 + 0.5, count, (0.0, -6.0), "▾", Text { colour: look.colour, ..ink(SMALL, Align::Middle) })?;
-                panel.note(count, count - at as f64 - 0.5, (6.0, 0.0), "◂", Text { colour: look.colour, ..ink(SMALL, Align::Start) })?;
+                panel.note(
+                    at as f64 + 0.5,
+                    count,
+                    (0.0, -6.0),
+                    "▾",
+                    Text { colour: look.colour, ..ink(SMALL, Align::Middle) },
+                )?;
+                panel.note(
+                    count,
+                    count - at as f64 - 0.5,
+                    (6.0, 0.0),
+                    "◂",
+                    Text { colour: look.colour, ..ink(SMALL, Align::Start) },
+                )?;
             }
         }
         if cells.len() <= 100 {

@@ -27,6 +27,19 @@ const SINGLE: usize = 24;
 /// Flagged runs that a legend names, at most.
 const NAMED: usize = 12;
 
+/// Every file name that a figure can have.
+pub const FILES: [&str; 9] = [
+    "runs.svg",
+    "margins.svg",
+    "learning-curves.svg",
+    "parting.svg",
+    "churn.svg",
+    "reliability.svg",
+    "eigenvalues.svg",
+    "kernel-training.svg",
+    "cka.svg",
+];
+
 /// One figure of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
@@ -84,7 +97,11 @@ fn draws_single(analysis: &Analysis) -> bool {
 }
 
 /// Legend rows of the flagged runs, by line or by mark.
-fn flagged_rows(analysis: &Analysis, looks: &Looks, swatch: impl Fn(super::style::Look) -> Swatch) -> Vec<(Swatch, String)> {
+fn flagged_rows(
+    analysis: &Analysis,
+    looks: &Looks,
+    swatch: impl Fn(super::style::Look) -> Swatch,
+) -> Vec<(Swatch, String)> {
     let mut rows: Vec<(Swatch, String)> =
         flagged(analysis, looks).map(|run| (swatch(looks.get(run.run)), flagged_label(run))).collect();
     if rows.len() > NAMED {

@@ -19,7 +19,8 @@ pub fn draw(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
         let frame = Frame { left: 66.0, top: 40.0, right: 320.0, bottom: 296.0 };
         let low = table.edges.first().copied().unwrap_or(0.0);
         let share = |label| Axis::linear(label, low, 1.0, 5, 100.0);
-        let panel = Panel::new(canvas, frame, "How right when how sure", share("confidence (%)"), share("accuracy (%)"), 48.0)?;
+        let panel =
+            Panel::new(canvas, frame, "How right when how sure", share("confidence (%)"), share("accuracy (%)"), 48.0)?;
         let ideal = Look { colour: LIMIT, mark: Mark::Disc, dash: Some((5.0, 4.0)) };
         panel.curve([(low, low), (1.0, 1.0)].into_iter(), ideal, 0.75, 1.0)?;
         panel.band(&table.confidence, &table.band, BAND, INK)?;

@@ -33,9 +33,7 @@ pub fn draw(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
         for run in order(&runs, looks) {
             let Some((accuracy, level)) = hat(run) else { continue };
             let look = looks.get(run.run);
-            if let (true, Some(low), Some(high)) =
-                (with_interval(run), run.alpha_hat_low, run.alpha_hat_high)
-            {
+            if let (true, Some(low), Some(high)) = (with_interval(run), run.alpha_hat_low, run.alpha_hat_high) {
                 panel.interval(accuracy, low, high, look.colour)?;
             }
             place(&panel, (accuracy, level), run, looks, few)?;

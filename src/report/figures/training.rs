@@ -4,7 +4,7 @@ use super::super::axis::{Axis, span};
 use super::super::canvas::svg;
 use super::super::panel::{Frame, Panel};
 use super::super::style::Looks;
-use super::{Figure, WIDTH, curve_legend, draw_curves, draws_single, drawn_values, epochs};
+use super::{Figure, WIDTH, curve_legend, draw_curves, drawn_values, draws_single, epochs};
 use crate::analysis::{Analysis, Curves, Series};
 use crate::error::Result;
 
