@@ -26,6 +26,7 @@ pub mod record;
 
 pub mod model;
 
+pub mod analysis;
 pub mod arrays;
 pub mod cli;
 pub mod config;
@@ -36,4 +37,10 @@ pub mod config;
 pub mod error;
 pub mod ops;
 pub mod random;
+pub mod kernel;
+pub mod model;
+pub mod ops;
+pub mod random;
+pub mod record;
+pub mod report;
 pub mod stats;

@@ -6,6 +6,7 @@ mod alone;
 pub mod checkpoints;
 mod curves;
 mod evidence;
+pub mod files;
 mod flags;
 mod independence;
 mod input;
@@ -15,6 +16,8 @@ pub mod numbers;
 mod reliability;
 mod schema;
 mod summary;
+pub mod sweep;
+pub mod tables;
 
 pub use evidence::{Evidence, KernelPair, RawSeries};
 pub use input::{Input, RunLogits};

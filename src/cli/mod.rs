@@ -3,10 +3,12 @@
 //! Data goes to stdout, progress and messages to stderr. An error is one sentence on stderr and an exit code of
 //! [`crate::error::exit`].
 
+pub mod analyze;
 mod completions;
 mod data;
 mod export;
 mod plan;
+mod report;
 mod resume;
 mod run;
 mod show;
@@ -39,6 +41,10 @@ enum Verb {
     Run(run::RunArgs),
     /// Do what is missing of a sweep
     Resume(resume::ResumeArgs),
+    /// Say which runs are atypical, of a sweep or of soft decisions made elsewhere
+    Analyze(analyze::AnalyzeArgs),
+    /// Write the report of a sweep
+    Report(report::ReportArgs),
     /// How the runs of a sweep stand
     Status(status::StatusArgs),
     /// The sweeps in a folder
@@ -62,6 +68,8 @@ enum Verb {
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(args),
+        Verb::Analyze(args) => analyze::run(&args),
+        Verb::Report(args) => report::run(&args),
         Verb::Resume(args) => resume::run(&args),
         Verb::Status(args) => status::status(&args),
         Verb::List(args) => status::list(&args),

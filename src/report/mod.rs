@@ -8,8 +8,11 @@ mod panel;
 mod style;
 pub mod words;
 
+use std::path::Path;
+
 use crate::analysis::Analysis;
 use crate::error::Result;
+use crate::record::files;
 
 /// One file of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,4 +34,20 @@ pub fn pages(analysis: &Analysis) -> Result<Vec<Page>> {
         figures.into_iter().map(|figure| Page { name: figure.file.to_owned(), bytes: figure.svg.into_bytes() }),
     );
     Ok(pages)
+}
+
+/// Writes the report into `folder`; other files there stay, but figures of an earlier report that this one lacks go.
+///
+/// # Errors
+/// As [`pages`], and [`crate::error::Error::Unexpected`] when the file system refuses.
+pub fn write(analysis: &Analysis, folder: &Path) -> Result<()> {
+    let pages = pages(analysis)?;
+    files::create_folder(folder)?;
+    for page in &pages {
+        files::write(&folder.join(&page.name), &page.bytes)?;
+    }
+    for name in figures::FILES.iter().filter(|name| !pages.iter().any(|page| page.name == **name)) {
+        files::remove(&folder.join(name))?;
+    }
+    Ok(())
 }

@@ -27,6 +27,19 @@ const SINGLE: usize = 24;
 /// Flagged runs that a legend names, at most.
 const NAMED: usize = 12;
 
+/// Every file name that a figure can have.
+pub const FILES: [&str; 9] = [
+    "runs.svg",
+    "margins.svg",
+    "learning-curves.svg",
+    "parting.svg",
+    "churn.svg",
+    "reliability.svg",
+    "eigenvalues.svg",
+    "kernel-training.svg",
+    "cka.svg",
+];
+
 /// One figure of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {

@@ -1,0 +1,346 @@
+//! Soft decisions that another framework made: `.npz`, `.npy` and Parquet, one file for all runs or one for each.
+
+use std::path::{Path, PathBuf};
+
+use polars::prelude::{DataFrame, DataType};
+
+use super::input::{Input, RunLogits};
+use super::numbers::{percent, thousands};
+use crate::arrays::{self, Array, Values};
+use crate::error::{Error, Result};
+use crate::record::{SoftDecisions, table};
+use crate::stats::logits::Real;
+
+/// How files are to be understood.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// `.npy` or `.npz` with the labels, for files that hold none.
+    pub labels: Option<PathBuf>,
+    /// The numbers are probabilities rather than logits.
+    pub probabilities: bool,
+    /// Which group of an array `[G, M, N, C]`.
+    pub group: Option<usize>,
+    /// Runs that are not finite are kept, to be flagged, rather than refused.
+    pub diverged: bool,
+}
+
+/// Soft decisions in the precision of their files; `f64` where files differ.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnyInput {
+    F32(Input<f32>),
+    F64(Input<f64>),
+}
+
+/// What the files hold, and sentences that a reader of the numbers should know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreign {
+    pub input: AnyInput,
+    pub notes: Vec<String>,
+}
+
+/// Reads the files in the given order; their runs are counted from 0. Labels come from the files (they must agree), else
+/// from `reading.labels`.
+///
+/// # Errors
+/// [`Error::Invalid`] with one sentence for whatever is wrong with a file: not there, not its format, another shape, missing
+/// labels, a label out of range, NaN, no probabilities.
+pub fn read(paths: &[PathBuf], reading: &Reading) -> Result<Foreign> {
+    let parts = paths.iter().map(|path| Part::read(path, reading)).collect::<Result<Vec<Part>>>()?;
+    let labels = labels(&parts, reading)?;
+    let first = parts.first().ok_or_else(|| Error::Invalid("there is no file to analyse".into()))?;
+    let (examples, classes) = (first.examples, first.classes);
+    if let Some(other) = parts.iter().find(|part| (part.examples, part.classes) != (examples, classes)) {
+        return Err(Error::Invalid(format!(
+            "{} holds {} examples of {} classes but {} holds {} of {}: all runs must be recorded on the same examples",
+            first.place, first.examples, first.classes, other.place, other.examples, other.classes
+        )));
+    }
+    if labels.len() != examples {
+        return Err(Error::Invalid(format!(
+            "there are {} labels, but {} holds {} examples",
+            thousands(labels.len()),
+            first.place,
+            thousands(examples)
+        )));
+    }
+    let narrow = parts.iter().all(|part| matches!(part.values, Values::F32(_)));
+    let mut notes = Vec::new();
+    let input = if narrow {
+        let values = parts.into_iter().map(|part| (part.place, part.values.into_f32())).collect();
+        AnyInput::F32(assemble(values, labels, classes, reading, &mut notes)?)
+    } else {
+        let values = parts.into_iter().map(|part| (part.place, part.values.into_f64())).collect();
+        AnyInput::F64(assemble(values, labels, classes, reading, &mut notes)?)
+    };
+    Ok(Foreign { input, notes })
+}
+
+/// One file: runs of one shape, `[runs, examples, classes]`.
+struct Part {
+    place: String,
+    labels: Option<Vec<u32>>,
+    examples: usize,
+    classes: usize,
+    values: Values,
+}
+
+impl Part {
+    fn read(path: &Path, reading: &Reading) -> Result<Self> {
+        match extension(path).as_str() {
+            "npz" => {
+                let archive = arrays::open_npz(path)?;
+                let name =
+                    if reading.probabilities && archive.contains("probabilities") { "probabilities" } else { "logits" };
+                let place = archive.place(name);
+                let array = archive.get(name)?;
+                let labels = if archive.contains("labels") && reading.labels.is_none() {
+                    Some(archive.get("labels")?.into_labels(&archive.place("labels"))?)
+                } else {
+                    None
+                };
+                Self::of_array(place, array, labels, reading)
+            }
+            "npy" => Self::of_array(path.display().to_string(), arrays::read_npy(path)?, None, reading),
+            "parquet" => Self::of_parquet(path),
+            _ if path.is_dir() => Err(Error::Invalid(format!(
+                "{} is a directory but not that of a sweep: there is no sweep.json in it",
+                path.display()
+            ))),
+            _ => Err(Error::Invalid(format!(
+                "{} is none of .npz, .npy and .parquet, and no sweep's directory",
+                path.display()
+            ))),
+        }
+    }
+
+    /// `[N, C]`, `[M, N, C]`, or one group of `[G, M, N, C]`.
+    fn of_array(place: String, array: Array, labels: Option<Vec<u32>>, reading: &Reading) -> Result<Self> {
+        let shown = format!("{:?}", array.shape);
+        let invalid = |what: String| Err(Error::Invalid(format!("{place} has shape {shown}{what}")));
+        let (examples, classes, values) = match (array.shape.as_slice(), reading.group) {
+            (&[examples, classes], None) | (&[_, examples, classes], None) => (examples, classes, array.values),
+            (&[groups, ..], None) if array.shape.len() == 4 => {
+                return invalid(format!(
+                    ": pick one of its {groups} groups with `--index 0` to `--index {}`",
+                    groups.saturating_sub(1)
+                ));
+            }
+            (&[groups, runs, examples, classes], Some(group)) => {
+                if group >= groups {
+                    return invalid(format!(
+                        ", so there is no group {group}: `--index` goes up to {}",
+                        groups.saturating_sub(1)
+                    ));
+                }
+                // No overflow: the product of the shape is the number of values.
+                let size = runs * examples * classes;
+                (examples, classes, slice(array.values, group * size, size))
+            }
+            (_, Some(_)) => return invalid(": `--index` picks a group of an array of four axes only".into()),
+            (_, None) => {
+                return invalid(", but soft decisions are [runs, examples, classes] or [examples, classes]".into());
+            }
+        };
+        Ok(Self { place, labels, examples, classes, values })
+    }
+
+    /// Columns `label` and `z0` …, and perhaps `example`.
+    fn of_parquet(path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        if path.is_dir() {
+            return Err(Error::Invalid(format!("{place} is a directory, not a Parquet file")));
+        }
+        let bytes = std::fs::read(path).map_err(|cause| Error::Invalid(format!("cannot read {place}: {cause}")))?;
+        let soft = SoftDecisions::decode(&bytes, &place)?;
+        let decoded = table::decode(&bytes, &place)?;
+        let is_wide = |class| decoded.column(&format!("z{class}")).is_ok_and(|held| *held.dtype() == DataType::Float64);
+        let wide = (0..soft.classes).any(is_wide);
+        let values = if wide { Values::F64(wide_logits(&decoded, &soft, &place)?) } else { Values::F32(soft.logits) };
+        Ok(Self { place, labels: Some(soft.labels), examples: soft.examples, classes: soft.classes, values })
+    }
+}
+
+/// The logits of a table whose columns are of double precision, in order of its examples.
+fn wide_logits(decoded: &DataFrame, soft: &SoftDecisions, place: &str) -> Result<Vec<f64>> {
+    let order: Vec<usize> = if decoded.column("example").is_ok() {
+        table::u32s(decoded, "example", place)?.into_iter().map(|example| example as usize).collect()
+    } else {
+        (0..soft.examples).collect()
+    };
+    let mut logits = vec![0.0; soft.examples * soft.classes];
+    for class in 0..soft.classes {
+        for (&row, value) in order.iter().zip(table::f64s(decoded, &format!("z{class}"), place)?) {
+            if let Some(held) = logits.get_mut(row * soft.classes + class) {
+                *held = value;
+            }
+        }
+    }
+    Ok(logits)
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+fn slice(values: Values, from: usize, count: usize) -> Values {
+    fn part<T>(mut values: Vec<T>, from: usize, count: usize) -> Vec<T> {
+        values.drain(..from);
+        values.truncate(count);
+        values.shrink_to_fit();
+        values
+    }
+    match values {
+        Values::U8(values) => Values::U8(part(values, from, count)),
+        Values::I64(values) => Values::I64(part(values, from, count)),
+        Values::F32(values) => Values::F32(part(values, from, count)),
+        Values::F64(values) => Values::F64(part(values, from, count)),
+    }
+}
+
+fn labels(parts: &[Part], reading: &Reading) -> Result<Vec<u32>> {
+    if let Some(path) = &reading.labels {
+        return match extension(path).as_str() {
+            "npz" => {
+                let archive = arrays::open_npz(path)?;
+                let place = archive.place("labels");
+                archive.get("labels")?.into_labels(&place)
+            }
+            _ => arrays::read_npy(path)?.into_labels(&path.display().to_string()),
+        };
+    }
+    let mut found: Option<(&str, &Vec<u32>)> = None;
+    for part in parts {
+        match (&part.labels, found) {
+            (Some(labels), None) => found = Some((&part.place, labels)),
+            (Some(labels), Some((place, first))) if labels != first => {
+                return Err(Error::Invalid(format!(
+                    "the labels of {} differ from those of {place}: all runs must be recorded on the same examples",
+                    part.place
+                )));
+            }
+            _ => {}
+        }
+    }
+    match (found, parts.first()) {
+        (Some((_, labels)), _) => Ok(labels.clone()),
+        (None, Some(part)) => Err(Error::Invalid(format!(
+            "{} comes without labels: name a file that holds them with `--labels`",
+            part.place
+        ))),
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+/// A number of a file, with what differs between precisions.
+trait Number: Real {
+    /// The smallest positive number of full precision: what a probability of 0 is taken for.
+    const LEAST: f64;
+    fn from_f64(value: f64) -> Self;
+}
+
+impl Number for f32 {
+    const LEAST: f64 = f32::MIN_POSITIVE as f64;
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+}
+
+impl Number for f64 {
+    const LEAST: f64 = f64::MIN_POSITIVE;
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+}
+
+/// Runs from the values of each file, counted through all of them.
+fn assemble<T: Number>(
+    parts: Vec<(String, Vec<T>)>,
+    labels: Vec<u32>,
+    classes: usize,
+    reading: &Reading,
+    notes: &mut Vec<String>,
+) -> Result<Input<T>> {
+    let size = labels.len().saturating_mul(classes);
+    let mut runs: Vec<RunLogits<T>> = Vec::new();
+    for (place, mut values) in parts {
+        if size == 0 || values.is_empty() {
+            return Err(Error::Invalid(format!("{place} holds no soft decisions")));
+        }
+        // From the end, giving memory back as it goes: never twice the whole.
+        let mut of_file = Vec::new();
+        while !values.is_empty() {
+            of_file.push(values.split_off(values.len().saturating_sub(size)));
+            values.shrink_to_fit();
+        }
+        for logits in of_file.into_iter().rev() {
+            runs.push(RunLogits { index: runs.len() as u32, logits });
+        }
+    }
+    if reading.probabilities {
+        to_logits(&mut runs, classes, notes)?;
+    } else {
+        if !reading.diverged {
+            refuse_non_finite(&runs, classes)?;
+        }
+        if runs.iter().all(|run| run.logits.chunks_exact(classes).all(|row| is_distribution(row, 1e-4))) {
+            notes.push(
+                "These logits look like probabilities: each row sums to 1. If they are, say so with `--probabilities`."
+                    .into(),
+            );
+        }
+    }
+    Input::new(labels, classes, runs)
+}
+
+fn refuse_non_finite<T: Number>(runs: &[RunLogits<T>], classes: usize) -> Result<()> {
+    for run in runs {
+        if let Some(place) = run.logits.iter().position(|&value| !value.into().is_finite()) {
+            return Err(Error::Invalid(format!(
+                "run {} holds {} at example {}, class {}: leave that run out, or flag it with `--diverged`",
+                run.index,
+                run.logits[place].into(),
+                place / classes,
+                place % classes
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn is_distribution<T: Number>(row: &[T], tolerance: f64) -> bool {
+    let inside = row.iter().all(|&value| (-tolerance..=1.0 + tolerance).contains(&value.into()));
+    inside && (row.iter().map(|&value| value.into()).sum::<f64>() - 1.0).abs() <= tolerance * row.len() as f64
+}
+
+/// Probabilities as their logarithms, of which the softmax gives them back.
+fn to_logits<T: Number>(runs: &mut [RunLogits<T>], classes: usize, notes: &mut Vec<String>) -> Result<()> {
+    // Half-precision softmax sums to 1 within about a thousandth per class.
+    const TOLERANCE: f64 = 2e-3;
+    let (mut zeros, mut all) = (0usize, 0usize);
+    for run in runs {
+        for (example, row) in run.logits.chunks_exact_mut(classes).enumerate() {
+            if !is_distribution(row, TOLERANCE) {
+                let sum: f64 = row.iter().map(|&value| value.into()).sum();
+                return Err(Error::Invalid(format!(
+                    "example {example} of run {} is no probability distribution (its values sum to {sum}): leave out \
+                     `--probabilities` if these are logits",
+                    run.index
+                )));
+            }
+            for value in row {
+                let probability: f64 = (*value).into();
+                zeros += usize::from(probability < T::LEAST);
+                all += 1;
+                *value = T::from_f64(probability.max(T::LEAST).ln());
+            }
+        }
+    }
+    if zeros > 0 {
+        notes.push(format!(
+            "{} of the probabilities are 0; they count as {:e}, the smallest number of their precision.",
+            percent(zeros as f64 / all as f64),
+            T::LEAST
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! `harness report`: the report of a sweep, written anew from its records.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use clap::Args;
+
+use super::analyze::{self, SettingsArgs};
+use crate::error::{Error, Result};
+use crate::record::SweepDir;
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The sweep's directory
+    sweep: PathBuf,
+    /// Where the report goes; by default into the sweep's directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Epoch that is judged; by default the last that all runs recorded
+    #[arg(long, value_name = "E")]
+    epoch: Option<usize>,
+    /// Show the report when it is written
+    #[arg(long)]
+    open: bool,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// Analyses the sweep and writes tables and report.
+///
+/// # Errors
+/// As [`analyze::of_sweep`] and [`analyze::write`].
+pub fn run(args: &ReportArgs) -> Result<()> {
+    let analysis = analyze::of_sweep(&args.sweep, args.epoch, &args.settings)?;
+    let folder = analyze::write(&SweepDir::new(&args.sweep), &analysis, args.report.as_deref())?;
+    let page = folder.join("report.md");
+    super::print(&format!("{}\n", page.display()))?;
+    if args.open { open(&page) } else { Ok(()) }
+}
+
+/// Shows a file with whatever the system shows such files with.
+fn open(page: &std::path::Path) -> Result<()> {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let started =
+        Command::new(program).arg(page).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    started
+        .map(|_| ())
+        .map_err(|cause| Error::Unexpected(format!("cannot start {program} to show {}: {cause}", page.display())))
+}
