@@ -190,7 +190,7 @@ fn mistakes_get_a_sentence_and_a_code() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.toml");
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/digits.toml")).unwrap();
-    std::fs::write(&file, text.replace("epochs = 20", "epochs = 20\nepoch = 3")).unwrap();
+    std::fs::write(&file, text.replacen("[train]\n", "[train]\nepoch = 3\n", 1)).unwrap();
     let mine = file.to_str().unwrap();
     let (code, message) = fail(&["show", mine]);
     assert_eq!(code, 3);

@@ -272,7 +272,13 @@ fn table(analysis: &Analysis, terminal: bool) -> String {
 /// [`Error::Unexpected`] when the file system refuses.
 pub fn write(sweep: &record::SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<PathBuf> {
     tables::write(analysis, &sweep.analysis())?;
-    let folder = folder.map_or_else(|| sweep.report(), Path::to_path_buf);
-    report::write(analysis, &folder)?;
-    Ok(folder)
+    record::index::write(&sweep.analysis())?;
+    if let Some(folder) = folder {
+        report::write(analysis, folder)?;
+        return Ok(folder.to_path_buf());
+    }
+    report::write(analysis, &sweep.report())?;
+    // Only the sweep's own files are there for `verify` to check.
+    record::index::write(&sweep.report())?;
+    Ok(sweep.report())
 }
