@@ -143,7 +143,7 @@ mod tests {
         // Table of IEEE 754-2008 binary16: smallest and largest subnormal, smallest and largest normal, one, a third, -2.
         let known = [
             (0x0001, 5.960_464_5e-8),
-            (0x03ff, 6.097_555_2e-5),
+            (0x03ff, 6.097_555e-5),
             (0x0400, 6.103_515_6e-5),
             (0x7bff, 65_504.0),
             (0x3c00, 1.0),

@@ -185,10 +185,11 @@ fn take(reader: &mut impl Read, bytes: &mut Vec<u8>, count: usize, place: &str) 
 
 /// The element type of a type string such as `<f4`, and whether it is big-endian.
 fn element_type(descr: &str, place: &str) -> Result<(Kind, bool)> {
+    let shown: String = descr.chars().take(60).collect();
     let refuse = |what: &str, remedy: &str| {
         Err(Error::Invalid(format!(
             "{place} holds {what} (dtype {}), but numbers are expected; {remedy}",
-            file::clean(descr)
+            file::clean(&shown)
         )))
     };
     if descr.starts_with(['[', '(']) {

@@ -185,9 +185,11 @@ fn find_directory64(file: &File, end_offset: u64, place: &str) -> Result<(Direct
 
 /// One entry of the directory; `None` if it is cut short.
 fn entry(fields: &mut Fields, limit: u64, place: &str) -> Result<Option<Member>> {
+    if fields.0.len() >= ENTRY.len() && !fields.0.starts_with(ENTRY) {
+        return Err(damaged(place, "an entry of its directory does not start as one"));
+    }
     let parsed = (|| {
-        let signature = fields.take(4)?;
-        fields.take(4)?;
+        fields.take(8)?;
         let (flags, method) = (fields.u16()?, fields.u16()?);
         fields.take(4)?;
         let (crc32, compressed, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
@@ -198,14 +200,11 @@ fn entry(fields: &mut Fields, limit: u64, place: &str) -> Result<Option<Member>>
         let extra = fields.take(extra_length.into())?;
         fields.take(comment_length.into())?;
         let [size, compressed, offset] = widened([size, compressed, offset], extra)?;
-        Some((signature, flags, method, crc32, size, compressed, offset, name))
+        Some((flags, method, crc32, size, compressed, offset, name))
     })();
-    let Some((signature, flags, method, crc32, size, compressed, offset, name)) = parsed else {
+    let Some((flags, method, crc32, size, compressed, offset, name)) = parsed else {
         return Ok(None);
     };
-    if signature != ENTRY {
-        return Err(damaged(place, "an entry of its directory does not start as one"));
-    }
     let Ok(name) = std::str::from_utf8(name) else {
         return Err(damaged(place, "the name of a member is not UTF-8"));
     };

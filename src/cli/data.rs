@@ -86,7 +86,7 @@ fn shape_text(shape: [usize; 3]) -> String {
 
 fn table(header: &[&str], right: &[usize]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     for &column in right {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -166,7 +166,7 @@ fn verdict_text(verdict: Verdict) -> String {
     match verdict {
         Verdict::Published(set) => format!("as published ({set})"),
         Verdict::Differs(set) => format!("differs from {set} as published"),
-        Verdict::Unknown => "no published checksum".to_string(),
+        Verdict::Unknown => "not a published file".to_string(),
     }
 }
 
@@ -262,5 +262,63 @@ impl Progress for Bar {
 
     fn note(&mut self, line: &str) {
         anstream::eprintln!("{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::check::{FileCheck, PartCounts};
+
+    fn report() -> Report {
+        let part = |name, per_class: Vec<usize>| PartCounts { name, examples: per_class.iter().sum(), per_class };
+        let file = |name: &str, verdict| FileCheck { path: name.into(), bytes: 12_345, md5: "0f".repeat(16), verdict };
+        Report {
+            format: "IDX",
+            shape: Some([1, 28, 28]),
+            classes: vec!["zero".into(), "one".into()],
+            parts: vec![part("train", vec![30, 40]), part("evaluation", vec![5, 6])],
+            files: vec![file("a/x.gz", Verdict::Published("mnist")), file("a/y.gz", Verdict::Differs("mnist"))],
+        }
+    }
+
+    /// The words of each line.
+    fn words(text: &str) -> Vec<Vec<&str>> {
+        text.lines().map(|line| line.split_whitespace().filter(|word| !word.contains(['│', '┆'])).collect()).collect()
+    }
+
+    #[test]
+    fn a_report_counts_each_class_and_judges_each_file() {
+        let text = check_text(&report());
+        let words = words(&text);
+        assert_eq!(words[0], ["IDX,", "1x28x28"]);
+        for line in [
+            &["0", "zero", "30", "5"][..],
+            &["1", "one", "40", "6"],
+            &["all", "70", "11"],
+            &["a/x.gz", "12345", "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", "as", "published", "(mnist)"],
+            &["a/y.gz", "12345", "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f", "differs", "from", "mnist", "as", "published"],
+        ] {
+            assert!(words.iter().any(|found| found == line), "{line:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_for_machines() {
+        let found = check_json(&report());
+        assert_eq!(found["schema"], "harness.data.check/1");
+        assert_eq!(found["dataset"], Value::Null);
+        assert_eq!(found["parts"][1], json!({ "part": "evaluation", "examples": 11, "per_class": [5, 6] }));
+        assert_eq!(found["files"][1]["checksum"], "differs");
+        let mut published = report();
+        published.files.pop();
+        assert_eq!(check_json(&published)["dataset"], "mnist");
+    }
+
+    #[test]
+    fn what_is_embedded_is_always_there() {
+        assert!(is_present(&published::DIGITS));
+        let set = Published { folder: Some("no/such/folder"), ..published::MNIST };
+        assert!(!is_present(&set));
     }
 }

@@ -87,7 +87,11 @@ pub fn main() -> ExitCode {
 fn differing_keys(old: &str, new: &str) -> Result<Vec<String>> {
     let stored = |text| config::from_stored(text, Path::new("sweep.json"));
     let (old, new) = (stored(old)?, stored(new)?);
-    Ok(config::diff(&old, &new).into_iter().map(|difference| difference.key).collect())
+    Ok(config::diff(&old, &new)
+        .into_iter()
+        .filter(|difference| difference.training)
+        .map(|difference| difference.key)
+        .collect())
 }
 
 /// Writes data to stdout. A reader that has gone away, as `head` does, is no error.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use clap::Args;
 
+use super::analyze::{self, SettingsArgs};
 use super::show::ExperimentArgs;
 use super::{differing_keys, plan, print};
 use crate::config::{self, Data, Experiment, Facts};
@@ -12,6 +13,7 @@ use crate::data;
 use crate::error::{Error, Result};
 use crate::model::Plan;
 use crate::record::{Origin, Provenance, SweepDir};
+use crate::report::words;
 use crate::sweep::{self, Definition, Machine, Opened, RunState, Stop, local, progress};
 use crate::train::device;
 
@@ -123,9 +125,13 @@ pub(super) fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &Execut
     };
     let mut observer = progress::observer(args.quiet);
     let summary = local::execute(sweep, &missing, command, &options, &stop, observer.as_mut())?;
-    if stop.asked() {
+    let none_complete = summary.complete.is_empty() && missing.len() == experiment.sweep.runs;
+    if stop.asked() || none_complete {
         return summary.check();
     }
+    let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
+    let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
+    print(&format!("{}\n{}\n", words::headline(&analysis), folder.join("report.md").display()))?;
     summary.check()
 }
 

@@ -24,7 +24,7 @@ impl ExperimentArgs {
     /// # Errors
     /// `Invalid`, naming every problem.
     pub fn load(&self) -> Result<config::Experiment> {
-        config::load(&self.experiment, std::env::vars(), &self.sets)
+        config::load(&self.experiment, config::environment(), &self.sets)
     }
 }
 

@@ -242,6 +242,21 @@ mod tests {
     use super::*;
     use crate::config::Activation;
 
+    #[test]
+    fn what_is_known_before_reading_is_what_is_published() {
+        for published in crate::data::published::ALL {
+            let text =
+                format!("name = \"x\"\ndata = {{ dataset = \"{}\" }}\nmodel = {{ kind = \"mlp\" }}\n", published.name);
+            let mut experiment: Experiment = toml::from_str(&text).unwrap();
+            let mut known = super::published(&experiment);
+            assert_eq!((known.shape, known.classes), (Some(published.shape), Some(published.classes.len())));
+            assert_eq!((known.train_len, known.eval_len), (Some(published.train_len), Some(published.eval_len)));
+            experiment.data.classes = Some(vec![0, 1]);
+            known = super::published(&experiment);
+            assert!(known.train_len <= Some(published.train_len) && known.eval_len <= Some(published.eval_len));
+        }
+    }
+
     /// Counts of the same networks in PyTorch; the residual one has 1x1 convolutions as shortcuts.
     #[test]
     fn parameters_are_counted_as_pytorch_does() {

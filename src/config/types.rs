@@ -150,6 +150,18 @@ pub enum KernelKind {
     Conjugate,
 }
 
+impl KernelKind {
+    /// As in the file, and as the array is called in `kernel.safetensors`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Pseudo => "pseudo",
+            Self::Conjugate => "conjugate",
+        }
+    }
+}
+
 /// The empirical NTK snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

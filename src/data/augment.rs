@@ -171,8 +171,8 @@ mod tests {
                     at = if up { at + 1 } else { at - 1 };
                 }
             }
-            for step in 0..=padding {
-                prop_assert_eq!(reflected(padding - step, padding, length), walk[step]);
+            for (step, &expected) in walk.iter().enumerate().take(padding + 1) {
+                prop_assert_eq!(reflected(padding - step, padding, length), expected);
             }
             for (x, &expected) in walk.iter().enumerate() {
                 prop_assert_eq!(reflected(padding + x, padding, length), expected);

@@ -1,7 +1,6 @@
 //! Looking at data before it is used: which format it is in, whether it is what was published, and how many examples of
 //! each class it holds.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -130,8 +129,9 @@ fn check_file(path: &Path) -> Result<Report> {
         }
         None => {
             let found = file::looks_like(&start);
-            let what =
-                format!("looks like {found}, but an IDX file, a CIFAR-10 batch (.bin) or an .npz data set is expected");
+            let what = format!(
+                "looks like {found}, but an IDX file, a CIFAR-10 batch (.bin) or an .npz data set is expected; give the path of one"
+            );
             return Err(invalid(path, what));
         }
     };
@@ -183,7 +183,8 @@ fn verdict(path: &Path, bytes: u64, md5: &str) -> Verdict {
 /// Length and MD5 in hex of a file.
 pub(super) fn md5_of(path: &Path) -> Result<(u64, String)> {
     let broken = |cause| file::broken(&file::shown(path), &cause);
-    let mut file = File::open(path).map_err(|cause| file::unreadable(path, "a file", &cause))?;
+    let opened = file::open(path, "a file")?;
+    let mut file = opened.file.take(opened.length);
     let (mut hasher, mut bytes) = (Md5::new(), 0);
     let mut buffer = vec![0; 1 << 18];
     loop {

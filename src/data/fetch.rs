@@ -227,9 +227,11 @@ fn attempt_download(
         let read =
             body.read(&mut buffer).map_err(|cause| Failure::Cut(format!("breaks off ({})", one_line(&cause))))?;
         let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else { break };
-        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
-            Failure::Final(format!("sends more than the {} bytes that were published", expected.bytes))
-        })?;
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else {
+            file.set_len(0).map_err(|cause| disk("write", &cause))?;
+            return Err(Failure::Final(format!("sends more than the {} bytes that were published", expected.bytes)));
+        };
+        left = rest;
         file.write_all(chunk).map_err(|cause| disk("write", &cause))?;
         progress.advance(chunk.len() as u64);
     }

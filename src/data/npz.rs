@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::source::{Outline, Part, Pixels, Source};
-use crate::arrays::{Header, Kind, Npz, file, open_npz};
+use crate::arrays::{Header, Kind, Npz, Values, file, open_npz};
 use crate::error::{Error, Result};
 
 const TRAIN: [&str; 2] = ["x_train", "y_train"];
@@ -120,10 +120,10 @@ fn count_classes(npz: &Npz, train: &[u32], eval: &[u32]) -> Result<usize> {
 }
 
 fn pixels(npz: &Npz, name: &str) -> Result<Pixels> {
-    if matches!(npz.header(name)?.kind, Kind::U8 | Kind::Bool) {
-        if let crate::arrays::Values::U8(bytes) = npz.get(name)?.values {
-            return Ok(Pixels::Bytes(vec![bytes]));
-        }
+    if matches!(npz.header(name)?.kind, Kind::U8 | Kind::Bool)
+        && let Values::U8(bytes) = npz.get(name)?.values
+    {
+        return Ok(Pixels::Bytes(vec![bytes]));
     }
     let (shape, values) = npz.get_f32(name)?;
     if let Some(index) = values.iter().position(|value| !value.is_finite()) {

@@ -9,12 +9,14 @@ use faer::{Accum, MatMut, Par};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::flow::{Flow, Layout, Route};
+use super::buffers::{Buffers, Spaces};
+use super::flow::{Flow, Layout};
 use super::forward::{ConvStep, Recording, Step, windows};
 use super::host::{Conv, Dense};
 use super::matrix::view;
-use super::packed::{Scratch, Taps};
+use super::packed::Taps;
 use super::target::{Pairs, Rows, Target};
+use super::tile::Store;
 
 /// One reverse pass over a recorded forward pass.
 pub(super) struct Reverse<'r> {
@@ -24,7 +26,19 @@ pub(super) struct Reverse<'r> {
     /// Bytes that one block of gradients may take.
     block: usize,
     arch: Arch,
+    /// `f32` values in one vector of this machine.
+    lanes: usize,
     target: Target,
+    buffers: Buffers,
+    spaces: Spaces,
+}
+
+/// Where the input gradient of a convolution goes.
+struct Towards<'a> {
+    taps: Taps,
+    /// `[examples, positions, outputs, channels]`
+    values: &'a mut [f32],
+    store: Store,
 }
 
 impl<'r> Reverse<'r> {
@@ -34,7 +48,9 @@ impl<'r> Reverse<'r> {
         let outputs = combinations.len() / classes;
         let layout = Layout::contiguous([classes, 1, 1], outputs);
         let values = Arc::new(combinations.repeat(recording.examples));
-        let mut pass = Self { recording, outputs, block, arch: Arch::new(), target };
+        let arch = Arch::new();
+        let (lanes, buffers, spaces) = (lanes(arch), Buffers::default(), Spaces::default());
+        let mut pass = Self { recording, outputs, block, arch, lanes, target, buffers, spaces };
         pass.steps(&recording.steps, Flow { values, layout, pending: Vec::new() }, false);
         pass.target
     }
@@ -75,26 +91,34 @@ impl<'r> Reverse<'r> {
             return self.conv(shortcut, flow, below, through_body);
         }
         let through_body = self.arrived(through_body?);
-        Some(self.gathered(&flow, Some(through_body)))
+        let sum = self.gathered(&flow, Some(through_body));
+        self.buffers.give(flow.values);
+        Some(sum)
     }
 
     /// The flow with nothing pending, `[height · width, outputs, channels]` for each example.
-    fn arrived(&self, flow: Flow<'r>) -> Flow<'r> {
+    fn arrived(&mut self, flow: Flow<'r>) -> Flow<'r> {
         if flow.pending.is_empty() && flow.layout == Layout::contiguous(flow.layout.shape, self.outputs) {
             return flow;
         }
-        self.gathered(&flow, None)
+        let arrived = self.gathered(&flow, None);
+        self.buffers.give(flow.values);
+        arrived
     }
 
     /// What arrives at the end of `flow`, added to what has arrived `with` it.
-    fn gathered(&self, flow: &Flow<'r>, with: Option<Flow<'r>>) -> Flow<'r> {
+    fn gathered(&mut self, flow: &Flow<'r>, with: Option<Flow<'r>>) -> Flow<'r> {
         let layout = Layout::contiguous(flow.shape(), self.outputs);
         let add = with.is_some();
-        let mut values = with.map_or_else(Vec::new, |with| Arc::unwrap_or_clone(with.values));
-        values.resize(self.recording.examples * layout.example, 0.0);
-        values.par_chunks_exact_mut(layout.example).enumerate().for_each_init(Route::default, |route, (example, out)| {
-            flow.arrive(example, self.outputs, route, out, add);
-        });
+        let mut values = match with {
+            Some(with) => Arc::unwrap_or_clone(with.values),
+            None => self.buffers.take(self.recording.examples * layout.example),
+        };
+        let examples = values.par_chunks_exact_mut(layout.example).enumerate();
+        examples.for_each_init(
+            || self.spaces.lend(),
+            |space, (example, out)| flow.arrive(example, self.outputs, &mut space.route, out, add),
+        );
         Flow { values: Arc::new(values), layout, pending: Vec::new() }
     }
 
@@ -107,8 +131,8 @@ impl<'r> Reverse<'r> {
             let pairs = Pairs { inputs: input, gradients: &flow.values, examples, positions: 1, outputs, bias: true };
             self.target.add_pairs(&pairs);
         }
-        below.then(|| {
-            let mut values = vec![0.0; examples * outputs * dense.inputs];
+        let values = below.then(|| {
+            let mut values = self.buffers.take(examples * outputs * dense.inputs);
             let blocks = values.par_chunks_mut(128 * dense.inputs).zip(flow.values.par_chunks(128 * dense.outputs));
             blocks.for_each(|(out, gradients)| {
                 let rows = gradients.len() / dense.outputs;
@@ -116,9 +140,11 @@ impl<'r> Reverse<'r> {
                 let weight = view(&dense.weight, dense.outputs, dense.inputs);
                 matmul(target, Accum::Replace, view(gradients, rows, dense.outputs), weight, 1.0, Par::Seq);
             });
-            let layout = Layout::contiguous([dense.inputs, 1, 1], outputs);
-            Flow { values: Arc::new(values), layout, pending: Vec::new() }
-        })
+            Arc::new(values)
+        });
+        self.buffers.give(flow.values);
+        let layout = Layout::contiguous([dense.inputs, 1, 1], outputs);
+        values.map(|values| Flow { values, layout, pending: Vec::new() })
     }
 
     /// Forms the gradients of a dense layer, a block of its outputs at a time: the weights into each, then its bias.
@@ -153,25 +179,20 @@ impl<'r> Reverse<'r> {
     /// A convolution with its bias and norm; the input gradient is added to `with`.
     fn conv(&mut self, step: &ConvStep, flow: Flow<'r>, below: bool, with: Option<Flow<'r>>) -> Option<Flow<'r>> {
         let ConvStep { conv, input } = step;
-        let (examples, outputs, arch) = (self.recording.examples, self.outputs, self.arch);
+        let layout = Layout::contiguous(conv.input, self.outputs);
+        let store = if with.is_some() { Store::Add } else { Store::Replace };
+        let mut values = match with {
+            Some(with) => Arc::unwrap_or_clone(self.arrived(with).values),
+            None => self.buffers.take(if below { self.recording.examples * layout.example } else { 0 }),
+        };
+        let towards = below.then(|| Towards { taps: Taps::new(conv), values: &mut values, store });
         if self.pairs_are_cheaper(conv) {
-            self.conv_pairs(conv, input, &flow);
+            self.conv_pairs(conv, input, &flow, towards);
         } else {
-            self.conv_rows(conv, input, &flow);
+            self.conv_rows(conv, input, &flow, towards);
         }
-        below.then(|| {
-            let layout = Layout::contiguous(conv.input, outputs);
-            let with = with.map(|with| self.arrived(with));
-            let add = with.is_some();
-            let mut values = with.map_or_else(Vec::new, |with| Arc::unwrap_or_clone(with.values));
-            values.resize(examples * layout.example, 0.0);
-            let taps = Taps::new(conv);
-            values.par_chunks_exact_mut(layout.example).enumerate().for_each_init(Scratch::default, |scratch, (example, out)| {
-                scratch.pack_positions(conv, &flow, example, outputs);
-                scratch.input_gradient(arch, conv, &taps, outputs, out, add);
-            });
-            Flow { values: Arc::new(values), layout, pending: Vec::new() }
-        })
+        self.buffers.give(flow.values);
+        below.then(|| Flow { values: Arc::new(values), layout, pending: Vec::new() })
     }
 
     /// Whether Gram matrices of inputs and gradients take fewer operations than gradients and their products (Novak 2022).
@@ -179,7 +200,8 @@ impl<'r> Reverse<'r> {
         if matches!(self.target, Target::Projected { .. }) {
             return false;
         }
-        let [examples, outputs, positions] = [self.recording.examples, self.outputs, conv.positions()].map(|v| v as f64);
+        let [examples, outputs, positions] =
+            [self.recording.examples, self.outputs, conv.positions()].map(|v| v as f64);
         let [channels, window] = [conv.output[0], conv.window()].map(|v| v as f64);
         let pairs = 0.5 * examples * examples;
         let gradients = examples * outputs * positions * channels * window;
@@ -192,41 +214,60 @@ impl<'r> Reverse<'r> {
         contract < form
     }
 
-    fn conv_rows(&mut self, conv: &Conv, input: &[f32], flow: &Flow<'r>) {
-        let (examples, outputs, arch) = (self.recording.examples, self.outputs, self.arch);
+    /// Forms the gradients, a block of channels at a time; the first time round also the input gradient.
+    fn conv_rows(&mut self, conv: &Conv, input: &[f32], flow: &Flow<'r>, mut towards: Option<Towards>) {
+        let (examples, outputs, arch, lanes) = (self.recording.examples, self.outputs, self.arch, self.lanes);
         let image = conv.input.iter().product();
         let width = conv.per_channel();
         let each = self.channels_per_block(width, conv.output[0]);
-        let mut values = Vec::new();
         for first in (0..conv.output[0]).step_by(each) {
-            let channels = [first, (first + each).min(conv.output[0])];
-            let length = (channels[1] - first) * width;
-            values.resize(examples * outputs * length, 0.0);
-            let rows = values.par_chunks_exact_mut(outputs * length).zip(input.par_chunks_exact(image)).enumerate();
-            rows.for_each_init(Scratch::default, |scratch, (example, (out, input))| {
-                scratch.set_image(conv, input, lanes(arch));
-                scratch.pack_channels(conv, flow, example, outputs, &channels);
-                scratch.weight_gradient(arch, conv, &channels, outputs, out, length);
-            });
+            let channels = first..(first + each).min(conv.output[0]);
+            let length = channels.len() * width;
+            let mut values = self.buffers.take(examples * outputs * length);
+            let (taps, mut inward) = split(towards.take(), examples);
+            let packed = if taps.is_some() { 0..conv.output[0] } else { channels.clone() };
+            let rows = values.par_chunks_exact_mut(outputs * length).zip(input.par_chunks_exact(image));
+            rows.zip(&mut inward).enumerate().for_each_init(
+                || self.spaces.lend(),
+                |space, (example, ((out, input), inward))| {
+                    space.pack(conv, flow, example, outputs, &packed);
+                    if let Some((taps, store)) = &taps {
+                        space.input_gradient(arch, conv, taps, outputs, inward, *store);
+                    }
+                    space.weight_gradient(arch, lanes, conv, input, &channels, outputs, out, length);
+                },
+            );
             let offset = conv.offset + first * width;
             self.target.add_rows(&Rows { values: &values, examples, outputs, length, offset });
+            self.buffers.give(Arc::new(values));
         }
     }
 
-    fn conv_pairs(&mut self, conv: &Conv, input: &[f32], flow: &Flow<'r>) {
-        let (examples, outputs) = (self.recording.examples, self.outputs);
+    /// Contracts Gram matrices of windows and gradients.
+    fn conv_pairs(&mut self, conv: &Conv, input: &[f32], flow: &Flow<'r>, towards: Option<Towards>) {
+        let (examples, outputs, arch) = (self.recording.examples, self.outputs, self.arch);
         let (channels, window, positions) = (conv.output[0], conv.window(), conv.positions());
         let image = conv.input.iter().product();
         let mut gradients = vec![0.0; examples * positions * outputs * channels];
         let mut inputs = vec![0.0; examples * positions * window];
         let others = conv.per_channel() - window;
         let mut rows = vec![0.0; examples * outputs * others * channels];
-        let each = gradients.par_chunks_exact_mut(positions * outputs * channels).zip(inputs.par_chunks_exact_mut(positions * window));
-        let each = each.zip(input.par_chunks_exact(image)).enumerate();
-        each.for_each_init(Route::default, |route, (example, ((gradients, columns), input))| {
-            flow.arrive(example, outputs, route, gradients, false);
-            windows(conv, input, columns, window);
-        });
+        let each = gradients
+            .par_chunks_exact_mut(positions * outputs * channels)
+            .zip(inputs.par_chunks_exact_mut(positions * window));
+        let (taps, mut inward) = split(towards, examples);
+        let each = each.zip(input.par_chunks_exact(image)).zip(&mut inward).enumerate();
+        each.for_each_init(
+            || self.spaces.lend(),
+            |space, (example, (((gradients, columns), input), inward))| {
+                flow.arrive(example, outputs, &mut space.route, gradients, false);
+                windows(conv, input, columns, window);
+                if let Some((taps, store)) = &taps {
+                    space.pack(conv, flow, example, outputs, &(0..channels));
+                    space.input_gradient(arch, conv, taps, outputs, inward, *store);
+                }
+            },
+        );
         if others > 0 {
             let each = rows.par_chunks_exact_mut(outputs * others * channels);
             let each = each.zip(gradients.par_chunks_exact(positions * outputs * channels));
@@ -238,7 +279,9 @@ impl<'r> Reverse<'r> {
         }
         if let Some(norm) = &conv.norm {
             let factors: Vec<f32> = (0..channels).map(|channel| norm.factor(channel)).collect();
-            gradients.par_chunks_exact_mut(channels).for_each(|row| row.iter_mut().zip(&factors).for_each(|(g, f)| *g *= f));
+            gradients
+                .par_chunks_exact_mut(channels)
+                .for_each(|row| row.iter_mut().zip(&factors).for_each(|(g, f)| *g *= f));
         }
         let (inputs, gradients) = (inputs.as_slice(), gradients.as_slice());
         self.target.add_pairs(&Pairs { inputs, gradients, examples, positions, outputs, bias: false });
@@ -272,6 +315,17 @@ fn other_rows(conv: &Conv, gradients: &[f32], inputs: &[f32], outputs: usize, ro
                 *shift = sum;
             }
         }
+    }
+}
+
+/// The parts of an input gradient by example; empty ones where none is asked for.
+fn split(towards: Option<Towards<'_>>, examples: usize) -> (Option<(Taps, Store)>, Vec<&mut [f32]>) {
+    match towards {
+        Some(Towards { taps, values, store }) => {
+            let length = values.len() / examples;
+            (Some((taps, store)), values.chunks_exact_mut(length).collect())
+        }
+        None => (None, (0..examples).map(|_| Default::default()).collect()),
     }
 }
 

@@ -106,7 +106,9 @@ fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): 
                         for i in 0..c {
                             for dy in 0..*k {
                                 for dx in 0..*k {
-                                    let at = |p: usize, d: usize, n: usize| (p * stride + d).checked_sub(*padding).filter(|&v| v < n);
+                                    let at = |p: usize, d: usize, n: usize| {
+                                        (p * stride + d).checked_sub(*padding).filter(|&v| v < n)
+                                    };
                                     if let (Some(v), Some(u)) = (at(y, dy, h), at(x, dx, w)) {
                                         sum += weight[((o * c + i) * k + dy) * k + dx] * values[(i * h + v) * w + u];
                                     }
@@ -139,7 +141,8 @@ fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): 
             let to = [c, h / size, w / size];
             let one = |i: usize| {
                 let (channel, y, x) = (i / (to[1] * to[2]), i / to[2] % to[1], i % to[2]);
-                let cells = (0..size * size).map(|j| values[(channel * h + y * size + j / size) * w + x * size + j % size]);
+                let cells =
+                    (0..size * size).map(|j| values[(channel * h + y * size + j / size) * w + x * size + j % size]);
                 cells.fold(f64::NEG_INFINITY, f64::max)
             };
             (to, (0..to.iter().product()).map(one).collect())
@@ -151,7 +154,9 @@ fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): 
         LayerPlan::Dropout(_) => (shape, values),
         LayerPlan::Dense { name, inputs, outputs } => {
             let (weight, bias) = (&tensors[&format!("{name}.weight")], &tensors[&format!("{name}.bias")]);
-            let one = |o: usize| bias[o] + weight[o * inputs..][..*inputs].iter().zip(&values).map(|(w, x)| w * x).sum::<f64>();
+            let one = |o: usize| {
+                bias[o] + weight[o * inputs..][..*inputs].iter().zip(&values).map(|(w, x)| w * x).sum::<f64>()
+            };
             ([*outputs, 1, 1], (0..*outputs).map(one).collect())
         }
         LayerPlan::Residual { body, shortcut } => {

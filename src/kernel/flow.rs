@@ -133,7 +133,7 @@ impl Route {
                 let slopes = &slopes[example * count..][..count];
                 self.factors.iter_mut().zip(slopes).for_each(|(f, s)| *f *= s);
             }
-            Step::MaxPool { from, winners, .. } => {
+            Step::MaxPool { from, winners } => {
                 let winners = &winners[example * count..][..count];
                 self.spread(from, |i, channels| std::iter::once(winners[i] as usize * channels + i % channels), 1.0);
             }

@@ -29,14 +29,30 @@ pub(super) struct Recording<'a> {
 #[derive(Debug)]
 pub(super) enum Step<'a> {
     Conv(ConvStep<'a>),
-    Dense { dense: &'a Dense, input: Arc<Vec<f32>> },
+    Dense {
+        dense: &'a Dense,
+        input: Arc<Vec<f32>>,
+    },
     /// Derivative of an activation at its input.
-    Slope { shape: Shape, slopes: Slopes },
+    Slope {
+        shape: Shape,
+        slopes: Slopes,
+    },
     /// For each output, the position of the input that it was taken from.
-    MaxPool { from: Shape, to: Shape, winners: Vec<u32> },
-    GlobalMeanPool { from: Shape },
-    Flatten { from: Shape },
-    Residual { body: Vec<Step<'a>>, shortcut: Option<ConvStep<'a>> },
+    MaxPool {
+        from: Shape,
+        winners: Vec<u32>,
+    },
+    GlobalMeanPool {
+        from: Shape,
+    },
+    Flatten {
+        from: Shape,
+    },
+    Residual {
+        body: Vec<Step<'a>>,
+        shortcut: Option<ConvStep<'a>>,
+    },
 }
 
 #[derive(Debug)]
@@ -68,6 +84,13 @@ impl<'a> Recording<'a> {
             )));
         }
         let examples = pixels.len() / length;
+        if let Some(at) = pixels.iter().position(|v| !v.is_finite()) {
+            return Err(Error::Invalid(format!(
+                "example {} of the probes holds the value {}",
+                at / length,
+                pixels[at]
+            )));
+        }
         let mut pass = Pass { examples, value: Arc::new(channels_last(pixels, network.input)), shape: network.input };
         let steps = pass.layers(&network.layers)?;
         if pass.shape != [network.classes, 1, 1] {
@@ -135,7 +158,7 @@ impl Pass {
                 let to = [from[0], from[1] / size, from[2] / size];
                 let (out, winners) = max_pool(&self.value, from, to, *size, self.examples);
                 self.becomes(out, to);
-                Step::MaxPool { from, to, winners }
+                Step::MaxPool { from, winners }
             }
             HostLayer::GlobalMeanPool => {
                 let [channels, height, width] = from;
@@ -192,7 +215,9 @@ fn expect(got: Shape, needed: Shape) -> Result<()> {
     if got == needed {
         return Ok(());
     }
-    Err(Error::Invalid(format!("a layer needs input of shape {needed:?} but gets {got:?}: the plan does not fit together")))
+    Err(Error::Invalid(format!(
+        "a layer needs input of shape {needed:?} but gets {got:?}: the plan does not fit together"
+    )))
 }
 
 /// `[n, inputs]` to `[n, outputs]`.
@@ -296,7 +321,8 @@ fn activate(kind: Activation, values: &mut [f32]) -> Slopes {
         Activation::Gelu => factors(values, |x| {
             let x = f64::from(x);
             let cumulative = 0.5 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));
-            let density = (-0.5 * x * x).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
+            let density =
+                (-0.5 * x * x).exp() * (0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
             ((x * cumulative) as f32, (cumulative + x * density) as f32)
         }),
     }
@@ -305,26 +331,28 @@ fn activate(kind: Activation, values: &mut [f32]) -> Slopes {
 /// Maxima over windows side by side, and where each was; of equal values the first in row order wins, as in PyTorch.
 fn max_pool(input: &[f32], from: Shape, to: Shape, size: usize, examples: usize) -> (Vec<f32>, Vec<u32>) {
     let [channels, height, width] = from;
-    let mut out = Vec::with_capacity(examples * to.iter().product::<usize>());
-    let mut winners = Vec::with_capacity(out.capacity());
-    for image in input.chunks_exact(channels * height * width) {
-        for place in 0..to[1] * to[2] {
+    let length = to.iter().product::<usize>();
+    let (mut out, mut winners) = (vec![0.0; examples * length], vec![0; examples * length]);
+    let outs = out.par_chunks_exact_mut(length).zip(winners.par_chunks_exact_mut(length));
+    outs.zip(input.par_chunks_exact(channels * height * width)).for_each(|((out, winners), image)| {
+        let places = out.chunks_exact_mut(channels).zip(winners.chunks_exact_mut(channels));
+        for (place, (out, winners)) in places.enumerate() {
             let (top, left) = (place / to[2] * size, place % to[2] * size);
-            let start = out.len();
-            for position in (0..size * size).map(|i| (top + i / size) * width + left + i % size) {
+            for cell in 0..size * size {
+                let position = (top + cell / size) * width + left + cell % size;
                 let pixel = &image[position * channels..][..channels];
-                if out.len() == start {
-                    out.extend_from_slice(pixel);
-                    winners.extend(std::iter::repeat_n(position as u32, channels));
+                if cell == 0 {
+                    out.copy_from_slice(pixel);
+                    winners.fill(position as u32);
                     continue;
                 }
-                for ((best, winner), v) in out[start..].iter_mut().zip(&mut winners[start..]).zip(pixel) {
-                    if *v > *best || v.is_nan() {
-                        (*best, *winner) = (*v, position as u32);
-                    }
+                for ((best, winner), &v) in out.iter_mut().zip(winners.iter_mut()).zip(pixel) {
+                    let better = v > *best;
+                    *best = if better { v } else { *best };
+                    *winner = if better { position as u32 } else { *winner };
                 }
             }
         }
-    }
+    });
     (out, winners)
 }

@@ -5,6 +5,7 @@ mod backward;
 #[cfg(test)]
 mod brute;
 mod budget;
+mod buffers;
 mod flow;
 mod forward;
 mod host;

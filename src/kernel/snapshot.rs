@@ -237,8 +237,23 @@ mod tests {
 
     const BUDGET: usize = DEFAULT_BUDGET;
 
-    fn cnn(channels: &[usize], kernel: usize, pool: usize, batch_norm: bool, head: &[usize], activation: Activation) -> Model {
-        Model::Cnn { channels: channels.to_vec(), kernel, pool, batch_norm, head: head.to_vec(), activation, dropout: 0.3 }
+    fn cnn(
+        channels: &[usize],
+        kernel: usize,
+        pool: usize,
+        batch_norm: bool,
+        head: &[usize],
+        activation: Activation,
+    ) -> Model {
+        Model::Cnn {
+            channels: channels.to_vec(),
+            kernel,
+            pool,
+            batch_norm,
+            head: head.to_vec(),
+            activation,
+            dropout: 0.3,
+        }
     }
 
     fn zoo() -> Vec<Case> {

@@ -32,7 +32,9 @@ pub fn cosine(kernel: &[f32]) -> Result<Vec<f64>> {
     for (i, row) in kernel.chunks_exact(n).enumerate() {
         let norm = f64::from(row[i]);
         if norm < 0.0 {
-            return Err(Error::Invalid(format!("the kernel has {norm} on its diagonal at {i}: it is not a Gram matrix")));
+            return Err(Error::Invalid(format!(
+                "the kernel has {norm} on its diagonal at {i}: it is not a Gram matrix"
+            )));
         }
         scale.push(if norm > 0.0 { norm.sqrt().recip() } else { 0.0 });
     }
@@ -59,7 +61,9 @@ pub fn eigenvalues(matrix: &[f64], n: usize) -> Result<Vec<f64>> {
         return Err(Error::Invalid(format!("{} values are not a symmetric {n}x{n} matrix", matrix.len())));
     }
     if !matrix.iter().all(|v| v.is_finite()) {
-        return Err(Error::Invalid(format!("the {n}x{n} matrix holds values that are not finite: it has no eigenvalues")));
+        return Err(Error::Invalid(format!(
+            "the {n}x{n} matrix holds values that are not finite: it has no eigenvalues"
+        )));
     }
     let mut values = Diag::<f64>::zeros(n);
     let scratch = evd::self_adjoint_evd_scratch::<f64>(n, evd::ComputeEigenvectors::No, Par::Seq, Spec::default());
@@ -147,7 +151,10 @@ mod tests {
         let identity: Vec<f32> = (0..25).map(|i| if i % 6 == 0 { 7.0 } else { 0.0 }).collect();
         let s = spectrum(&identity).unwrap();
         assert!((s.effective_rank - 5.0).abs() < 1e-12 && (s.top_share - 0.2).abs() < 1e-12);
-        assert_eq!(spectrum(&[0.0; 4]).unwrap(), Spectrum { eigenvalues: vec![0.0; 2], effective_rank: 0.0, top_share: 0.0 });
+        assert_eq!(
+            spectrum(&[0.0; 4]).unwrap(),
+            Spectrum { eigenvalues: vec![0.0; 2], effective_rank: 0.0, top_share: 0.0 }
+        );
     }
 
     #[test]

@@ -415,7 +415,8 @@ mod tests {
     #[test]
     fn attribution_adds_up_to_the_logit() {
         let references = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5];
-        let fit = Surrogate::fit(&rbf(&references, &references), &[0, 0, 1, 1, 2, 2], 3, &FitOptions::default()).unwrap();
+        let fit =
+            Surrogate::fit(&rbf(&references, &references), &[0, 0, 1, 1, 2, 2], 3, &FitOptions::default()).unwrap();
         let row = rbf(&[0.6], &references);
         let logits = fit.logits(&row).unwrap();
         for class in 0..3 {

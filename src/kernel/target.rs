@@ -9,7 +9,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::matrix::view;
+use super::matrix::{dot, view};
 use super::projection::Signs;
 
 /// Columns of one product of rows: bounds the rounding of an f32 sum.
@@ -151,7 +151,9 @@ impl Pairs<'_> {
         let window = self.inputs.len() / (self.examples * positions);
         let mut inputs = vec![f32::from(u8::from(self.bias)); height * width * positions * positions];
         let (rows, columns) = (height * positions, width * positions);
-        let input = |first: usize, count: usize| view(&self.inputs[first * positions * window..][..count * window], count, window);
+        let input = |first: usize, count: usize| {
+            view(&self.inputs[first * positions * window..][..count * window], count, window)
+        };
         let target = MatMut::from_row_major_slice_mut(&mut inputs, rows, columns);
         matmul(target, Accum::Add, input(row, rows), input(column, columns).transpose(), 1.0, Par::Seq);
         let channels = self.gradients.len() / (self.examples * positions * outputs);
@@ -177,7 +179,7 @@ impl Pairs<'_> {
                     let lines = (i * positions..(i + 1) * positions).map(|line| line * columns + j * positions);
                     let sum = |at: usize| {
                         let (x, g) = (&inputs[at..][..positions], &gradients[at..][..positions]);
-                        f64::from(x.iter().zip(g).map(|(x, g)| x * g).sum::<f32>())
+                        f64::from(dot(x, g))
                     };
                     out.push(lines.map(sum).sum());
                 }

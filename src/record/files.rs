@@ -129,6 +129,14 @@ pub fn remove_temporaries_in(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether an unfinished file lies directly in `folder`.
+///
+/// # Errors
+/// Whatever the file system refuses.
+pub fn has_temporaries_in(folder: &Path) -> Result<bool> {
+    Ok(entries(folder)?.iter().any(|entry| is_temporary(&entry.path())))
+}
+
 /// Whether `path` is named like an unfinished file of the write layer.
 #[must_use]
 pub fn is_temporary(path: &Path) -> bool {

@@ -226,7 +226,7 @@ mod tests {
     use super::super::fault;
     use super::super::layout::SweepDir;
     use super::super::reader::RunReader;
-    use super::super::testing::{array, fake_run, finish, soft};
+    use super::super::testing::{array, fake_run, finish, folder, soft};
     use super::*;
 
     /// The bytes of all files of a run but the manifest, whose times differ.
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_run_reads_back() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let dir = run_in(folder.path());
         assert!(matches!(RunReader::open(&dir), Err(Error::RunsFailed(_))));
         finish(&dir, 1).unwrap();
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_run_goes_on_and_ends_with_the_same_bytes() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let whole = SweepDir::new(&folder.path().join("whole")).run(3);
         finish(&whole, 1).unwrap();
         for stop in 1..=4 {
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_state_is_not_used_when_a_file_it_vouches_for_is_damaged() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let dir = run_in(folder.path());
         fake_run(&dir, 1, &mut |epoch| epoch < 4).unwrap();
         let broken = dir.checkpoint(2).join(layout::SOFT);
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_failed_run_keeps_its_state_and_is_tried_again() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let dir = run_in(folder.path());
         fake_run(&dir, 1, &mut |epoch| epoch < 3).unwrap();
         match RunWriter::begin(&dir, 1).unwrap() {
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_failure_at_any_operation_is_made_good_by_another_attempt() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let whole = SweepDir::new(&folder.path().join("whole")).run(3);
         finish(&whole, 1).unwrap();
         for kind in ["short", "space", "rename", "any"] {

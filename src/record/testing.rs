@@ -9,6 +9,11 @@ use crate::error::Result;
 
 const EPOCHS: usize = 4;
 
+/// A folder for a test that writes much: in memory where that is possible, since there a sync costs nothing.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 pub(crate) fn soft(run: usize, epoch: usize) -> SoftDecisions {
     let logits = (0..40).map(|place| (place * (run + 1) + epoch) as f32 / 7.0).collect();
     SoftDecisions::new(2, (0..20).map(|example| example % 2).collect(), logits).unwrap()

@@ -298,14 +298,14 @@ mod tests {
 
     use super::super::manifest::SWEEP_SCHEMA;
     use super::super::provenance::{Origin, Provenance};
-    use super::super::testing::{fake_run, finish};
+    use super::super::testing::{fake_run, finish, folder};
     use super::*;
 
     const EXPERIMENT: &str = "name = \"fake\"\n";
     const RUNS: usize = 3;
 
     fn finished() -> (tempfile::TempDir, SweepDir) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let sweep = SweepDir::new(&folder.path().join("fake"));
         files::create_folder(&sweep.runs()).unwrap();
         let manifest = SweepManifest {
@@ -443,7 +443,7 @@ mod tests {
 
     #[test]
     fn what_is_no_sweep_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         assert!(matches!(verify(&SweepDir::new(folder.path())), Err(Error::Invalid(_))));
     }
 }

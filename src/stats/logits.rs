@@ -75,6 +75,15 @@ impl<'a, T: Real> Logits<'a, T> {
         self.values.chunks_exact(self.classes).zip(self.labels.iter().map(|&y| y as usize))
     }
 
+    /// A copy of the logits and labels of the examples that are to be kept, for [`Self::new`]; examples beyond the end of
+    /// `keep` are not.
+    #[must_use]
+    pub fn select(&self, keep: &[bool]) -> (Vec<T>, Vec<u32>) {
+        let kept = || keep.iter().enumerate().filter(|&(i, &k)| k && i < self.labels.len()).map(|(i, _)| i);
+        let values = kept().flat_map(|i| &self.values[i * self.classes..][..self.classes]).copied().collect();
+        (values, kept().map(|i| self.labels[i]).collect())
+    }
+
     /// Whether every logit is finite; a run for which this is false has diverged and takes part in no reference.
     #[must_use]
     pub fn is_finite(&self) -> bool {
@@ -166,6 +175,12 @@ mod tests {
         assert!(check_same(&[a, b]).unwrap_err().to_string().contains("run 1"));
         assert!(check_same(&[a, Logits::new(&z, &[0, 1], 3).unwrap()]).is_err());
         assert!(check_same::<f32>(&[]).is_err());
+    }
+
+    #[test]
+    fn keeps_what_is_selected() {
+        let logits = Logits::new(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[0, 1, 0], 2).unwrap();
+        assert_eq!(logits.select(&[true, false, true, true]), (vec![1.0, 2.0, 5.0, 6.0], vec![0, 0]));
     }
 
     #[test]

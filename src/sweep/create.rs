@@ -108,8 +108,12 @@ pub fn open(root: &Path, differing: impl Fn(&str, &str) -> Result<Vec<String>>) 
     let manifest = SweepManifest::read(&sweep.manifest())?.ok_or_else(|| {
         Error::Invalid(format!("{} is not the directory of a sweep: there is no sweep.json in it", root.display()))
     })?;
-    let _lock = lock(&sweep.lock())?;
-    restore_copy(&sweep, differing)?;
+    // Nothing is written where nothing is amiss, so that a sweep on a read-only disk can be looked at.
+    let same = files::read_if_there(&sweep.experiment())?.as_deref() == Some(manifest.experiment.as_bytes());
+    if !same || files::has_temporaries_in(root)? {
+        let _lock = lock(&sweep.lock())?;
+        restore_copy(&sweep, differing)?;
+    }
     Ok((sweep, manifest))
 }
 
@@ -232,6 +236,10 @@ mod tests {
         files::write(&sweep.experiment(), definition(10, 3).toml.as_bytes()).unwrap();
         open(sweep.root(), differing).unwrap();
         assert_eq!(files::read(&sweep.experiment()).unwrap(), definition(20, 3).toml.as_bytes());
+        std::fs::write(sweep.root().join(".sweep.json.1-0.tmp"), b"half").unwrap();
+        assert_eq!(crate::record::verify(&sweep).unwrap().len(), 1);
+        open(sweep.root(), differing).unwrap();
+        assert_eq!(crate::record::verify(&sweep).unwrap(), []);
         std::fs::remove_file(sweep.experiment()).unwrap();
         assert_eq!(open_it(&sweep, &definition(20, 3)).unwrap(), Opened::Found);
         assert_eq!(crate::record::verify(&sweep).unwrap(), []);

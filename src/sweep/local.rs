@@ -17,7 +17,7 @@ use super::state::{self, RunState};
 use super::stop::{PARENT_VARIABLE, Stop};
 use super::unit::Progress;
 use crate::error::{Error, Result, exit};
-use crate::record::{SweepDir, record_failure, tidy};
+use crate::record::{SweepDir, files, record_failure, tidy};
 
 /// Which of the devices handed out the process of a run is to use.
 pub const DEVICE_VARIABLE: &str = "HARNESS_DEVICE";
@@ -123,6 +123,21 @@ pub fn execute(
     Ok(summary)
 }
 
+/// Removes what a process that died right after it completed a run has left there.
+///
+/// # Errors
+/// The files of a run cannot be read or removed.
+pub fn tidy_complete(sweep: &SweepDir) -> Result<()> {
+    for run in sweep.indices()? {
+        let dir = sweep.run(run);
+        let leftovers = dir.state().exists() || dir.lease().exists();
+        if leftovers && !files::is_locked(&dir.lock()) && state::of(&dir)?.state == RunState::Complete {
+            tidy(&dir)?;
+        }
+    }
+    Ok(())
+}
+
 /// The process of a run.
 struct Worker {
     run: usize,
@@ -161,6 +176,7 @@ struct Executor<'a, F> {
 
 impl<F: Fn(usize) -> Command> Executor<'_, F> {
     fn run(&mut self, news: &Receiver<(u64, News)>) -> Result<()> {
+        tidy_complete(self.sweep)?;
         self.observer.begin(self.queue.len());
         let mut told = false;
         let mut looked = Instant::now();

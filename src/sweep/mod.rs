@@ -11,6 +11,7 @@ mod lease;
 pub mod local;
 mod machine;
 pub mod progress;
+pub mod slurm;
 mod state;
 mod status;
 mod stop;

@@ -6,9 +6,10 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::trainer::{State, Trainer};
-use crate::config::{Experiment, Stream};
-use crate::data::Dataset;
+use crate::config::{self, Experiment, Stream};
+use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
+use crate::kernel::{self, HostNetwork};
 use crate::model::HostTensor;
 use crate::record;
 use crate::record::{
@@ -123,8 +124,17 @@ impl Recording<'_> {
         let Job { experiment, data, .. } = self.job;
         let epoch = self.trainer.epoch();
         let logits = self.clock.time("evaluate", || self.trainer.evaluate())?;
+        let finite = logits.iter().all(|z| z.is_finite());
         let soft = SoftDecisions::new(data.classes.len(), data.eval.labels.clone(), logits)?;
         self.clock.time("write", || self.writer.soft(epoch, &soft))?;
+        // A network whose logits are not finite has no kernel; its soft decisions say so.
+        if let Some(kernel) = &experiment.record.kernel
+            && finite
+        {
+            let kernel =
+                self.clock.time("kernel", || kernel_snapshot(&self.trainer, data, kernel, experiment.data.seed))?;
+            self.clock.time("write", || self.writer.kernel(epoch, &kernel))?;
+        }
         if experiment.record.weights || epoch == experiment.train.epochs {
             let mut weights = Tensors::new();
             insert(&mut weights, "", self.trainer.network().to_host())?;
@@ -164,6 +174,26 @@ impl Recording<'_> {
             provenance,
         }
     }
+}
+
+/// The kernels of the network as it stands, each `[P, P]` under the name of its kind, with the probes' places in the
+/// evaluation set (`probes`) and their labels (`labels`), both `[P]`.
+fn kernel_snapshot(trainer: &Trainer, data: &Dataset, config: &config::Kernel, seed: u64) -> Result<Tensors> {
+    let probes = data::probe_set(data, config.probes, seed);
+    let length: usize = data.shape.iter().product();
+    let pixels: Vec<f32> =
+        probes.iter().flat_map(|&i| &data.eval.pixels[i * length..(i + 1) * length]).copied().collect();
+    let network = HostNetwork::new(trainer.plan(), &trainer.network().to_host())?;
+    let snapshot = kernel::snapshot(&network, &pixels, &config.kinds, kernel::DEFAULT_BUDGET)?;
+    let mut tensors = Tensors::new();
+    let count = probes.len();
+    for (kind, values) in snapshot.kernels {
+        tensors.insert(kind.name(), &[count, count], values)?;
+    }
+    let labels: Vec<u32> = probes.iter().map(|&i| data.eval.labels[i]).collect();
+    tensors.insert("labels", &[count], labels)?;
+    tensors.insert("probes", &[count], probes.iter().map(|&i| i as u32).collect::<Vec<u32>>())?;
+    Ok(tensors)
 }
 
 fn insert(tensors: &mut Tensors, prefix: &str, weights: Vec<HostTensor>) -> Result<()> {

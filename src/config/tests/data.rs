@@ -27,14 +27,15 @@ fn what_published_data_lack_is_known_before_they_are_read() {
             vec!["data.eval_limit=9", "record.kernel="],
             "data.eval_limit is 9, fewer than the 10 classes; each needs an example",
         ),
+        (vec!["record.kernel.probes=501"], "record.kernel.probes is 501, but the evaluation set has only 500 examples"),
         (vec!["record.kernel.probes=9"], "record.kernel.probes is 9, fewer than the 10 classes; each needs a probe"),
-        (vec!["data.eval_limit=100"], "record.kernel.probes is 128, but the evaluation set has only 100 examples"),
+        (vec!["data.eval_limit=99"], "record.kernel.probes is 100, but the evaluation set has only 99 examples"),
         (
             vec!["model.widths=[1000000,1000000]"],
             "the model has 1000.1 billion parameters, more than the 1.07 billion that are supported; make it narrower",
         ),
     ] {
-        let kernel = [vec!["record.kernel={}"], sets].concat();
+        let kernel = [vec!["record.kernel={probes=100}"], sets].concat();
         let lines = told_with(&kernel);
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(lines[0].ends_with(&format!(": {message}")), "{lines:?}");
@@ -84,8 +85,9 @@ fn data_that_are_read_decide() {
         Err(Error::Invalid("the data set npz has 1 of the 2 classes that a classifier needs at least".to_owned()))
     );
     let huge = Facts { shape: [usize::MAX; 3], ..facts };
+    // No overflow, whatever a header claims.
     for model in ["model.kind=mlp", "model.kind=cnn", "model.kind=resnet"] {
-        // No overflow, whatever a header claims.
-        let _ = validate_against_data(&npz(&[model]), &huge);
+        let told = lines(validate_against_data(&npz(&[model]), &huge).map(|()| npz(&[model])));
+        assert!(told.len() == 1 && told[0].contains("billion parameters"), "{told:?}");
     }
 }

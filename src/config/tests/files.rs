@@ -90,6 +90,7 @@ fn a_resolved_file_reads_back_equal_whatever_its_backend() {
     for name in ["cifar.toml", "cifar2.toml", "digits.toml", "fashion.toml"] {
         let mut experiment = ready(name);
         assert_eq!(read_back_text(&experiment.to_toml()), Ok(experiment.clone()));
+        assert_eq!(from_stored(&experiment.to_toml(), Path::new("sweep.json")), Ok(experiment.clone()));
         for backend in [Backend::Ndarray, Backend::Wgpu] {
             experiment.train.backend = backend;
             assert_eq!(read_back_text(&experiment.to_toml()), Ok(experiment.clone()));
@@ -102,5 +103,12 @@ fn a_damaged_resolved_file_is_corrupt_and_a_missing_one_is_not() {
     for text in ["name = ", "", &ready("digits.toml").to_toml().replace("runs = 10", "runs = 0")] {
         assert!(matches!(read_back_text(text), Err(Error::Corrupt(_))), "{text}");
     }
+    let name = Path::new("sweep.json");
+    assert_eq!(
+        from_stored("name = ", name),
+        Err(Error::Corrupt(
+            "the experiment of a sweep is damaged: sweep.json:1: this is not TOML: a value is missing".to_owned()
+        ))
+    );
     assert!(matches!(read_back(Path::new("no/such/file.toml")), Err(Error::Invalid(_))));
 }

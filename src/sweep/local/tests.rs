@@ -7,7 +7,7 @@ use super::super::lease::Lease;
 use super::super::progress::Silent;
 use super::super::{Definition, open_or_create, testing};
 use super::*;
-use crate::record::testing::finish;
+use crate::record::testing::{finish, folder};
 use crate::record::{Origin, Provenance, files, verify};
 
 /// Keeps what it is told.
@@ -69,7 +69,7 @@ fn contents(sweep: &SweepDir, run: usize) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn every_run_is_trained_once_side_by_side() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     finish(&sweep.run(2), 1).unwrap();
     let mut diary = Diary::default();
@@ -95,7 +95,7 @@ fn every_run_is_trained_once_side_by_side() {
 
 #[test]
 fn a_failed_run_is_named_and_stops_nobody() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let good = train(testing::TRAIN, &sweep, 0);
     let bad = train(testing::FAIL, &sweep, 0);
@@ -126,7 +126,7 @@ fn a_failed_run_is_named_and_stops_nobody() {
 
 #[test]
 fn retries_are_counted() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let mut diary = Diary::default();
     let command = train(testing::FAIL_ONCE, &sweep, 0);
@@ -141,7 +141,7 @@ fn retries_are_counted() {
 
 #[test]
 fn asked_to_stop_runs_save_their_state_and_go_on_later() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let stop = Stop::new();
     let asker = stop.clone();
@@ -165,7 +165,7 @@ fn asked_to_stop_runs_save_their_state_and_go_on_later() {
 
 #[test]
 fn two_engines_at_once_train_each_run_once() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let runs: Vec<usize> = (0..8).collect();
     let summaries: Vec<Summary> = std::thread::scope(|scope| {
@@ -186,7 +186,7 @@ fn two_engines_at_once_train_each_run_once() {
 
 #[test]
 fn a_run_of_somebody_else_is_taken_over_when_that_one_dies() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let mut other = testing::command(testing::HOLD, sweep.root(), 0).spawn().unwrap();
     testing::wait_for(|| state::of(&sweep.run(0)).unwrap().state == RunState::Running);
@@ -206,7 +206,7 @@ fn a_run_of_somebody_else_is_taken_over_when_that_one_dies() {
 
 #[test]
 fn a_killed_process_leaves_an_interrupted_run_that_is_tried_again() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let command = |_: usize| {
         let mut command = Command::new("sh");
@@ -224,7 +224,7 @@ fn a_killed_process_leaves_an_interrupted_run_that_is_tried_again() {
 
 #[test]
 fn threads_and_devices_are_handed_out() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let command = |_: usize| {
         let mut command = Command::new("sh");
@@ -240,13 +240,30 @@ fn threads_and_devices_are_handed_out() {
 
 #[test]
 fn verify_finds_nothing_amiss_after_an_engine() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let definition = Definition { name: "fake".into(), hash: "00".into(), toml: "a = 1\n".into(), runs: 2 };
     let provenance = crate::record::Provenance::now(crate::record::Origin::default());
     open_or_create(&sweep, &definition, provenance, |_, _| Ok(Vec::new())).unwrap();
     let command = train(testing::TRAIN, &sweep, 0);
     execute(&sweep, &[0, 1], command, &options(2, 0), &Stop::new(), &mut Silent).unwrap();
+    assert_eq!(verify(&sweep).unwrap(), []);
+}
+
+#[test]
+fn what_a_process_left_that_died_right_after_its_run_is_tidied_up() {
+    let folder = folder();
+    let sweep = sweep_in(folder.path());
+    create(&sweep, 2);
+    let lease = Lease::acquire(&sweep.run(0)).unwrap();
+    let record = files::read(&sweep.run(0).lease()).unwrap();
+    finish(&sweep.run(0), 1).unwrap();
+    drop(lease);
+    files::write(&sweep.run(0).lease(), &record).unwrap();
+    files::write(&sweep.run(0).state(), b"old").unwrap();
+    assert_eq!(verify(&sweep).unwrap().len(), 2);
+    let command = train(testing::TRAIN, &sweep, 0);
+    execute(&sweep, &[1], command, &options(1, 0), &Stop::new(), &mut Silent).unwrap();
     assert_eq!(verify(&sweep).unwrap(), []);
 }
 
@@ -273,7 +290,7 @@ fn assert_as_expected(sweep: &SweepDir, expected: &[Vec<(String, Vec<u8>)>], whe
 #[test]
 fn killed_at_any_moment_the_sweep_goes_on_to_the_same_bytes() {
     const RUNS: usize = 4;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let expected = expected(folder.path(), RUNS);
     let mut random = ChaCha8Rng::seed_from_u64(5);
     for round in 0..12 {
@@ -306,7 +323,7 @@ fn killed_at_any_moment_the_sweep_goes_on_to_the_same_bytes() {
 
 #[test]
 fn a_process_that_dies_at_its_nth_operation_is_followed_by_one_that_finishes() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let expected = expected(folder.path(), 1);
     for kind in ["kill", "any", "space"] {
         let mut at = 1;
@@ -339,7 +356,7 @@ fn a_process_that_dies_at_its_nth_operation_is_followed_by_one_that_finishes() {
 
 #[test]
 fn the_processes_of_an_engine_that_was_killed_stop_by_themselves() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let mut engine = testing::engine(&sweep, 2, 20_000).spawn().unwrap();
     let all_are = |wanted: RunState| (0..2).all(|run| state::of(&sweep.run(run)).unwrap().state == wanted);
@@ -352,7 +369,7 @@ fn the_processes_of_an_engine_that_was_killed_stop_by_themselves() {
 #[test]
 #[cfg(unix)]
 fn an_engine_passes_a_request_to_terminate_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let sweep = sweep_in(folder.path());
     let mut engine = testing::engine(&sweep, 2, 20_000).spawn().unwrap();
     testing::wait_for(|| (0..2).all(|run| state::of(&sweep.run(run)).unwrap().state == RunState::Running));
