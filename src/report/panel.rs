@@ -119,10 +119,12 @@ impl<'a, 'b> Panel<'a, 'b> {
     /// # Errors
     /// See [`Panel::new`].
     pub fn band(&self, x: &[f64], band: &Band, fill: RGBColor, line: RGBColor) -> Result<()> {
-        let side =
-            |y: &[Option<f64>]| -> Vec<Point> { x.iter().zip(y).filter_map(|(&x, &y)| self.point(x, y?)).collect() };
+        let side = |y: &[Option<f64>]| -> Vec<Point> {
+            x.iter().zip(y).filter_map(|(&x, &y)| self.across(x).zip(self.up(y?))).collect()
+        };
         let mut outline = side(&band.high);
         outline.extend(side(&band.low).into_iter().rev());
+        let outline = clip_area(outline, self.frame);
         if outline.len() > 2 {
             self.canvas.fill(&outline, fill, 0.75)?;
         }
@@ -283,6 +285,29 @@ fn clip(from: Point, to: Point, frame: Frame) -> Option<(Point, Point)> {
     (enter <= leave).then(|| (if enter > 0.0 { at(enter) } else { from }, if leave < 1.0 { at(leave) } else { to }))
 }
 
+/// The part of an area that lies in the frame (Sutherland and Hodgman 1974).
+fn clip_area(mut corners: Vec<Point>, frame: Frame) -> Vec<Point> {
+    // How far inside each side a point lies.
+    let sides: [&dyn Fn(Point) -> f64; 4] =
+        [&|p| p.0 - frame.left, &|p| frame.right - p.0, &|p| p.1 - frame.top, &|p| frame.bottom - p.1];
+    for inside in sides {
+        let mut kept = Vec::with_capacity(corners.len() + 4);
+        for (place, &to) in corners.iter().enumerate() {
+            let from = corners[(place + corners.len() - 1) % corners.len()];
+            let (before, after) = (inside(from), inside(to));
+            if (before < 0.0) != (after < 0.0) {
+                let share = before / (before - after);
+                kept.push((from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share));
+            }
+            if after >= 0.0 {
+                kept.push(to);
+            }
+        }
+        corners = kept;
+    }
+    corners
+}
+
 fn cut(text: &str, room: f64) -> String {
     if text_width(text, SMALL) <= room {
         return text.to_owned();
@@ -310,6 +335,17 @@ mod tests {
         assert_eq!(clip((-10.0, 5.0), (20.0, 5.0), FRAME), Some(((0.0, 5.0), (10.0, 5.0))));
         assert_eq!(clip((5.0, 12.0), (9.0, 20.0), FRAME), None);
         assert_eq!(clip((-5.0, 4.0), (4.0, -6.0), FRAME), None);
+    }
+
+    #[test]
+    fn areas_end_at_the_frame() {
+        let square = [(1.0, 1.0), (9.0, 1.0), (9.0, 9.0), (1.0, 9.0)];
+        assert_eq!(clip_area(square.to_vec(), FRAME), square);
+        assert_eq!(clip_area(vec![(20.0, 1.0), (30.0, 1.0), (30.0, 9.0)], FRAME), []);
+        // Half of a triangle across the lower side.
+        let mut cut = clip_area(vec![(0.0, 5.0), (10.0, 5.0), (5.0, 15.0)], FRAME);
+        cut.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        assert_eq!(cut, [(0.0, 5.0), (2.5, 10.0), (7.5, 10.0), (10.0, 5.0)]);
     }
 
     #[test]

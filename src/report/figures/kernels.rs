@@ -105,7 +105,7 @@ pub fn over_training(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure
             let frame = Frame { left, top: 40.0, right: left + 206.0, bottom: 248.0 };
             let (low, high) = span(drawn_values(curves, looks, single, f64::NEG_INFINITY), 0.06);
             let y = Axis::linear(plan.2, low, high, 5, 1.0);
-            let panel = Panel::new(canvas, frame, plan.1, epochs(&curves.x), y, 46.0)?;
+            let panel = Panel::new(canvas, frame, plan.1, epochs(&curves.x, f64::NEG_INFINITY), y, 46.0)?;
             draw_curves(&panel, curves, analysis, looks)?;
         }
         legend_columns(canvas, (62.0, 312.0), 278.0, COLUMNS, &rows)

@@ -159,9 +159,9 @@ fn drawn_values<'a>(curves: &'a Curves, looks: &'a Looks, single: bool, from: f6
     band.chain(runs.flat_map(move |curve| curve.y.iter().skip(at))).copied().flatten()
 }
 
-/// A horizontal axis of epochs.
-fn epochs(x: &[f64]) -> Axis {
-    let (low, high) = span(x.iter().copied(), 0.0);
+/// A horizontal axis of the epochs at `from` and later.
+fn epochs(x: &[f64], from: f64) -> Axis {
+    let (low, high) = span(x.iter().copied().filter(|&epoch| epoch >= from), 0.0);
     Axis::whole("epoch", low, high, 6)
 }
 

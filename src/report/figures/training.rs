@@ -45,7 +45,7 @@ pub fn parting(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
     .collect();
     let caption = "How the runs part and meet during training, at each checkpoint: the share of test examples that a run \
                    decides differently from another run (left), and how far its distribution of margins lies from that \
-                   of the others (right). What remains at the last epoch is what retraining changes.";
+                   of the others (right). What remains at the last epoch is what retraining changes. What lies before training is not drawn.";
     draw(analysis, looks, "parting.svg", "Differences between runs over training", caption, &panels)
 }
 
@@ -87,8 +87,9 @@ fn draw(
     let single = draws_single(analysis);
     let svg = svg(WIDTH, HEIGHT, title, |canvas| {
         for (plan, frame) in panels.iter().zip(FRAMES) {
-            let y = vertical(plan, looks, single);
-            let panel = Panel::new(canvas, frame, plan.title, epochs(&plan.curves.x), y, 48.0)?;
+            let from = first_epoch(plan.curves);
+            let y = vertical(plan, looks, single, from);
+            let panel = Panel::new(canvas, frame, plan.title, epochs(&plan.curves.x, from), y, 48.0)?;
             draw_curves(&panel, plan.curves, analysis, looks)?;
         }
         curve_legend(canvas, analysis, looks)
@@ -96,9 +97,14 @@ fn draw(
     Ok(Some(Figure { file, svg, title: title.to_owned(), caption: caption.to_owned() }))
 }
 
-fn vertical(plan: &PanelPlan, looks: &Looks, single: bool) -> Axis {
-    // Before training everything is noise, and would leave no room for what follows: curves come in from outside.
-    let from = plan.curves.x.iter().copied().find(|&epoch| epoch > 0.0).unwrap_or(0.0);
+/// Where the axes begin. Before training everything is noise, which would leave no room for what follows: where there is
+/// enough without it, it is left out.
+fn first_epoch(curves: &Curves) -> f64 {
+    let after: Vec<f64> = curves.x.iter().copied().filter(|&epoch| epoch > 0.0).collect();
+    if let [first, _, ..] = after.as_slice() { *first } else { curves.x.first().copied().unwrap_or(0.0) }
+}
+
+fn vertical(plan: &PanelPlan, looks: &Looks, single: bool, from: f64) -> Axis {
     let values = || drawn_values(plan.curves, looks, single, from);
     let from_zero = |factor| Axis::linear(plan.label, 0.0, span(values(), 0.05).1, 5, factor);
     match plan.height {
