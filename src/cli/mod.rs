@@ -5,7 +5,7 @@
 
 pub mod analyze;
 mod completions;
-mod data;
+pub mod data;
 mod export;
 mod plan;
 mod report;

@@ -466,7 +466,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn the_scale_of_the_kernel_does_not_matter(points in prop::collection::vec(0.0..3.0, 8), scale in 0.01f32..100.0) {
+        fn the_scale_of_the_kernel_does_not_matter(points in prop::collection::vec(0.0..3.0, 8), exponent in -6i32..=6) {
+            // A power of two scales without rounding: with near-equal points, the last bits of a kernel matter.
+            let scale = 2f32.powi(exponent);
             let rows = rbf(&points, &points);
             prop_assume!(rows.iter().any(|&v| (v - rows[0]).abs() > 1e-3));
             let labels: Vec<u32> = points.iter().map(|&x| u32::from(x > 1.5)).collect();

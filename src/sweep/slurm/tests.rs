@@ -179,6 +179,10 @@ fn a_sweep_on_a_cluster_of_one_node() {
             limited = Some(run);
         }
     }
+    // The task's shell asks to be queued again after its run has ended; a daemon that dies before that loses the task.
+    testing::wait_for(|| {
+        running.cluster.queue(&sweep).unwrap().get(&limited.unwrap()).is_some_and(|s| s.starts_with("PENDING"))
+    });
     kill("-9", std::fs::read_to_string(folder.join("run/slurmd.pid")).unwrap().trim());
     let configuration = folder.join("etc/slurm.conf");
     assert!(Command::new("slurmd").arg("-c").arg("-f").arg(&configuration).status().unwrap().success());
