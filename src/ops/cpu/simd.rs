@@ -22,7 +22,7 @@ impl Instructions {
             Self::Portable => Scalar::new().vectorize(kernel),
             #[cfg(all(test, target_arch = "x86_64"))]
             Self::Avx2 => match pulp::x86::V3::try_new() {
-                Some(simd) => simd.vectorize(kernel),
+                Some(simd) => Simd::vectorize(simd, kernel),
                 None => Scalar::new().vectorize(kernel),
             },
         }
