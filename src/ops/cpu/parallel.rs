@@ -38,13 +38,18 @@ thread_local! {
     static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Lends a buffer of this thread, whatever it holds.
+/// Bytes of a line of the cache, and of the widest register: reads of a register that cross a line cost two.
+const LINE: usize = 64;
+
+/// Lends a buffer of this thread, whatever it holds, that starts at a line of the cache.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut buffer = SCRATCH.take();
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
+    let room = len + LINE / size_of::<f32>();
+    if buffer.len() < room {
+        buffer.resize(room, 0.0);
     }
-    let result = work(&mut buffer[..len]);
+    let skip = buffer.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
+    let result = work(&mut buffer[skip..][..len]);
     SCRATCH.replace(buffer);
     result
 }

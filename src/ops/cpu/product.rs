@@ -1,7 +1,7 @@
-//! The two matrix products of a convolution, on the shifted copies of [`super::planes`].
+//! The two matrix products of a convolution, on the copies of [`super::planes`].
 //!
-//! Forward and input gradient: `out[m, p] = Σ_k a[m, k] · copies[offset_k + p]`, vectors along the positions `p`.
-//! Weight gradient: `out[k, o] += Σ_p copies[offset_k + p] · grad[p, o]`, vectors along the output channels `o`.
+//! Forward and input gradient: `out[m, p] = Σ_k a[m, k] · copies[offset_k + at(p)]`, registers along the positions `p`.
+//! Weight gradient: `out[k, o] += Σ_p copies[offset_k + at(p)] · grad[p, o]`, registers along the output channels `o`.
 //! Both keep a tile of the result in registers over the whole sum, so that it is written once.
 
 use pulp::{Simd, WithSimd};
@@ -39,24 +39,47 @@ fn heights(rows: usize, tallest: usize) -> impl Iterator<Item = (usize, usize)> 
     })
 }
 
-/// Height of the panels that suits a number of vector registers: 8 rows of 3 vectors fill 32 registers, 4 of 3 fill 16.
+/// Height of the panels that suits a number of registers: 8 rows of 3 fill 32 registers, 4 of 3 fill 16.
 pub fn tallest_panel(registers: usize) -> usize {
     if registers >= 32 { 8 } else { 4 }
 }
 
-/// Longest read past the last position, in elements: copies must be followed by this many.
-pub fn slack(lanes: usize) -> usize {
-    3 * lanes
+/// Where the positions of an image lie in the copies of a channel.
+#[derive(Debug, Clone, Copy)]
+pub struct Grid {
+    pub rows: usize,
+    pub columns: usize,
+    /// From a row to the next; `columns`, unless these are whole registers.
+    pub pitch: usize,
 }
 
-/// `out[m, p] = bias[m] + Σ_k matrix[m, k] · copies[offsets[k] + p]` for `p` in `0..positions`.
+impl Grid {
+    pub fn positions(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    /// Where the register of positions from `position` starts.
+    #[inline(always)]
+    fn at(&self, position: usize) -> usize {
+        if self.pitch == self.columns {
+            position
+        } else {
+            position / self.columns * self.pitch + position % self.columns
+        }
+    }
+}
+
+/// `out[m, p] = bias[m] + Σ_k matrix[m, k] · copies[offsets[k] + at(p)]` for all positions, rounded up to a whole register: as
+/// many elements must follow the copies.
 pub struct Forward<'a> {
     pub matrix: &'a Panels,
     pub offsets: &'a [u32],
     pub copies: &'a [f32],
-    pub positions: usize,
+    pub grid: Grid,
     pub bias: Option<&'a [f32]>,
-    /// `[matrix.rows, positions]`
+    /// Length of a row of `out`: at least the positions, rounded up to whole registers.
+    pub stride: usize,
+    /// `[matrix.rows, stride]`
     pub out: &'a mut [f32],
 }
 
@@ -66,22 +89,27 @@ impl WithSimd for Forward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let mut this = self;
-        let vectors = this.positions.div_ceil(S::F32_LANES);
+        let registers = this.grid.positions().div_ceil(S::F32_LANES);
+        if registers == 0 {
+            return;
+        }
+        let last = this.offsets.iter().max().map_or(0, |&offset| offset as usize);
+        let end = last + this.grid.at((registers - 1) * S::F32_LANES) + S::F32_LANES;
+        assert!(end <= this.copies.len(), "a register reaches past the copies");
         let mut done = 0;
-        while done < vectors {
-            let start = done * S::F32_LANES;
-            // Never a single vector at the end of several: 4 = 2 + 2, 5 = 3 + 2.
-            match vectors - done {
+        while done < registers {
+            // Never a single register at the end of several: 4 = 2 + 2, 5 = 3 + 2.
+            match registers - done {
                 1 => {
-                    this.column::<S, 1>(simd, start);
+                    this.column::<S, 1>(simd, done);
                     done += 1;
                 }
                 2 | 4 => {
-                    this.column::<S, 2>(simd, start);
+                    this.column::<S, 2>(simd, done);
                     done += 2;
                 }
                 _ => {
-                    this.column::<S, 3>(simd, start);
+                    this.column::<S, 3>(simd, done);
                     done += 3;
                 }
             }
@@ -90,52 +118,69 @@ impl WithSimd for Forward<'_> {
 }
 
 impl Forward<'_> {
-    /// All rows at the `V` vectors of positions from `start`.
+    /// All rows at the `V` registers of positions from the register `first`.
     #[inline(always)]
-    fn column<S: Simd, const V: usize>(&mut self, simd: S, start: usize) {
+    fn column<S: Simd, const V: usize>(&mut self, simd: S, first: usize) {
+        let start = first * S::F32_LANES;
+        let at = std::array::from_fn(|v| self.grid.at(start + v * S::F32_LANES));
         let mut values = self.matrix.values.as_slice();
         for (row, height) in heights(self.matrix.rows, self.matrix.tallest) {
             let (panel, rest) = values.split_at(height * self.matrix.depth);
             values = rest;
             match height {
-                8 => self.tile::<S, 8, V>(simd, panel, row, start),
-                4 => self.tile::<S, 4, V>(simd, panel, row, start),
-                2 => self.tile::<S, 2, V>(simd, panel, row, start),
-                _ => self.tile::<S, 1, V>(simd, panel, row, start),
+                8 => self.tile::<S, 8, V>(simd, panel, row, start, at),
+                4 => self.tile::<S, 4, V>(simd, panel, row, start, at),
+                2 => self.tile::<S, 2, V>(simd, panel, row, start, at),
+                _ => self.tile::<S, 1, V>(simd, panel, row, start, at),
             }
         }
     }
 
     #[inline(always)]
-    fn tile<S: Simd, const H: usize, const V: usize>(&mut self, simd: S, panel: &[f32], row: usize, start: usize) {
+    fn tile<S: Simd, const H: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        panel: &[f32],
+        row: usize,
+        start: usize,
+        at: [usize; V],
+    ) {
         let mut sums = [[simd.splat_f32s(0.0); V]; H];
-        let copies = &self.copies[start..];
         for (weights, &offset) in panel.as_chunks::<H>().0.iter().zip(self.offsets) {
-            let (vectors, _) = S::as_simd_f32s(&copies[offset as usize..][..V * S::F32_LANES]);
+            let mut values = [simd.splat_f32s(0.0); V];
+            for v in 0..V {
+                // SAFETY: `with_simd` has checked that a register fits after the last offset and position. Checking each read
+                // costs a fifth of the speed.
+                values[v] =
+                    unsafe { self.copies.as_ptr().add(offset as usize + at[v]).cast::<S::f32s>().read_unaligned() };
+            }
             for h in 0..H {
                 let weight = simd.splat_f32s(weights[h]);
                 for v in 0..V {
-                    sums[h][v] = simd.mul_add_e_f32s(weight, vectors[v], sums[h][v]);
+                    sums[h][v] = simd.mul_add_e_f32s(weight, values[v], sums[h][v]);
                 }
             }
         }
+        let mut rows = self.out[row * self.stride..].chunks_exact_mut(self.stride);
         for h in 0..H {
             let bias = simd.splat_f32s(self.bias.map_or(0.0, |bias| bias[row + h]));
-            let out = &mut self.out[(row + h) * self.positions..][..self.positions][start..];
-            for (v, out) in out.chunks_mut(S::F32_LANES).take(V).enumerate() {
-                simd.partial_store_f32s(out, simd.add_f32s(sums[h][v], bias));
+            let out = rows.next().unwrap_or_default();
+            let (out, _) = S::as_mut_simd_f32s(&mut out[start..][..V * S::F32_LANES]);
+            for v in 0..V {
+                out[v] = simd.add_f32s(sums[h][v], bias);
             }
         }
     }
 }
 
-/// `out[k, o] += Σ_p copies[offsets[k] + p] · grad[p, o]` for `p` in `0..positions`.
+/// `out[k, o] += Σ_p copies[offsets[k] + at(p)] · grad[p, o]` for all positions.
 pub struct WeightGradient<'a> {
     pub offsets: &'a [u32],
     pub copies: &'a [f32],
-    /// `[positions, width]`
+    pub grid: Grid,
+    /// `[grid.positions(), width]`
     pub grad: &'a [f32],
-    /// Output channels, rounded up to whole vectors.
+    /// Output channels, rounded up to whole registers.
     pub width: usize,
     /// `[offsets.len(), width]`
     pub out: &'a mut [f32],
@@ -147,10 +192,13 @@ impl WithSimd for WeightGradient<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let mut this = self;
-        let vectors = this.width / S::F32_LANES;
+        if this.grid.pitch == this.grid.columns {
+            this.grid = Grid { rows: 1, columns: this.grid.positions(), pitch: this.grid.positions() };
+        }
+        let registers = this.width / S::F32_LANES;
         let mut done = 0;
-        while done < vectors {
-            match (vectors - done, S::REGISTER_COUNT >= 32) {
+        while done < registers {
+            match (registers - done, S::REGISTER_COUNT >= 32) {
                 (1, true) => {
                     this.column::<S, 12, 1>(simd, done);
                     done += 1;
@@ -181,16 +229,14 @@ impl WithSimd for WeightGradient<'_> {
 }
 
 impl WeightGradient<'_> {
-    /// All taps for the `V` vectors of output channels from vector `first`, in tiles of `H` taps.
+    /// All taps for the `V` registers of output channels from the register `first`, in tiles of `H` taps.
     #[inline(always)]
     fn column<S: Simd, const H: usize, const V: usize>(&mut self, simd: S, first: usize) {
-        let positions = self.grad.len() / self.width;
         for start in (0..self.offsets.len()).step_by(H) {
             // The last tile may be short of taps: it repeats its last one and keeps only the new sums.
             let count = H.min(self.offsets.len() - start);
-            let rows: [&[f32]; H] =
-                std::array::from_fn(|h| &self.copies[self.offsets[start + h.min(count - 1)] as usize..][..positions]);
-            let sums = tile::<S, H, V>(simd, rows, &self.grad[first * S::F32_LANES..], self.width, positions);
+            let offsets = std::array::from_fn(|h| self.offsets[start + h.min(count - 1)] as usize);
+            let sums = self.tile::<S, H, V>(simd, offsets, first * S::F32_LANES);
             let out = self.out[start * self.width..].chunks_exact_mut(self.width).take(count);
             for (out, sums) in out.zip(sums) {
                 let (out, _) = S::as_mut_simd_f32s(&mut out[first * S::F32_LANES..][..V * S::F32_LANES]);
@@ -200,26 +246,29 @@ impl WeightGradient<'_> {
             }
         }
     }
-}
 
-#[inline(always)]
-fn tile<S: Simd, const H: usize, const V: usize>(
-    simd: S,
-    rows: [&[f32]; H],
-    grad: &[f32],
-    width: usize,
-    positions: usize,
-) -> [[S::f32s; V]; H] {
-    let mut sums = [[simd.splat_f32s(0.0); V]; H];
-    let rows: [&[f32]; H] = std::array::from_fn(|h| &rows[h][..positions]);
-    for p in 0..positions {
-        let (grads, _) = S::as_simd_f32s(&grad[p * width..][..V * S::F32_LANES]);
-        for h in 0..H {
-            let x = simd.splat_f32s(rows[h][p]);
-            for v in 0..V {
-                sums[h][v] = simd.mul_add_e_f32s(x, grads[v], sums[h][v]);
+    #[inline(always)]
+    fn tile<S: Simd, const H: usize, const V: usize>(
+        &self,
+        simd: S,
+        offsets: [usize; H],
+        channel: usize,
+    ) -> [[S::f32s; V]; H] {
+        let mut sums = [[simd.splat_f32s(0.0); V]; H];
+        let columns = self.grid.columns;
+        for (row, grad) in self.grad.chunks_exact(columns * self.width).enumerate() {
+            let copies = &self.copies[row * self.grid.pitch..];
+            let taps: [&[f32]; H] = std::array::from_fn(|h| &copies[offsets[h]..][..columns]);
+            for x in 0..columns {
+                let (grad, _) = S::as_simd_f32s(&grad[x * self.width + channel..][..V * S::F32_LANES]);
+                for h in 0..H {
+                    let tap = simd.splat_f32s(taps[h][x]);
+                    for v in 0..V {
+                        sums[h][v] = simd.mul_add_e_f32s(tap, grad[v], sums[h][v]);
+                    }
+                }
             }
         }
+        sums
     }
-    sums
 }
