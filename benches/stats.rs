@@ -1,12 +1,11 @@
 //! How fast the statistics are, as ratios to what they cannot do without, and how much memory they take.
 //!
 //! `cargo bench --bench stats` prints the ratios first (medians of alternating rounds, so that both sides see the same machine)
-//! and then criterion's own timings of single functions. `RAYON_NUM_THREADS` sets the threads of both sides.
+//! and then divan's timings of single functions. `RAYON_NUM_THREADS` sets the threads of both sides.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::Criterion;
 use harness::stats::alpha_hat::Protocol;
 use harness::stats::rng::Stream;
 use harness::stats::trimming::Plateaus;
@@ -24,9 +23,7 @@ fn main() {
     exact_alpha();
     published_alpha_hat();
     soft_churn();
-    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
-    single_functions(&mut criterion);
-    criterion.final_summary();
+    divan::main();
 }
 
 /// Standard normal margins `[runs, examples]`; each run is shifted by a little of its own.
@@ -121,27 +118,60 @@ fn soft_churn() {
     );
 }
 
-fn single_functions(criterion: &mut Criterion) {
-    let values = margins(100, 10_000);
-    let view = Margins::new(&values, 100, 10_000).expect("margins are finite");
-    let ranking = Ranking::new(&view).expect("there are two runs");
-    criterion.bench_function("ranking 100x10000", |b| b.iter(|| Ranking::new(&view)));
-    criterion.bench_function("alpha 100x10000", |b| b.iter(|| alpha::leave_one_out(&ranking, 0.01)));
-    criterion.bench_function("wasserstein 100x10000", |b| b.iter(|| wasserstein::leave_one_out(&ranking)));
-    let sample = |m: usize, n: usize, shift: f64| {
-        Sample::new(values[m * 10_000..][..n].iter().map(|v| v + shift).collect()).expect("values are finite")
-    };
-    let (reference, candidate) = (sample(0, 10_000, 0.0), sample(1, 10_000, 0.3));
-    criterion.bench_function("level of one shifted run, 10000 + 10000", |b| {
-        b.iter(|| Plateaus::steps(&reference, &candidate).level(0.05))
-    });
-    let (reference, candidate) = (sample(0, 1000, 0.0), sample(1, 1000, 0.5));
-    criterion.bench_function("grid level of one bootstrap, 1000 + 1000", |b| {
-        b.iter(|| Plateaus::interpolated(&reference, &candidate).grid_level(0.074))
-    });
-    let z: Vec<f32> = values[..100_000].iter().map(|&v| v as f32).collect();
-    let labels: Vec<u32> = (0..10_000).map(|i| i % 10).collect();
-    let logits = Logits::new(&z, &labels, 10).expect("the shape is right");
-    criterion.bench_function("scores 10000x10", |b| b.iter(|| scores::scores(&logits)));
-    criterion.bench_function("calibration 10000x10", |b| b.iter(|| calibration::calibration(&logits, 15)));
+/// Timings of single functions, by divan.
+mod single {
+    use divan::Bencher;
+
+    use super::*;
+
+    const EXAMPLES: usize = 10_000;
+
+    fn sample(values: &[f64], run: usize, n: usize, shift: f64) -> Sample {
+        Sample::new(values[run * EXAMPLES..][..n].iter().map(|v| v + shift).collect()).expect("values are finite")
+    }
+
+    #[divan::bench]
+    fn ranking_100_x_10000(bencher: Bencher) {
+        let values = margins(100, EXAMPLES);
+        let margins = Margins::new(&values, 100, EXAMPLES).expect("margins are finite");
+        bencher.bench_local(|| Ranking::new(&margins));
+    }
+
+    #[divan::bench]
+    fn exact_alpha_100_x_10000(bencher: Bencher) {
+        let values = margins(100, EXAMPLES);
+        let margins = Margins::new(&values, 100, EXAMPLES).expect("margins are finite");
+        let ranking = Ranking::new(&margins).expect("there are two runs");
+        bencher.bench_local(|| alpha::leave_one_out(&ranking, 0.01));
+    }
+
+    #[divan::bench]
+    fn wasserstein_100_x_10000(bencher: Bencher) {
+        let values = margins(100, EXAMPLES);
+        let margins = Margins::new(&values, 100, EXAMPLES).expect("margins are finite");
+        let ranking = Ranking::new(&margins).expect("there are two runs");
+        bencher.bench_local(|| wasserstein::leave_one_out(&ranking));
+    }
+
+    #[divan::bench]
+    fn level_of_one_shifted_run(bencher: Bencher) {
+        let values = margins(2, EXAMPLES);
+        let (reference, candidate) = (sample(&values, 0, EXAMPLES, 0.0), sample(&values, 1, EXAMPLES, 0.3));
+        bencher.bench_local(|| Plateaus::steps(&reference, &candidate).level(0.05));
+    }
+
+    #[divan::bench]
+    fn grid_level_of_one_bootstrap_of_1000(bencher: Bencher) {
+        let values = margins(2, EXAMPLES);
+        let (reference, candidate) = (sample(&values, 0, 1000, 0.0), sample(&values, 1, 1000, 0.5));
+        bencher.bench_local(|| Plateaus::interpolated(&reference, &candidate).grid_level(0.074));
+    }
+
+    #[divan::bench]
+    fn scores_and_calibration_10000_x_10(bencher: Bencher) {
+        let z: Vec<f32> = margins(10, EXAMPLES).into_iter().map(|v| v as f32).collect();
+        let labels: Vec<u32> = (0..EXAMPLES as u32).map(|i| i % 10).collect();
+        let logits = Logits::new(&z, &labels, 10).expect("the shape is right");
+        bencher.bench_local(|| (scores::scores(&logits), calibration::calibration(&logits, 15)));
+    }
 }

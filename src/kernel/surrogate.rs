@@ -72,6 +72,9 @@ pub struct Influence {
     pub contribution: f64,
 }
 
+/// A point, its value and its gradient.
+type Evaluated = (Vec<f64>, f64, Vec<f64>);
+
 /// The objective in the scaled features: mean cross-entropy plus the ridge, with its gradient.
 struct Objective<'a> {
     /// `[n, r]`, centred and scaled.
@@ -80,7 +83,7 @@ struct Objective<'a> {
     classes: usize,
     ridge: f64,
     /// The last point, its value and its gradient: the solver asks for the two one after the other.
-    last: RefCell<Option<(Vec<f64>, f64, Vec<f64>)>>,
+    last: RefCell<Option<Evaluated>>,
 }
 
 impl Objective<'_> {
@@ -217,7 +220,7 @@ impl Surrogate {
     /// `Invalid` if the rows are of another length.
     pub fn logits(&self, rows: &[f32]) -> Result<Vec<f64>> {
         let r = self.references();
-        if rows.len() % r != 0 {
+        if !rows.len().is_multiple_of(r) {
             return Err(Error::Invalid(format!("{} kernel values are not rows of {r} reference examples", rows.len())));
         }
         let features: Vec<f64> = rows.iter().map(|&v| f64::from(v)).collect();
@@ -254,7 +257,7 @@ impl Surrogate {
 fn check_fit(rows: &[f32], labels: &[u32], classes: usize, options: &FitOptions) -> Result<()> {
     let invalid = |message: String| Err(Error::Invalid(message));
     let n = labels.len();
-    if n == 0 || rows.is_empty() || rows.len() % n != 0 {
+    if n == 0 || rows.is_empty() || !rows.len().is_multiple_of(n) {
         return invalid(format!("{} kernel values are not one row for each of {n} labels", rows.len()));
     }
     if let Some(label) = labels.iter().find(|&&label| label as usize >= classes) {
@@ -319,7 +322,7 @@ fn descend(objective: &Objective, from: &[f64], options: &FitOptions, spent: u64
 /// `Invalid` if the sizes do not fit or a label is not below C.
 pub fn fidelity(surrogate: &[f64], network: &[f64], labels: &[u32]) -> Result<Fidelity> {
     let n = labels.len();
-    if n == 0 || surrogate.len() != network.len() || network.is_empty() || network.len() % n != 0 {
+    if n == 0 || surrogate.len() != network.len() || network.is_empty() || !network.len().is_multiple_of(n) {
         return Err(Error::Invalid(format!(
             "{} logits of the surrogate, {} of the network and {n} labels do not belong together",
             surrogate.len(),
@@ -419,12 +422,12 @@ mod tests {
             Surrogate::fit(&rbf(&references, &references), &[0, 0, 1, 1, 2, 2], 3, &FitOptions::default()).unwrap();
         let row = rbf(&[0.6], &references);
         let logits = fit.logits(&row).unwrap();
-        for class in 0..3 {
+        for (class, logit) in logits.iter().enumerate() {
             let all = fit.attribute(&row, class, 10).unwrap();
             assert_eq!(all.len(), 6);
             assert!(all.windows(2).all(|w| w[0].contribution.abs() >= w[1].contribution.abs()));
             let sum: f64 = all.iter().map(|i| i.contribution).sum();
-            assert!((sum + fit.intercepts[class] - logits[class]).abs() < 1e-9);
+            assert!((sum + fit.intercepts[class] - logit).abs() < 1e-9);
             assert_eq!(fit.attribute(&row, class, 2).unwrap(), all[..2]);
         }
         for weights in fit.weights.chunks_exact(3) {

@@ -14,6 +14,7 @@ pub const BATCH_NORM_EPSILON: f64 = 1e-5;
 pub const BATCH_NORM_MOMENTUM: f64 = 0.1;
 
 /// Any layer of a network.
+#[allow(clippy::large_enum_variant, reason = "a network has a few dozen layers, and they are not moved about")]
 #[derive(Module, Debug)]
 pub enum Layer {
     Conv(Conv),

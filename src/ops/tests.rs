@@ -164,7 +164,7 @@ fn what_is_not_tracked_has_no_gradient() {
 #[test]
 fn views_and_other_types_are_taken_as_they_are() {
     let device = Device::flex();
-    let x = random([5, 8, 6, 2], 1, &device).swap_dims(1, 3).slice([1..4]);
+    let x = random([5, 8, 6, 2], 1, &device).swap_dims(1, 3).slice(1..4);
     let weight = random([3, 3, 2, 4], 2, &device).swap_dims(0, 3);
     let weight = weight.swap_dims(1, 2).slice([0..4, 0..2]);
     let expected = burns_convolution(x.clone(), weight.clone(), None, 1, 1);
