@@ -4,8 +4,10 @@
 //! [`crate::error::exit`].
 
 pub mod analyze;
+mod cancel;
 mod completions;
 pub mod data;
+mod execution;
 mod export;
 mod plan;
 mod report;
@@ -45,6 +47,8 @@ enum Verb {
     Analyze(analyze::AnalyzeArgs),
     /// Write the report of a sweep
     Report(report::ReportArgs),
+    /// Take what is left of a sweep back from Slurm
+    Cancel(cancel::CancelArgs),
     /// How the runs of a sweep stand
     Status(status::StatusArgs),
     /// The sweeps in a folder
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
         Verb::Analyze(args) => analyze::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::Resume(args) => resume::run(&args),
+        Verb::Cancel(args) => cancel::run(&args),
         Verb::Status(args) => status::status(&args),
         Verb::List(args) => status::list(&args),
         Verb::Verify(args) => verify::run(&args),

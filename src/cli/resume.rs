@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::differing_keys;
-use super::run::{ExecutionArgs, carry_out};
+use super::execution::{ExecutionArgs, carry_out};
 use crate::config;
 use crate::error::Result;
 use crate::sweep;

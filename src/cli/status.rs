@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use super::{differing_keys, print};
 use crate::error::{Error, Result};
 use crate::record::{SweepDir, SweepManifest};
+use crate::sweep::slurm::{self, Cluster};
 use crate::sweep::{self, Counts, SweepStatus};
 
 #[derive(Debug, Args)]
@@ -31,7 +32,13 @@ pub struct ListArgs {
 
 pub fn status(args: &StatusArgs) -> Result<()> {
     let (dir, manifest) = sweep::open(&args.sweep, differing_keys)?;
-    let status = sweep::status(&dir, &manifest)?;
+    let mut status = sweep::status(&dir, &manifest)?;
+    if slurm::was_used(&dir)
+        && let Err(error) = Cluster::new().merge(&dir, &mut status)
+    {
+        // The sweep's own files say enough where the cluster cannot be asked.
+        anstream::eprintln!("{error}");
+    }
     if args.json {
         return print_json(&status);
     }

@@ -1,0 +1,170 @@
+//! How the runs of a sweep are carried out: on this machine or by Slurm; shared by `run` and `resume`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::{Args, ValueEnum};
+
+use super::analyze::{self, SettingsArgs};
+use super::print;
+use crate::config::Experiment;
+use crate::data;
+use crate::error::{Error, Result};
+use crate::model::Plan;
+use crate::record::SweepDir;
+use crate::report::words;
+use crate::sweep::slurm::{self, Cluster, Submission};
+use crate::sweep::{self, Machine, RunState, Stop, local, progress};
+
+/// Who starts the processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Executor {
+    /// This process, on this machine
+    Local,
+    /// Slurm: an array of runs, then a job for the analysis
+    Slurm,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ExecutionArgs {
+    /// Runs side by side; by default as many as cores and memory allow
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Option<u32>,
+    /// How often a run that failed is tried again
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// Memory that all runs together may use, in GiB
+    #[arg(long, value_name = "GIB")]
+    memory: Option<f64>,
+    /// Where the report goes; by default into the sweep's directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+    /// Who starts the processes
+    #[arg(long, value_enum, default_value_t = Executor::Local)]
+    executor: Executor,
+    #[command(flatten)]
+    slurm: SlurmArgs,
+}
+
+/// What is asked of a cluster; what is not given is left to its defaults.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Slurm")]
+struct SlurmArgs {
+    #[arg(long, value_name = "NAME")]
+    partition: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    qos: Option<String>,
+    /// Time limit of one run, as Slurm writes it: 02:00:00
+    #[arg(long, value_name = "TIME")]
+    time: Option<String>,
+    /// Such as gpu:1
+    #[arg(long, value_name = "WHAT")]
+    gres: Option<String>,
+    /// Memory of one run: 4G
+    #[arg(long, value_name = "SIZE")]
+    mem: Option<String>,
+    /// Cores, and threads, of one run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    cpus: usize,
+    /// Runs that may train at the same time
+    #[arg(long, value_name = "N")]
+    max_concurrent: Option<usize>,
+}
+
+/// Trains every run that is not complete, then analyses and reports what there is; or has a cluster do both.
+pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
+    match args.executor {
+        Executor::Local => locally(sweep, experiment, args),
+        Executor::Slurm => on_cluster(sweep, experiment, args),
+    }
+}
+
+fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
+    let stop = Stop::on_signals()?;
+    // Runs that another process trains are among them: they are waited for, and taken over if it dies.
+    let mut missing = Vec::new();
+    for run in 0..experiment.sweep.runs {
+        if sweep::of(&sweep.run(run))?.state != RunState::Complete {
+            missing.push(run);
+        }
+    }
+    let machine = Machine::detect();
+    let cap = args.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
+    let jobs = match args.jobs {
+        Some(jobs) => jobs as usize,
+        None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
+    };
+    let options = local::Options { threads: machine.threads(jobs), devices: Vec::new(), retries: args.retries };
+    let program = own_program()?;
+    let command = |run: usize| {
+        let mut command = Command::new(&program);
+        command.arg("train-run").arg("--sweep").arg(sweep.root()).arg("--index").arg(run.to_string());
+        command
+    };
+    let mut observer = progress::observer(args.quiet);
+    let summary = local::execute(sweep, &missing, command, &options, &stop, observer.as_mut())?;
+    let none_complete = summary.complete.is_empty() && missing.len() == experiment.sweep.runs;
+    if stop.asked() || none_complete {
+        return summary.check();
+    }
+    let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
+    let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
+    print(&format!("{}\n{}\n", words::headline(&analysis), folder.join("report.md").display()))?;
+    summary.check()
+}
+
+fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
+    let program = own_program()?;
+    let root = std::path::absolute(sweep.root()).map_err(|cause| Error::io("find", sweep.root(), &cause))?;
+    let text = |path: &Path| {
+        path.to_str().map(str::to_owned).ok_or_else(|| {
+            Error::Usage(format!("{} cannot be written into a batch script: its name is not text", path.display()))
+        })
+    };
+    let mut report = vec![text(&program)?, "report".into(), text(&root)?];
+    if let Some(folder) = &args.report {
+        let folder = std::path::absolute(folder).map_err(|cause| Error::io("find", folder, &cause))?;
+        report.extend(["--report".into(), text(&folder)?]);
+    }
+    let SlurmArgs { partition, account, qos, time, gres, mem, cpus, max_concurrent } = args.slurm.clone();
+    let options = slurm::Options {
+        partition,
+        account,
+        qos,
+        time,
+        gres,
+        memory: mem,
+        cpus,
+        max_concurrent,
+        ..slurm::Options::default()
+    };
+    let runs = sweep::missing(sweep, experiment.sweep.runs)?;
+    let what = Submission { name: experiment.name.clone(), program, runs, analysis: vec![report], options };
+    for job in Cluster::new().submit(sweep, &what)? {
+        match job.runs.len() {
+            0 => print(&format!("job {}: analysis and report\n", job.id))?,
+            count => print(&format!("job {}: {count} runs\n", job.id))?,
+        }
+    }
+    Ok(())
+}
+
+fn own_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|cause| Error::Unexpected(format!("cannot find this program's own file: {cause}")))
+}
+
+/// Bytes that one run needs, roughly: the data, the network and the activations of a batch.
+fn memory_per_run(experiment: &Experiment) -> Result<u64> {
+    let facts = data::facts(&experiment.data)?;
+    let plan = Plan::new(&experiment.model, facts.shape, facts.classes.len())?;
+    let pixels: usize = facts.shape.iter().product();
+    let data = (facts.train_len + facts.eval_len) * pixels;
+    // Weights, gradients, optimiser state; activations with their gradients and what Burn keeps beside them.
+    let network = 6 * plan.parameters() + 6 * experiment.train.batch_size.max(256) * plan.activations();
+    Ok(4 * (2 * data + network) as u64 + (100 << 20))
+}
