@@ -13,8 +13,9 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
+# Takes the place of the shell that calls it, so that the process which is killed is the engine.
 sweep() {
-    "$harness" run "$experiment" --out "$1" --runs 4 --jobs 2 --quiet \
+    exec "$harness" run "$experiment" --out "$1" --runs 4 --jobs 2 --quiet \
         --set train.epochs=3 --set 'record.checkpoints=[0, 1]' --set record.kernel.probes=20
 }
 
@@ -24,7 +25,7 @@ digests() {
 }
 
 begun=$(date +%s%N)
-sweep peace >/dev/null
+(sweep peace >/dev/null)
 whole=$((($(date +%s%N) - begun) / 1000000))
 digests peace >expected
 count=$(wc -l <expected)
@@ -46,7 +47,7 @@ for round in $(seq "$rounds"); do
     wait "$engine" 2>/dev/null || true
     if [ ! -e broken/sweep.json ]; then
         # Killed before there was a sweep: there is nothing to resume.
-        sweep broken >/dev/null 2>>log || { cat log; exit 1; }
+        (sweep broken >/dev/null 2>>log) || { cat log; exit 1; }
     else
         complete=$(find broken/runs -name run.json | wc -l)
         if [ "$complete" -lt 4 ]; then unfinished=$((unfinished + 1)); fi
