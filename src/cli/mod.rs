@@ -58,7 +58,13 @@ enum Verb {
     /// Write logits, labels and kernels of all runs into one .npz file
     Export(export::ExportArgs),
     /// Look at data sets, check them, download them
-    Data(data::DataArgs),
+    Data {
+        #[command(flatten)]
+        args: data::DataArgs,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Train one run of a sweep; what every way of running a sweep calls
     TrainRun(train_run::TrainRunArgs),
     /// Print an experiment with every default, override and environment variable filled in
@@ -81,7 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Verify(args) => verify::run(&args),
         Verb::Export(args) => export::run(&args),
         Verb::Completions(args) => completions::run(&args),
-        Verb::Data(args) => data::run(&args, false),
+        Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),
         Verb::Show(args) => show::run(&args),
     };
