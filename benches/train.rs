@@ -11,7 +11,7 @@ use harness::ops;
 const BATCH: usize = 128;
 const CLASSES: usize = 10;
 
-/// The parameters in the order in which the forward pass takes them, and their momentum.
+/// The parameters, each as a vector, in the order in which the forward pass takes them.
 struct Parameters {
     device: Device,
     state: u64,
@@ -19,15 +19,9 @@ struct Parameters {
 }
 
 struct Parameter {
-    value: AnyRank,
-    velocity: Option<AnyRank>,
-}
-
-#[derive(Clone)]
-enum AnyRank {
-    One(Tensor<1>),
-    Two(Tensor<2>),
-    Four(Tensor<4>),
+    shape: Vec<usize>,
+    value: Tensor<1>,
+    velocity: Tensor<1>,
 }
 
 impl Parameters {
@@ -40,33 +34,33 @@ impl Parameters {
         (0..len).map(|_| next()).collect()
     }
 
-    fn add(&mut self, value: AnyRank) {
-        self.created.push(Parameter { value, velocity: None });
+    fn add(&mut self, shape: &[usize], values: Vec<f32>) {
+        let len = values.len();
+        let value = Tensor::from_data(TensorData::new(values, [len]), &self.device);
+        let velocity = Tensor::zeros([len], &self.device.clone().inner());
+        self.created.push(Parameter { shape: shape.to_vec(), value, velocity });
     }
 
     fn dense(&mut self, inputs: usize, outputs: usize) {
-        let weight = TensorData::new(self.uniform(inputs * outputs, inputs), [inputs, outputs]);
-        let weight = Tensor::from_data(weight, &self.device);
-        self.add(AnyRank::Two(weight));
-        let bias = Tensor::from_data(TensorData::new(self.uniform(outputs, inputs), [outputs]), &self.device);
-        self.add(AnyRank::One(bias));
+        let weight = self.uniform(inputs * outputs, inputs);
+        self.add(&[inputs, outputs], weight);
+        let bias = self.uniform(outputs, inputs);
+        self.add(&[outputs], bias);
     }
 
     fn convolution(&mut self, inputs: usize, outputs: usize, kernel: usize, bias: bool) {
         let fan_in = inputs * kernel * kernel;
-        let weight = TensorData::new(self.uniform(outputs * fan_in, fan_in), [outputs, inputs, kernel, kernel]);
-        let weight = Tensor::from_data(weight, &self.device);
-        self.add(AnyRank::Four(weight));
+        let weight = self.uniform(outputs * fan_in, fan_in);
+        self.add(&[outputs, inputs, kernel, kernel], weight);
         if bias {
-            let bias = Tensor::from_data(TensorData::new(self.uniform(outputs, fan_in), [outputs]), &self.device);
-            self.add(AnyRank::One(bias));
+            let bias = self.uniform(outputs, fan_in);
+            self.add(&[outputs], bias);
         }
     }
 
     fn norm(&mut self, channels: usize) {
-        let (ones, zeros) = (Tensor::ones([channels], &self.device), Tensor::zeros([channels], &self.device));
-        self.add(AnyRank::One(ones));
-        self.add(AnyRank::One(zeros));
+        self.add(&[channels], vec![1.0; channels]);
+        self.add(&[channels], vec![0.0; channels]);
     }
 }
 
@@ -74,36 +68,21 @@ impl Parameters {
 struct Cursor<'a>(std::slice::Iter<'a, Parameter>);
 
 impl Cursor<'_> {
-    fn one(&mut self) -> Tensor<1> {
-        match self.0.next().map(|p| &p.value) {
-            Some(AnyRank::One(tensor)) => tensor.clone(),
-            _ => panic!("the next parameter is not a vector"),
-        }
-    }
-
-    fn two(&mut self) -> Tensor<2> {
-        match self.0.next().map(|p| &p.value) {
-            Some(AnyRank::Two(tensor)) => tensor.clone(),
-            _ => panic!("the next parameter is not a matrix"),
-        }
-    }
-
-    fn four(&mut self) -> Tensor<4> {
-        match self.0.next().map(|p| &p.value) {
-            Some(AnyRank::Four(tensor)) => tensor.clone(),
-            _ => panic!("the next parameter is not a kernel"),
-        }
+    fn next<const D: usize>(&mut self) -> Tensor<D> {
+        let parameter = self.0.next().expect("as many parameters as were created");
+        let shape: [usize; D] = parameter.shape.as_slice().try_into().expect("in the order in which they were created");
+        parameter.value.clone().reshape(shape)
     }
 
     fn dense(&mut self, x: Tensor<2>) -> Tensor<2> {
-        let (weight, bias) = (self.two(), self.one());
+        let (weight, bias) = (self.next(), self.next());
         module::linear(x, weight, Some(bias))
     }
 
-    fn convolution_norm(&mut self, x: Tensor<4>, stride: usize, padding: usize, relu: bool) -> Tensor<4> {
-        let x = ops::conv2d(x, self.four(), None, stride, padding);
-        let (gamma, beta) = (self.one(), self.one());
-        if relu { ops::batch_norm_relu(x, gamma, beta, 1e-5) } else { ops::batch_norm(x, gamma, beta, 1e-5) }.output
+    fn block(&mut self, x: Tensor<4>, residual: Option<Tensor<4>>, stride: usize, relu: bool) -> Tensor<4> {
+        let (weight, gamma, beta) = (self.next(), self.next(), self.next());
+        let options = ops::ConvNorm { stride, padding: 1, epsilon: 1e-5, relu };
+        ops::conv2d_batch_norm(x, weight, gamma, beta, residual, options).output
     }
 }
 
@@ -140,9 +119,9 @@ const CNN: Network = Network {
         p.dense(4096, CLASSES);
     },
     forward: |p, x| {
-        let x = ops::conv2d(x, p.four(), Some(p.one()), 1, 1);
+        let x = ops::conv2d(x, p.next(), Some(p.next()), 1, 1);
         let x = ops::max_pool2d(ops::relu(x), 2);
-        let x = ops::conv2d(x, p.four(), Some(p.one()), 1, 1);
+        let x = ops::conv2d(x, p.next(), Some(p.next()), 1, 1);
         let x = ops::max_pool2d(ops::relu(x), 2);
         p.dense(x.flatten(1, 3))
     },
@@ -159,27 +138,26 @@ const RESNET: Network = Network {
         for stage in 0..3 {
             for block in 0..3 {
                 let width = 16 << stage;
+                if block == 0 && stage > 0 {
+                    p.convolution(channels, width, 1, false);
+                }
                 p.convolution(channels, width, 3, false);
                 p.norm(width);
                 p.convolution(width, width, 3, false);
                 p.norm(width);
-                if block == 0 && stage > 0 {
-                    p.convolution(channels, width, 1, false);
-                }
                 channels = width;
             }
         }
         p.dense(64, CLASSES);
     },
     forward: |p, x| {
-        let mut x = p.convolution_norm(x, 1, 1, true);
+        let mut x = p.block(x, None, 1, true);
         for stage in 0..3 {
             for block in 0..3 {
                 let halve = block == 0 && stage > 0;
-                let y = p.convolution_norm(x.clone(), if halve { 2 } else { 1 }, 1, true);
-                let y = p.convolution_norm(y, 1, 1, false);
-                let shortcut = if halve { ops::conv2d(x, p.four(), None, 2, 0) } else { x };
-                x = ops::add_relu(y, shortcut);
+                let shortcut = if halve { ops::conv2d(x.clone(), p.next(), None, 2, 0) } else { x.clone() };
+                let y = p.block(x, None, if halve { 2 } else { 1 }, true);
+                x = p.block(y, Some(shortcut), 1, true);
             }
         }
         p.dense(ops::global_mean_pool(x))
@@ -187,56 +165,25 @@ const RESNET: Network = Network {
     steps: 3,
 };
 
-/// One step of SGD; returns the loss.
+/// One step; returns the loss.
 fn step(network: &Network, parameters: &mut Parameters, images: &Tensor<4>, labels: &Tensor<2, Int>) -> Tensor<1> {
     for parameter in &mut parameters.created {
-        parameter.value = match parameter.value.clone() {
-            AnyRank::One(tensor) => AnyRank::One(tensor.require_grad()),
-            AnyRank::Two(tensor) => AnyRank::Two(tensor.require_grad()),
-            AnyRank::Four(tensor) => AnyRank::Four(tensor.require_grad()),
-        };
+        parameter.value = parameter.value.clone().require_grad();
     }
     let logits = (network.forward)(&mut Cursor(parameters.created.iter()), images.clone());
     let loss = activation::log_softmax(logits, 1).gather(1, labels.clone()).mean().neg();
-    let grads = loss.backward();
-    for parameter in &mut parameters.created {
-        let velocity = parameter.velocity.take();
-        let (value, velocity) = match (&parameter.value, velocity) {
-            (AnyRank::One(tensor), velocity) => {
-                let velocity = velocity.and_then(|v| if let AnyRank::One(v) = v { Some(v) } else { None });
-                let (value, velocity) = descend(tensor.clone(), tensor.grad(&grads), velocity);
-                (AnyRank::One(value), AnyRank::One(velocity))
-            }
-            (AnyRank::Two(tensor), velocity) => {
-                let velocity = velocity.and_then(|v| if let AnyRank::Two(v) = v { Some(v) } else { None });
-                let (value, velocity) = descend(tensor.clone(), tensor.grad(&grads), velocity);
-                (AnyRank::Two(value), AnyRank::Two(velocity))
-            }
-            (AnyRank::Four(tensor), velocity) => {
-                let velocity = velocity.and_then(|v| if let AnyRank::Four(v) = v { Some(v) } else { None });
-                let (value, velocity) = descend(tensor.clone(), tensor.grad(&grads), velocity);
-                (AnyRank::Four(value), AnyRank::Four(velocity))
-            }
-        };
-        *parameter = Parameter { value, velocity: Some(velocity) };
-    }
+    let mut grads = loss.backward();
+    let sgd = ops::Sgd { learning_rate: 0.01, momentum: 0.9, nesterov: true, weight_decay: 5e-4 };
+    let used = std::mem::take(&mut parameters.created);
+    parameters.created = used
+        .into_iter()
+        .map(|Parameter { shape, value, velocity }| {
+            let grad = value.grad_remove(&mut grads).expect("every parameter takes part");
+            let (value, velocity) = ops::sgd_step(value.inner(), grad, velocity, sgd);
+            Parameter { shape, value: Tensor::from_inner(value), velocity }
+        })
+        .collect();
     loss.inner()
-}
-
-fn descend<const D: usize>(
-    value: Tensor<D>,
-    grad: Option<Tensor<D>>,
-    velocity: Option<Tensor<D>>,
-) -> (Tensor<D>, Tensor<D>) {
-    let grad = grad.expect("every parameter takes part");
-    let value = value.inner();
-    let grad = grad + value.clone() * 5e-4;
-    let velocity = match velocity {
-        Some(velocity) => velocity * 0.9 + grad.clone(),
-        None => grad.clone(),
-    };
-    let direction = grad + velocity.clone() * 0.9;
-    (Tensor::from_inner(value - direction * 0.01), velocity)
 }
 
 fn measure(network: &Network) {

@@ -5,29 +5,25 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData};
 
+use super::ConvNorm;
 use super::cpu::conv::Conv2d;
-use super::cpu::norm::{self, BatchNorm};
+use super::cpu::conv_norm;
+use super::cpu::norm::{BatchNorm, Channels, Statistics};
+use super::cpu::pointwise::{self, Sgd};
 use super::cpu::pool::{self, MaxPool};
 use super::cpu::simd::Instructions;
-use super::extension::{Bias, Operations, composed};
+use super::extension::{Maybe, Operations, composed};
 
 /// A tensor of Flex.
 pub type Values = FloatTensor<Flex>;
 
 impl Operations for Flex {
-    fn convolution(x: Values, weight: Values, bias: Bias<Flex>, stride: usize, padding: usize) -> Values {
-        let of_bias = match &bias {
-            Bias::Of(bias) => Some(bias),
-            Bias::None => None,
-        };
-        if !all_f32([&x, &weight].into_iter().chain(of_bias)) {
+    fn convolution(x: Values, weight: Values, bias: Maybe<Flex>, stride: usize, padding: usize) -> Values {
+        if !all_f32([&x, &weight].into_iter().chain(bias.as_option())) {
             return composed::convolution::<Flex>(x, weight, bias, stride, padding);
         }
         let conv = shape_of(&x.shape(), &weight.shape(), stride, padding);
-        let bias = match bias {
-            Bias::Of(bias) => Some(contiguous(bias)),
-            Bias::None => None,
-        };
+        let bias = bias.into_option().map(contiguous);
         convolve(&conv, &contiguous(x), &contiguous(weight), bias.as_ref())
     }
 
@@ -76,8 +72,24 @@ impl Operations for Flex {
         if !all_f32([&x, &gamma, &beta]) {
             return composed::batch_normalisation::<Flex>(x, gamma, beta, epsilon, relu);
         }
-        let done = normalise(&contiguous(x), &contiguous(gamma), &contiguous(beta), epsilon, relu);
-        (done.output, done.mean, done.var)
+        let norm = norm_of(&x.shape(), relu);
+        normalise(norm, &contiguous(x), &contiguous(gamma), &contiguous(beta), epsilon).into_tensors()
+    }
+
+    fn convolution_normalisation(
+        x: Values,
+        weight: Values,
+        gamma: Values,
+        beta: Values,
+        residual: Maybe<Flex>,
+        options: ConvNorm,
+    ) -> (Values, Values, Values) {
+        if !all_f32([&x, &weight, &gamma, &beta].into_iter().chain(residual.as_option())) {
+            return composed::convolution_normalisation::<Flex>(x, weight, gamma, beta, residual, options);
+        }
+        let residual = residual.into_option().map(contiguous);
+        let parameters = [&contiguous(gamma), &contiguous(beta)];
+        convolve_normalise(&contiguous(x), &contiguous(weight), parameters, residual.as_ref(), options).1.into_tensors()
     }
 
     fn global_mean(x: Values) -> Values {
@@ -96,7 +108,7 @@ impl Operations for Flex {
         }
         let x = contiguous(x);
         let mut out = vec![0.0; floats(&x).len()];
-        norm::relu(floats(&x), &mut out);
+        pointwise::relu(floats(&x), &mut out);
         tensor(out, x.shape())
     }
 
@@ -106,8 +118,18 @@ impl Operations for Flex {
         }
         let (a, b) = (contiguous(a), contiguous(b));
         let mut out = vec![0.0; floats(&a).len()];
-        norm::add_relu(floats(&a), floats(&b), &mut out);
+        pointwise::add_relu(floats(&a), floats(&b), &mut out);
         tensor(out, a.shape())
+    }
+
+    fn descend(value: Values, grad: Values, velocity: Values, sgd: Sgd) -> (Values, Values) {
+        if !all_f32([&value, &grad, &velocity]) {
+            return composed::descend::<Flex>(value, grad, velocity, sgd);
+        }
+        let (shape, grad) = (value.shape(), contiguous(grad));
+        let (mut value, mut velocity) = (into_floats(value), into_floats(velocity));
+        sgd.step(floats(&grad), &mut velocity, &mut value);
+        (tensor(value, shape.clone()), tensor(velocity, shape))
     }
 }
 
@@ -127,6 +149,18 @@ pub fn contiguous(tensor: Values) -> Values {
 /// If it did not, or is not `f32`.
 pub fn floats(tensor: &Values) -> &[f32] {
     tensor.as_slice().expect("a contiguous tensor of f32")
+}
+
+/// The elements of a tensor, without a copy where nobody else holds them.
+pub fn into_floats(tensor: Values) -> Vec<f32> {
+    let tensor = contiguous(tensor);
+    if !tensor.is_unique() {
+        return floats(&tensor).to_vec();
+    }
+    match tensor.into_data().into_bytes().try_into_vec() {
+        Ok(values) => values,
+        Err(bytes) => bytemuck::pod_collect_to_vec(&bytes),
+    }
 }
 
 /// A tensor from its elements.
@@ -166,7 +200,7 @@ pub fn weight_gradient(conv: &Conv2d, x: &Values, grad: &Values) -> Values {
 pub fn bias_gradient(grad: &Values) -> Values {
     let [_, channels, height, width] = grad.shape().dims();
     let mut out = vec![0.0; channels];
-    norm::channel_sums(floats(grad), height * width, &mut out);
+    pointwise::channel_sums(floats(grad), height * width, &mut out);
     tensor(out, [channels])
 }
 
@@ -190,22 +224,54 @@ pub fn pool_gradient(pool: &MaxPool, grad: &Values, places: &[u8], [n, channels]
 
 /// A normalised batch and what its backward pass needs.
 pub struct Normalised {
-    pub norm: BatchNorm,
     pub output: Values,
-    pub mean: Values,
-    pub var: Values,
+    pub statistics: Statistics,
     /// `sqrt(var + epsilon)` of each channel.
     pub deviation: Vec<f32>,
 }
 
-pub fn normalise(x: &Values, gamma: &Values, beta: &Values, epsilon: f64, relu: bool) -> Normalised {
-    let shape = x.shape();
-    let [_, channels, height, width] = shape.dims();
-    let norm = BatchNorm { channels, positions: height * width, relu };
-    let (mean, var) = norm.statistics(floats(x));
-    let deviation: Vec<f32> = var.iter().map(|&v| (f64::from(v) + epsilon).sqrt() as f32).collect();
+impl Normalised {
+    /// Output, mean and variance.
+    pub fn into_tensors(self) -> (Values, Values, Values) {
+        let channels = [self.deviation.len()];
+        (self.output, tensor(self.statistics.mean, channels), tensor(self.statistics.var, channels))
+    }
+}
+
+pub fn normalise(norm: BatchNorm, x: &Values, gamma: &Values, beta: &Values, epsilon: f64) -> Normalised {
+    let statistics = norm.statistics(floats(x));
+    let deviation = statistics.deviation(epsilon);
+    let channels = Channels { mean: &statistics.mean, deviation: &deviation, gamma: floats(gamma), beta: floats(beta) };
     let mut out = vec![0.0; floats(x).len()];
-    norm.forward(floats(x), [&mean, &deviation, floats(gamma), floats(beta)], &mut out);
-    let output = tensor(out, shape);
-    Normalised { norm, output, mean: tensor(mean, [channels]), var: tensor(var, [channels]), deviation }
+    norm.forward(floats(x), channels, &mut out);
+    Normalised { output: tensor(out, x.shape()), statistics, deviation }
+}
+
+pub fn norm_of(x: &Shape, relu: bool) -> BatchNorm {
+    let [_, channels, height, width] = x.dims();
+    BatchNorm { channels, positions: height * width, relu }
+}
+
+/// What was convolved, and that normalised.
+pub fn convolve_normalise(
+    x: &Values,
+    weight: &Values,
+    [gamma, beta]: [&Values; 2],
+    residual: Option<&Values>,
+    options: ConvNorm,
+) -> (Values, Normalised) {
+    let block = block_of(&x.shape(), &weight.shape(), options);
+    let ([rows, columns], n) = (block.conv.output(), x.shape()[0]);
+    let shape = [n, block.conv.channels_out, rows, columns];
+    let mut convolved = vec![0.0; shape.iter().product()];
+    let statistics = block.convolve(floats(x), floats(weight), &mut convolved);
+    let deviation = statistics.deviation(options.epsilon);
+    let channels = Channels { mean: &statistics.mean, deviation: &deviation, gamma: floats(gamma), beta: floats(beta) };
+    let mut out = vec![0.0; convolved.len()];
+    block.normalise(&convolved, channels, residual.map(floats), &mut out);
+    (tensor(convolved, shape), Normalised { output: tensor(out, shape), statistics, deviation })
+}
+
+pub fn block_of(x: &Shape, weight: &Shape, options: ConvNorm) -> conv_norm::ConvNorm {
+    conv_norm::ConvNorm { conv: shape_of(x, weight, options.stride, options.padding), relu: options.relu }
 }

@@ -8,12 +8,16 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
+use burn::tensor::Shape;
 
+use super::ConvNorm;
 use super::cpu::conv::Conv2d;
-use super::cpu::norm::{self, BatchNorm};
+use super::cpu::conv_norm;
+use super::cpu::norm::{BatchNorm, Channels};
+use super::cpu::pointwise::{self, Sgd};
 use super::cpu::pool::{self, MaxPool};
-use super::extension::{Bias, Operations, composed};
-use super::flex::{self, Values, all_f32, contiguous, floats, tensor};
+use super::extension::{Maybe, Operations, composed};
+use super::flex::{self, Values, all_f32, contiguous, floats, into_floats, tensor};
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
@@ -21,15 +25,11 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
     fn convolution(
         x: Tracked<C>,
         weight: Tracked<C>,
-        bias: Bias<Self>,
+        bias: Maybe<Self>,
         stride: usize,
         padding: usize,
     ) -> Tracked<C> {
-        let of_bias = match &bias {
-            Bias::Of(bias) => Some(bias),
-            Bias::None => None,
-        };
-        if !all_f32([&x, &weight].into_iter().chain(of_bias).map(|tensor| tensor.primitive())) {
+        if !all_f32([&x, &weight].into_iter().chain(bias.as_option()).map(|tensor| tensor.primitive())) {
             return composed::convolution::<Self>(x, weight, bias, stride, padding);
         }
         let conv = flex::shape_of(&x.shape(), &weight.shape(), stride, padding);
@@ -37,13 +37,8 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         let (x, x_node) = x.into_parts();
         let (weight, weight_node) = weight.into_parts();
         let (x, weight) = (contiguous(x), contiguous(weight));
-        let (bias, bias_node) = match bias {
-            Bias::Of(bias) => {
-                let (bias, node) = bias.into_parts();
-                (Some(contiguous(bias)), Some(node))
-            }
-            Bias::None => (None, None),
-        };
+        let (bias, bias_node) = bias.into_option().map(|bias| bias.into_parts()).unzip();
+        let bias = bias.map(contiguous);
         let output = flex::convolve(&conv, &x, &weight, bias.as_ref());
         let state = Convolved {
             conv,
@@ -107,16 +102,63 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         let (gamma, gamma_node) = gamma.into_parts();
         let (beta, beta_node) = beta.into_parts();
         let (x, gamma, beta) = (contiguous(x), contiguous(gamma), contiguous(beta));
-        let done = flex::normalise(&x, &gamma, &beta, epsilon, relu);
-        let (mean, var) = (done.mean.clone(), done.var);
+        let norm = flex::norm_of(&x.shape(), relu);
+        let done = flex::normalise(norm, &x, &gamma, &beta, epsilon);
+        let used = Used { mean: done.statistics.mean.clone(), deviation: done.deviation.clone(), gamma, beta };
+        let (output, mean, var) = done.into_tensors();
         let prep = NormalisationBackward.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful();
         let output = match prep {
-            OpsKind::Tracked(prep) => {
-                let deviation = Arc::new(done.deviation);
-                let state = NormalisedBatch { norm: done.norm, x, mean: done.mean, deviation, gamma, beta };
-                prep.finish(state, done.output)
+            OpsKind::Tracked(prep) => prep.finish((norm, x, Arc::new(used)), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        };
+        (output, Self::from_inner(mean), Self::from_inner(var))
+    }
+
+    fn convolution_normalisation(
+        x: Tracked<C>,
+        weight: Tracked<C>,
+        gamma: Tracked<C>,
+        beta: Tracked<C>,
+        residual: Maybe<Self>,
+        options: ConvNorm,
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        let all = [&x, &weight, &gamma, &beta].into_iter().chain(residual.as_option());
+        if !all_f32(all.map(|tensor| tensor.primitive())) {
+            return composed::convolution_normalisation::<Self>(x, weight, gamma, beta, residual, options);
+        }
+        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let ((gamma, gamma_node), (beta, beta_node)) = (gamma.into_parts(), beta.into_parts());
+        let (residual, residual_node) = residual.into_option().map(|residual| residual.into_parts()).unzip();
+        let (x, weight, gamma, beta) = (contiguous(x), contiguous(weight), contiguous(gamma), contiguous(beta));
+        let residual = residual.map(contiguous);
+        let (convolved, done) = flex::convolve_normalise(&x, &weight, [&gamma, &beta], residual.as_ref(), options);
+        let used = Used { mean: done.statistics.mean.clone(), deviation: done.deviation.clone(), gamma, beta };
+        let (output, mean, var) = done.into_tensors();
+        let state = NormalisedConvolution {
+            block: flex::block_of(&x.shape(), &weight.shape(), options),
+            x_shape: x.shape(),
+            x: weight_tracked.then_some(x),
+            weight: x_tracked.then_some(weight),
+            convolved,
+            used: Arc::new(used),
+            output: (residual.is_some() && options.relu).then(|| output.clone()),
+        };
+        let output = match residual_node {
+            Some(node) => {
+                let nodes = [x_node, weight_node, gamma_node, beta_node, node];
+                match NormalisedConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
+                    OpsKind::Tracked(prep) => prep.finish(state, output),
+                    OpsKind::UnTracked(prep) => prep.finish(output),
+                }
             }
-            OpsKind::UnTracked(prep) => prep.finish(done.output),
+            None => {
+                let nodes = [x_node, weight_node, gamma_node, beta_node];
+                match NormalisedConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
+                    OpsKind::Tracked(prep) => prep.finish(state, output),
+                    OpsKind::UnTracked(prep) => prep.finish(output),
+                }
+            }
         };
         (output, Self::from_inner(mean), Self::from_inner(var))
     }
@@ -157,6 +199,12 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
             OpsKind::Tracked(prep) => prep.finish(output.clone(), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
+    }
+
+    fn descend(value: Tracked<C>, grad: Tracked<C>, velocity: Tracked<C>, sgd: Sgd) -> (Tracked<C>, Tracked<C>) {
+        let (grad, velocity) = (grad.into_primitive(), velocity.into_primitive());
+        let (value, velocity) = Flex::descend(value.into_primitive(), grad, velocity, sgd);
+        (Self::from_inner(value), Self::from_inner(velocity))
     }
 }
 
@@ -205,38 +253,91 @@ impl Backward<Flex, 1> for MaximumPoolBackward {
     }
 }
 
-/// What the backward pass of a batch normalisation needs.
-#[derive(Debug, Clone)]
-struct NormalisedBatch {
-    norm: BatchNorm,
-    x: Values,
-    mean: Values,
-    deviation: Arc<Vec<f32>>,
+/// What the channels of a batch were normalised with.
+#[derive(Debug)]
+struct Used {
+    mean: Vec<f32>,
+    deviation: Vec<f32>,
     gamma: Values,
     beta: Values,
+}
+
+impl Used {
+    fn channels(&self) -> Channels<'_> {
+        let (gamma, beta) = (floats(&self.gamma), floats(&self.beta));
+        Channels { mean: &self.mean, deviation: &self.deviation, gamma, beta }
+    }
 }
 
 #[derive(Debug)]
 struct NormalisationBackward;
 
 impl Backward<Flex, 3> for NormalisationBackward {
-    type State = NormalisedBatch;
+    type State = (BatchNorm, Values, Arc<Used>);
 
-    fn backward(self, ops: Ops<NormalisedBatch, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let NormalisedBatch { norm, x, mean, deviation, gamma, beta } = ops.state;
+        let (norm, x, used) = ops.state;
         let mut out = vec![0.0; floats(&x).len()];
-        let channels = [floats(&mean), &deviation, floats(&gamma), floats(&beta)];
-        let parameters = norm.backward(floats(&x), floats(&grad), channels, &mut out);
-        let [x_node, gamma_node, beta_node] = ops.parents;
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, tensor(out, x.shape()));
+        let parameters = norm.backward(floats(&x), floats(&grad), used.channels(), &mut out);
+        let gradients = [(out, x.shape()), (parameters.gamma, used.gamma.shape()), (parameters.beta, used.beta.shape())];
+        for (node, (values, shape)) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, tensor(values, shape));
+            }
         }
-        if let Some(node) = gamma_node {
-            grads.register::<Flex>(node.id, tensor(parameters.gamma, gamma.shape()));
+    }
+}
+
+/// What the backward pass of a block of a residual network needs.
+#[derive(Debug, Clone)]
+struct NormalisedConvolution {
+    block: conv_norm::ConvNorm,
+    x_shape: Shape,
+    x: Option<Values>,
+    weight: Option<Values>,
+    convolved: Values,
+    used: Arc<Used>,
+    /// Where the gradient of a rectified sum does not vanish.
+    output: Option<Values>,
+}
+
+/// With or without a residual, which is the fifth parent.
+#[derive(Debug)]
+struct NormalisedConvolutionBackward;
+
+impl<const N: usize> Backward<Flex, N> for NormalisedConvolutionBackward {
+    type State = NormalisedConvolution;
+
+    fn backward(self, ops: Ops<NormalisedConvolution, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let state = ops.state;
+        if let Some(output) = state.output {
+            let shape = grad.shape();
+            let mut values = into_floats(grad);
+            state.block.rectify_gradient(floats(&output), &mut values);
+            grad = tensor(values, shape);
         }
-        if let Some(node) = beta_node {
-            grads.register::<Flex>(node.id, tensor(parameters.beta, beta.shape()));
+        let (x, weight) = (state.x.as_ref().map(floats), state.weight.as_ref().map(floats));
+        let (convolved, channels) = (floats(&state.convolved), state.used.channels());
+        let found = state.block.backward(x, weight, convolved, channels, floats(&grad), N == 5);
+        let conv = &state.block.conv;
+        let weight_shape = Shape::new([conv.channels_out, conv.channels_in, conv.kernel[0], conv.kernel[1]]);
+        let of_channels = Shape::new([conv.channels_out]);
+        let gradients = [
+            (found.input, state.x_shape),
+            (found.weight, weight_shape),
+            (found.parameters.gamma, of_channels.clone()),
+            (found.parameters.beta, of_channels),
+        ];
+        let mut parents = ops.parents.into_iter();
+        for ((values, shape), node) in gradients.into_iter().zip(parents.by_ref()) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, tensor(values, shape));
+            }
+        }
+        if let Some(node) = parents.flatten().next() {
+            grads.register::<Flex>(node.id, grad);
         }
     }
 }
@@ -268,7 +369,7 @@ impl<const N: usize> Backward<Flex, N> for RectifyBackward {
     fn backward(self, ops: Ops<Values, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = contiguous(grads.consume::<Flex>(&ops.node));
         let mut out = vec![0.0; floats(&grad).len()];
-        norm::relu_backward(floats(&ops.state), floats(&grad), &mut out);
+        pointwise::relu_backward(floats(&ops.state), floats(&grad), &mut out);
         let gradient = tensor(out, grad.shape());
         for node in ops.parents.into_iter().flatten() {
             grads.register::<Flex>(node.id, gradient.clone());
