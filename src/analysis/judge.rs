@@ -7,7 +7,7 @@ use super::independence::{Standing, independence, standings};
 use super::input::Input;
 use super::numbers::{fixed, percent};
 use super::schema::{
-    Alone, Analysis, Checkpoint, Pair, PerClass, Reliability, Run, SCHEMA, Settings, Source, Spread, Summary,
+    Alone, Analysis, Checkpoint, CheckpointRun, Curves, Pair, PerClass, Rashomon, Reliability, Run, SCHEMA, Settings, Source, Spread, Summary,
 };
 use super::summary::{estimate, estimate_of_pairs};
 use super::{alone, curves, flags, kernels, reliability};
@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::stats::alpha_hat::{self, AlphaHat, Protocol};
 use crate::stats::calibration::{BINS, Calibration, calibration};
 use crate::stats::logits::Real;
+use crate::stats::rashomon::{self, Rashomon as Capacity};
 use crate::stats::scores::{Scores, scores};
 use crate::stats::{Logits, Margins, Pairs, Ranking, alpha, churn, margins, variance, wasserstein};
 
@@ -65,7 +66,7 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         notes,
         per_class: findings.per_class,
         spread: findings.spread,
-        rashomon: None,
+        rashomon: findings.rashomon,
         margins: findings.margins,
         trimming: findings.trimming,
         reliability: findings.reliability,
@@ -93,8 +94,9 @@ struct Findings {
     typical: Vec<u32>,
     per_class: Vec<PerClass>,
     spread: Option<Spread>,
-    margins: Option<super::schema::Curves>,
-    trimming: Option<super::schema::Curves>,
+    rashomon: Option<Rashomon>,
+    margins: Option<Curves>,
+    trimming: Option<Curves>,
     reliability: Option<Reliability>,
     alone: Vec<Alone>,
     notes: Vec<String>,
@@ -220,6 +222,13 @@ impl Findings {
             });
         }
         self.churn = Some(churn);
+        match rashomon::rashomon(soft) {
+            Ok(found) => {
+                let Capacity { mean, median, q90, q99, max, .. } = found;
+                self.rashomon = Some(Rashomon { mean, median, q90, q99, max });
+            }
+            Err(error) => self.notes.push(format!("Rashomon capacity is left out: {error}.")),
+        }
         if soft.first().is_some_and(|soft| soft.classes() > 2) {
             self.per_class = alpha::one_vs_rest(soft, epsilon)?
                 .into_iter()
@@ -385,7 +394,7 @@ fn all_pairs<T: Real>(
 
 /// The tables of the checkpoints as series over the epochs.
 fn recorded(checkpoints: &[Checkpoint]) -> Vec<RawSeries> {
-    type Value = fn(&super::schema::CheckpointRun) -> Option<f64>;
+    type Value = fn(&CheckpointRun) -> Option<f64>;
     const QUANTITIES: [(&str, Value); 6] = [
         ("accuracy", |run| run.accuracy),
         ("nll", |run| run.nll),
