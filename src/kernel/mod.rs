@@ -5,7 +5,6 @@ mod backward;
 #[cfg(test)]
 mod brute;
 mod budget;
-mod buffers;
 mod flow;
 mod forward;
 mod host;
@@ -18,6 +17,7 @@ pub mod spectrum;
 pub mod surrogate;
 mod target;
 mod tile;
+mod trunk;
 
 pub use host::HostNetwork;
 pub use snapshot::{Approximation, DEFAULT_BUDGET, Snapshot, approximate, full, projected, snapshot};

@@ -1,6 +1,6 @@
 //! Kernels of a network on a set of probes: which passes are made, and how they fit into memory.
 
-use super::backward::Reverse;
+use super::backward::reverse;
 use super::budget::Budget;
 use super::forward::Recording;
 use super::host::HostNetwork;
@@ -64,7 +64,7 @@ pub fn full(network: &HostNetwork, probes: &[f32], budget: usize) -> Result<Vec<
     let (kernels, _) = in_blocks(network, probes, &budget, classes, |recording| {
         let side = recording.examples * classes;
         let target = Target::Full(vec![0.0; side * side]);
-        Ok(vec![Reverse::run(recording, &identity(classes), budget.block(), target).into_values()])
+        Ok(vec![reverse(recording, &identity(classes), budget.limits(recording.examples, classes), target).into_values()])
     })?;
     one(kernels)
 }
@@ -85,7 +85,7 @@ pub fn projected(network: &HostNetwork, probes: &[f32], signs: Signs, budget: us
         for combinations in passes(recording, &identity(network.classes), &budget) {
             let outputs = combinations.len() / network.classes;
             let target = Target::Projected { signs, values: vec![0.0; examples * outputs * k] };
-            if let Target::Projected { values, .. } = Reverse::run(recording, combinations, budget.block(), target) {
+            if let Target::Projected { values, .. } = reverse(recording, combinations, budget.limits(examples, outputs), target) {
                 kernel.add_rows(&Rows { values: &values, examples, outputs, length: k, offset: 0 });
             }
         }
@@ -119,7 +119,8 @@ pub fn approximate(
         for combinations in passes(recording, &signs, &budget) {
             let outputs = combinations.len() / classes;
             let target = Target::Each(vec![0.0; outputs * count]);
-            let each = Reverse::run(recording, combinations, budget.block(), target).into_values();
+            let limits = budget.limits(recording.examples, outputs);
+            let each = reverse(recording, combinations, limits, target).into_values();
             for kernel in each.chunks_exact(count) {
                 sum.iter_mut().zip(kernel).for_each(|(s, v)| *s += v);
                 squares.iter_mut().zip(kernel).for_each(|(s, v)| *s += v * v);
@@ -155,8 +156,10 @@ fn passes<'c>(recording: &Recording, combinations: &'c [f32], budget: &Budget) -
 /// The sum over combinations of the logits `[S, C]` of the kernels of their gradients.
 fn trace(recording: &Recording, combinations: &[f32], budget: &Budget) -> Result<Vec<f64>> {
     let target = Target::Sum(vec![0.0; recording.examples * recording.examples]);
+    let outputs = combinations.len() / (recording.logits.len() / recording.examples);
+    let limits = budget.limits(recording.examples, budget.outputs(recording.examples, outputs));
     let passes = passes(recording, combinations, budget);
-    Ok(passes.fold(target, |target, each| Reverse::run(recording, each, budget.block(), target)).into_values())
+    Ok(passes.fold(target, |target, each| reverse(recording, each, limits, target)).into_values())
 }
 
 /// The Gram matrix of the last hidden activations.
@@ -185,7 +188,8 @@ fn in_blocks(
 ) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
     let length = network.example_len().max(1);
     let examples = probes.len() / length;
-    let at_once = budget.examples(examples)?;
+    let at_least = if each == 1 { 1 } else { network.classes };
+    let at_once = budget.examples(examples, at_least)?;
     if at_once >= examples {
         let recording = Recording::new(network, probes)?;
         let kernels = compute(&recording)?.into_iter().map(|k| finished(&k)).collect::<Result<_>>()?;
