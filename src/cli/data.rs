@@ -19,6 +19,9 @@ use crate::error::{Error, Result};
 pub struct DataArgs {
     #[command(subcommand)]
     action: Action,
+    /// Print one JSON object.
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,11 +52,12 @@ enum Fetchable {
     Mnist,
 }
 
-/// Runs the verb; what was asked for goes to stdout, as one JSON object if `json`, progress to stderr.
+/// Runs the verb; what was asked for goes to stdout, as one JSON object if `json` or `--json`, progress to stderr.
 ///
 /// # Errors
 /// [`Error::Invalid`] if data cannot be read or differs from the published; [`Error::Unexpected`] if a download fails.
 pub fn run(args: &DataArgs, json: bool) -> Result<()> {
+    let json = json || args.json;
     match &args.action {
         Action::List => list(json),
         Action::Check { path } => check_path(path, json),
