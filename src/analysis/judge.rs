@@ -7,7 +7,8 @@ use super::independence::{Standing, independence, standings};
 use super::input::Input;
 use super::numbers::{fixed, percent};
 use super::schema::{
-    Alone, Analysis, Checkpoint, Pair, PerClass, Reliability, Run, SCHEMA, Settings, Source, Spread, Summary,
+    Alone, Analysis, Checkpoint, Pair, PerClass, RashomonCapacity, Reliability, Run, SCHEMA, Settings, Source, Spread,
+    Summary,
 };
 use super::summary::{estimate, estimate_of_pairs};
 use super::{alone, curves, flags, kernels, reliability};
@@ -16,6 +17,7 @@ use crate::error::Result;
 use crate::stats::alpha_hat::{self, AlphaHat, Protocol};
 use crate::stats::calibration::{BINS, Calibration, calibration};
 use crate::stats::logits::Real;
+use crate::stats::rashomon::{self, Rashomon};
 use crate::stats::scores::{Scores, scores};
 use crate::stats::{Logits, Margins, Pairs, Ranking, alpha, churn, margins, variance, wasserstein};
 
@@ -206,6 +208,8 @@ impl Findings {
         self.summary.mean_churn = Some(churn.mean());
         self.summary.ambiguity = Some(multiplicity.ambiguity);
         self.summary.discrepancy = Some(multiplicity.discrepancy);
+        let Rashomon { mean, median, q90, q99, max, .. } = rashomon::rashomon(soft)?;
+        self.summary.rashomon = Some(RashomonCapacity { mean, median, q90, q99, max });
         self.summary.churn = Some(estimate_of_pairs(&churn, settings)?);
         if self.labels.len() > 1 {
             let spread = variance::accuracy_variance(decisions, &self.labels)?;

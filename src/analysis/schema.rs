@@ -192,10 +192,23 @@ pub struct Summary {
     pub ambiguity: Option<f64>,
     /// Largest share of examples on which one run differs from the plurality vote.
     pub discrepancy: Option<f64>,
+    /// How far the runs could be played against each other on one example.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rashomon: Option<RashomonCapacity>,
     /// Standard deviation of accuracy if the errors of each example were independent between runs.
     pub std_predicted_independent: Option<f64>,
     /// Standard deviation of accuracy that would remain on an infinite test set (Jordan 2024).
     pub std_distribution: Option<f64>,
+}
+
+/// Rashomon capacity over the test examples, in bits (Hsu & Calmon 2022): 0 where all runs give the same probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RashomonCapacity {
+    pub mean: f64,
+    pub median: f64,
+    pub q90: f64,
+    pub q99: f64,
+    pub max: f64,
 }
 
 /// What was analysed.

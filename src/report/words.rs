@@ -150,9 +150,16 @@ fn accuracy(analysis: &Analysis) -> Option<String> {
 fn churn(analysis: &Analysis) -> Option<String> {
     let summary = &analysis.summary;
     let (churn, ambiguity, discrepancy) = (summary.churn.as_ref()?, summary.ambiguity?, summary.discrepancy?);
+    let capacity = summary.rashomon.as_ref().map_or_else(String::new, |capacity| {
+        format!(
+            " The Rashomon capacity of an example is {} bits in the mean and {} bits for the most contested one.",
+            significant(capacity.mean),
+            significant(capacity.max)
+        )
+    });
     Some(format!(
         "Two runs decide {} of the test examples differently in the mean (95 % interval: {} to {}). On {} of the examples at \
-         least one run departs from the plurality vote; the run that departs most does so on {}.",
+         least one run departs from the plurality vote; the run that departs most does so on {}.{capacity}",
         percent(churn.mean),
         percent(churn.low),
         percent(churn.high),
