@@ -100,6 +100,8 @@ fn a_finished_sweep_is_kept_enlarged_and_verified() {
     assert_eq!(code, 3);
     assert!(message.contains("train.epochs"), "{message}");
 
+    // Tables of other settings are the sweep's own too.
+    succeed(&["analyze", name, "--epsilon", "0.2"]);
     succeed(&["verify", name]);
     let victim = sweep.join("runs/0001/checkpoints/0001/soft.parquet");
     let mut bytes = std::fs::read(&victim).unwrap();
@@ -112,6 +114,59 @@ fn a_finished_sweep_is_kept_enlarged_and_verified() {
     succeed(&["verify", name, "--repair"]);
     succeed(&["resume", name, "--quiet"]);
     assert!(recorded(&sweep) == after, "the repaired run has other bytes");
+}
+
+#[test]
+fn two_engines_at_the_same_moment_train_every_run_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (alone, shared) = (folder.path().join("alone"), folder.path().join("shared"));
+    small_sweep(&alone, &["--runs", "4"]);
+    small_sweep(&shared, &["--runs", "4", "--executor", "none"]);
+    assert!(!shared.join("runs/0000").exists(), "only the directory was asked for");
+    let engines: Vec<_> = (0..2)
+        .map(|_| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+            command.arg("resume").arg(&shared).args(["--jobs", "2", "--quiet"]).env("NO_COLOR", "1");
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("starts")
+        })
+        .collect();
+    for engine in engines {
+        let output = engine.wait_with_output().expect("ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(recorded(&alone) == recorded(&shared), "the bytes differ");
+    for run in 0..4 {
+        let manifest = std::fs::read(shared.join(format!("runs/{run:04}/run.json"))).expect("a manifest");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        assert_eq!(manifest["attempt"], 1, "run {run} was trained once");
+    }
+    succeed(&["verify", shared.to_str().expect("text")]);
+}
+
+#[test]
+fn an_export_holds_what_the_runs_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = folder.path().join("sweep");
+    small_sweep(&sweep, &["--runs", "2"]);
+    let (npz, arrays) = (folder.path().join("all.npz"), folder.path().join("arrays"));
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    for to in [&npz, &arrays] {
+        succeed(&["export", &text(&sweep), "--to", &text(to)]);
+    }
+    let (shape, logits) = harness::arrays::read_npy_f32(&arrays.join("logits.npy")).unwrap();
+    let reader = SweepReader::open(&sweep).unwrap();
+    let runs = reader.runs().0;
+    let soft: Vec<_> = runs.iter().map(|run| run.soft(2).unwrap()).collect();
+    assert_eq!(shape, [2, soft[0].examples, soft[0].classes]);
+    assert!(logits == [soft[0].logits.as_slice(), &soft[1].logits].concat());
+    let (shape, kernels) = harness::arrays::read_npy_f32(&arrays.join("kernel_trace.npy")).unwrap();
+    assert_eq!(shape, [2, 20, 20]);
+    assert_eq!(kernels[400..], *runs[1].kernel(2).unwrap().unwrap().f32("trace").unwrap().1);
+    let archive = harness::arrays::open_npz(&npz).unwrap();
+    assert_eq!(archive.get_f32("logits").unwrap().1, logits);
+    let judged = succeed(&["analyze", &text(&npz), "--json"]);
+    let judged: Value = serde_json::from_str(&judged).expect("JSON");
+    assert_eq!(judged["runs"][1]["accuracy"], analysis(&sweep)["runs"][1]["accuracy"]);
 }
 
 #[test]

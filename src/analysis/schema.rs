@@ -84,6 +84,8 @@ pub struct Run {
     pub ece: Option<f64>,
     /// The same with 15 bins of equal mass.
     pub ece_adaptive: Option<f64>,
+    /// The mean over classes of the calibration error of each class's probability, [0, 1].
+    pub ece_classwise: Option<f64>,
     /// Mean share of examples decided differently from another run, [0, 1].
     pub churn: Option<f64>,
     /// Exact trimming level at δ, [0, 1].
@@ -180,6 +182,7 @@ pub struct Summary {
     pub brier: Option<Estimate>,
     pub ece: Option<Estimate>,
     pub ece_adaptive: Option<Estimate>,
+    pub ece_classwise: Option<Estimate>,
     pub churn: Option<Estimate>,
     pub alpha: Option<Estimate>,
     pub alpha_relative: Option<Estimate>,
@@ -502,6 +505,7 @@ impl Run {
             brier: None,
             ece: None,
             ece_adaptive: None,
+            ece_classwise: None,
             churn: None,
             alpha: None,
             alpha_relative: None,

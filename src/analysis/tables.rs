@@ -62,6 +62,7 @@ fn runs(analysis: &Analysis) -> Vec<Column> {
         number("brier", rows, |run| run.brier),
         number("ece", rows, |run| run.ece),
         number("ece_adaptive", rows, |run| run.ece_adaptive),
+        number("ece_classwise", rows, |run| run.ece_classwise),
         number("churn", rows, |run| run.churn),
         number("alpha", rows, |run| run.alpha),
         number("alpha_relative", rows, |run| run.alpha_relative),

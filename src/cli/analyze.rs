@@ -86,7 +86,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
             tables::write(&analysis, folder)?;
             report::write(&analysis, folder)
         }
-        (None, Some(root)) => tables::write(&analysis, &SweepDir::new(root).analysis()),
+        (None, Some(root)) => write_tables(&SweepDir::new(root), &analysis),
         (None, None) => Ok(()),
     }
 }
@@ -271,14 +271,16 @@ fn table(analysis: &Analysis, terminal: bool) -> String {
 /// # Errors
 /// [`Error::Unexpected`] when the file system refuses.
 pub fn write(sweep: &record::SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<PathBuf> {
-    tables::write(analysis, &sweep.analysis())?;
-    record::index::write(&sweep.analysis())?;
+    write_tables(sweep, analysis)?;
     if let Some(folder) = folder {
         report::write(analysis, folder)?;
         return Ok(folder.to_path_buf());
     }
-    report::write(analysis, &sweep.report())?;
     // Only the sweep's own files are there for `verify` to check.
-    record::index::write(&sweep.report())?;
+    record::index::make(sweep, &sweep.report(), |folder| report::write(analysis, folder))?;
     Ok(sweep.report())
+}
+
+fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<()> {
+    record::index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder))
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::analyze::{self, SettingsArgs};
 use super::print;
-use crate::config::Experiment;
+use crate::config::{Backend, Experiment};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::model::Plan;
@@ -15,6 +15,7 @@ use crate::record::SweepDir;
 use crate::report::words;
 use crate::sweep::slurm::{self, Cluster, Submission};
 use crate::sweep::{self, Machine, RunState, Stop, local, progress};
+use crate::train::device::{self, Adapter};
 
 /// Who starts the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +24,8 @@ enum Executor {
     Local,
     /// Slurm: an array of runs, then a job for the analysis
     Slurm,
+    /// Nobody: only the sweep's directory is made, for an engine that calls train-run itself
+    None,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -36,6 +39,10 @@ pub struct ExecutionArgs {
     /// Memory that all runs together may use, in GiB
     #[arg(long, value_name = "GIB")]
     memory: Option<f64>,
+    /// The wgpu adapters that runs are handed in turn, such as discrete:0,discrete:1; by default every discrete GPU, else
+    /// the best adapter there is
+    #[arg(long, value_name = "ADAPTER", value_delimiter = ',')]
+    devices: Vec<Adapter>,
     /// Where the report goes; by default into the sweep's directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -81,6 +88,12 @@ pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs
     match args.executor {
         Executor::Local => locally(sweep, experiment, args),
         Executor::Slurm => on_cluster(sweep, experiment, args),
+        Executor::None => print(&format!(
+            "{}: call `harness train-run --sweep {} --index I` for I from 0 to {}\n",
+            sweep.root().display(),
+            sweep.root().display(),
+            experiment.sweep.runs.saturating_sub(1)
+        )),
     }
 }
 
@@ -95,11 +108,14 @@ fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> R
     }
     let machine = Machine::detect();
     let cap = args.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
+    let devices = adapters(experiment.train.backend, &args.devices)?;
     let jobs = match args.jobs {
         Some(jobs) => jobs as usize,
+        // Two runs on one adapter would share its memory, of which nothing is known.
+        None if !devices.is_empty() => devices.len().min(missing.len()).max(1),
         None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
     };
-    let options = local::Options { threads: machine.threads(jobs), devices: Vec::new(), retries: args.retries };
+    let options = local::Options { threads: machine.threads(jobs), devices, retries: args.retries };
     let program = own_program()?;
     let command = |run: usize| {
         let mut command = Command::new(&program);
@@ -116,6 +132,18 @@ fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> R
     let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
     print(&format!("{}\n{}\n", words::headline(&analysis), folder.join("report.md").display()))?;
     summary.check()
+}
+
+/// The adapters for the processes of runs, as they are handed out.
+fn adapters(backend: Backend, asked: &[Adapter]) -> Result<Vec<String>> {
+    let pool = if asked.is_empty() { device::pool(backend)? } else { asked.to_vec() };
+    if pool.is_empty() || backend == Backend::Wgpu {
+        return Ok(pool.iter().map(Adapter::to_string).collect());
+    }
+    Err(Error::Usage(format!(
+        "`--devices` names wgpu adapters, but train.backend is \"{}\"; set train.backend=\"wgpu\" or leave it out",
+        device::name(backend)
+    )))
 }
 
 fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {

@@ -116,6 +116,7 @@ fn summary(page: &mut Page, analysis: &Analysis) {
         ("Brier score", &summary.brier, significant),
         ("ECE, equal width", &summary.ece, percent),
         ("ECE, equal mass", &summary.ece_adaptive, percent),
+        ("ECE, class-wise", &summary.ece_classwise, percent),
         ("churn", &summary.churn, percent),
         ("α, exact", &summary.alpha, percent),
         ("α, relative to the ensemble", &summary.alpha_relative, percent),

@@ -33,6 +33,8 @@ pub mod wasserstein;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod invariance;
 
 pub use logits::Logits;
 pub use margins::Margins;
