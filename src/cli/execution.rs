@@ -86,7 +86,7 @@ struct SlurmArgs {
 /// Trains every run that is not complete, then analyses and reports what there is; or has a cluster do both.
 pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
     match args.executor {
-        Executor::Local => locally(sweep, experiment, args),
+        Executor::Local => locally(sweep, experiment, args).map_err(resumable),
         Executor::Slurm => on_cluster(sweep, experiment, args),
         Executor::None => print(&format!(
             "{}: call `harness train-run --sweep {} --index I` for I from 0 to {}\n",
@@ -94,6 +94,16 @@ pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs
             sweep.root().display(),
             experiment.sweep.runs.saturating_sub(1)
         )),
+    }
+}
+
+/// What the system refuses while a sweep is under way, such as room on the disk, costs nothing that is finished.
+fn resumable(error: Error) -> Error {
+    match error {
+        Error::Unexpected(why) => {
+            Error::Interrupted(format!("{why}; nothing that is finished is lost, and `harness resume` goes on"))
+        }
+        error => error,
     }
 }
 
