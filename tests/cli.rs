@@ -205,10 +205,9 @@ fn without_a_source_of_randomness_all_runs_are_one() {
     assert!(report.lines().take(4).any(|line| line.contains("3 runs, 1 distinct")), "{report}");
 }
 
-#[test]
-fn every_optimiser_schedule_and_model_trains() {
-    let folder = tempfile::tempdir().unwrap();
-    let cases: [&[&str]; 5] = [
+/// Between them every optimiser, schedule, model, augmentation and source of randomness.
+fn kinds_of_training() -> [Vec<&'static str>; 6] {
+    let cases: [&[&str]; 6] = [
         &[
             "train.optimizer={ kind = \"adam\", weight_decay = 1e-4 }",
             "train.schedule={ kind = \"constant\", rate = 1e-2, warmup = 0.1 }",
@@ -229,14 +228,38 @@ fn every_optimiser_schedule_and_model_trains() {
             "train.schedule={ kind = \"step\", rate = 0.1, at = [1] }",
             "model.activation=\"gelu\"",
         ],
+        &["train.optimizer={ kind = \"sgd\", momentum = 0.9, nesterov = true }"],
     ];
-    for (i, sets) in cases.iter().enumerate() {
-        let sweep = folder.path().join(i.to_string());
-        let mut more = vec!["--runs", "2"];
-        sets.iter().for_each(|set| more.extend(["--set", set]));
-        small_sweep(&sweep, &more);
-        let accuracy = analysis(&sweep)["summary"]["accuracy"]["mean"].as_f64().unwrap();
+    cases.map(|sets| sets.iter().flat_map(|set| ["--set", set]).collect())
+}
+
+#[test]
+fn every_optimiser_schedule_and_model_trains_and_resumes_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, sets) in kinds_of_training().into_iter().enumerate() {
+        let (whole, cut) = (folder.path().join(format!("whole-{i}")), folder.path().join(format!("cut-{i}")));
+        small_sweep(&whole, &[vec!["--runs", "1"], sets.clone()].concat());
+        let accuracy = analysis(&whole)["summary"]["accuracy"]["mean"].as_f64().unwrap();
         assert!(accuracy > 0.3, "{sets:?} reach only {accuracy} after two epochs");
+
+        small_sweep(&cut, &[vec!["--runs", "1", "--executor", "none"], sets.clone()].concat());
+        let (mut deaths, mut saved) = (0, 0);
+        loop {
+            let mut run = Command::new(env!("CARGO_BIN_EXE_harness"));
+            run.args(["train-run", "--index", "0", "--sweep"]).arg(&cut);
+            // Dies at its n-th operation on a file, a little later each time, so that it goes forward.
+            run.env("HARNESS_FAULT", format!("kill:{}", 20 + 5 * deaths))
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            if run.status().expect("the program starts").success() {
+                break;
+            }
+            deaths += 1;
+            saved += usize::from(cut.join("runs/0000/state").exists());
+            assert!(deaths < 20, "{sets:?}: the run does not come to an end");
+        }
+        assert!(saved > 0, "{sets:?}: died {deaths} times, but never with a state to go on from");
+        assert!(recorded(&whole) == recorded(&cut), "{sets:?}: the bytes differ");
     }
 }
 
