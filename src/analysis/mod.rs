@@ -3,8 +3,10 @@
 //! draws; [`analyze`] is the way between.
 
 mod alone;
+pub mod attribution;
 pub mod checkpoints;
 mod curves;
+pub mod ensembles;
 mod evidence;
 pub mod files;
 mod flags;
@@ -19,6 +21,7 @@ mod summary;
 pub mod sweep;
 pub mod tables;
 
+pub use ensembles::{EnsembleSize, Ensembles, Strategy, StrategyKind};
 pub use evidence::{Evidence, KernelPair, RawSeries};
 pub use input::{Input, RunLogits};
 pub use judge::analyze;

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ensembles::Ensembles;
+
 /// Name and version of the contract.
 pub const SCHEMA: &str = "harness.analysis/1";
 
@@ -450,41 +452,6 @@ pub struct KernelRun {
     pub spectrum_ks: Option<f64>,
     /// Exact α at δ = √(ln(2/ε)/P) of the eigenvalues against those of the other runs.
     pub spectrum_alpha: Option<f64>,
-}
-
-/// Which runs to put together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ensembles {
-    /// Examples that chose, and examples on which the numbers were measured.
-    pub selection: usize,
-    pub held_out: usize,
-    pub strategies: Vec<Strategy>,
-    pub sizes: Vec<EnsembleSize>,
-    /// The smallest size whose α̂ interval stays under the limit.
-    pub recommended: Option<usize>,
-}
-
-/// One way of choosing runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Strategy {
-    pub name: String,
-    /// Empty for `random`, which is an average over many choices.
-    pub runs: Vec<u32>,
-    /// Number of runs chosen.
-    pub size: usize,
-    pub accuracy: Estimate,
-    pub nll: Estimate,
-    pub ece: Estimate,
-}
-
-/// Ensembles of one size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EnsembleSize {
-    pub size: usize,
-    pub accuracy: Estimate,
-    pub nll: Estimate,
-    pub ece: Estimate,
-    pub alpha_hat: Option<Estimate>,
 }
 
 impl Band {

@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 use super::print;
 use crate::analysis::files::{AnyInput, Foreign, Reading};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant};
-use crate::analysis::{Analysis, Evidence, Fact, Run, Settings, analyze, files, sweep, tables};
+use crate::analysis::{Analysis, Evidence, Fact, Run, Settings, analyze, ensembles, files, sweep, tables};
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
@@ -107,15 +107,17 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &SettingsArgs) -> Re
     };
     let probes = |labels: &[u32], classes: usize| probes(&experiment, labels, classes);
     let (input, evidence) = sweep::read(&reader, epoch, known, probes, &settings)?;
-    analyze(&input, evidence, settings)
+    let options = ensembles::Options { seed: settings.analysis.seed, ..ensembles::Options::default() };
+    let ensembles = ensembles::ensembles(&input, &evidence, &options, &settings)?;
+    Ok(Analysis { ensembles, ..analyze(&input, evidence, settings)? })
 }
 
-fn is_sweep(path: &Path) -> bool {
+pub(super) fn is_sweep(path: &Path) -> bool {
     path.is_dir() && SweepDir::new(path).manifest().exists()
 }
 
 impl SettingsArgs {
-    fn applied(&self, mut settings: Settings) -> Result<Settings> {
+    pub(super) fn applied(&self, mut settings: Settings) -> Result<Settings> {
         let judged = &mut settings.analysis;
         if let Some(epsilon) = self.epsilon {
             judged.epsilon = epsilon;

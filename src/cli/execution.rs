@@ -109,6 +109,40 @@ fn resumable(error: Error) -> Error {
 
 fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
+    let local = Local {
+        jobs: args.jobs,
+        retries: args.retries,
+        memory: args.memory,
+        devices: &args.devices,
+        quiet: args.quiet,
+        stop: &stop,
+    };
+    let summary = train(sweep, experiment, &local)?;
+    let unfinished = summary.failed.len() + summary.interrupted.len();
+    if stop.asked() || (summary.complete.is_empty() && unfinished == experiment.sweep.runs) {
+        return summary.check();
+    }
+    let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
+    let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
+    print(&format!("{}\n{}\n", words::headline(&analysis), folder.join("report.md").display()))?;
+    summary.check()
+}
+
+/// How runs are trained on this machine.
+pub(super) struct Local<'a> {
+    /// Runs side by side; as many as cores and memory allow when absent.
+    pub jobs: Option<u32>,
+    pub retries: u32,
+    /// In GiB, for all runs together.
+    pub memory: Option<f64>,
+    /// Adapters to hand out; the backend's own choice when empty.
+    pub devices: &'a [Adapter],
+    pub quiet: bool,
+    pub stop: &'a Stop,
+}
+
+/// Trains every run of the sweep that is not complete, each in a process of its own.
+pub(super) fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> Result<local::Summary> {
     // Runs that another process trains are among them: they are waited for, and taken over if it dies.
     let mut missing = Vec::new();
     for run in 0..experiment.sweep.runs {
@@ -117,31 +151,23 @@ fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> R
         }
     }
     let machine = Machine::detect();
-    let cap = args.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
-    let devices = adapters(experiment.train.backend, &args.devices)?;
-    let jobs = match args.jobs {
+    let cap = how.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
+    let devices = adapters(experiment.train.backend, how.devices)?;
+    let jobs = match how.jobs {
         Some(jobs) => jobs as usize,
         // Two runs on one adapter would share its memory, of which nothing is known.
         None if !devices.is_empty() => devices.len().min(missing.len()).max(1),
         None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
     };
-    let options = local::Options { threads: machine.threads(jobs), devices, retries: args.retries };
+    let options = local::Options { threads: machine.threads(jobs), devices, retries: how.retries };
     let program = own_program()?;
     let command = |run: usize| {
         let mut command = Command::new(&program);
         command.arg("train-run").arg("--sweep").arg(sweep.root()).arg("--index").arg(run.to_string());
         command
     };
-    let mut observer = progress::observer(args.quiet);
-    let summary = local::execute(sweep, &missing, command, &options, &stop, observer.as_mut())?;
-    let none_complete = summary.complete.is_empty() && missing.len() == experiment.sweep.runs;
-    if stop.asked() || none_complete {
-        return summary.check();
-    }
-    let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
-    let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
-    print(&format!("{}\n{}\n", words::headline(&analysis), folder.join("report.md").display()))?;
-    summary.check()
+    let mut observer = progress::observer(how.quiet);
+    local::execute(sweep, &missing, command, &options, how.stop, observer.as_mut())
 }
 
 /// The adapters for the processes of runs, as they are handed out.

@@ -1,7 +1,7 @@
 //! `report.md`: what was found in words, then tables, then figures.
 
 use super::figures::Figure;
-use super::words;
+use super::{ensembles, words};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
 use crate::analysis::{Analysis, FlagKind, Run};
 use crate::config::Reference;
@@ -26,6 +26,7 @@ pub fn markdown(analysis: &Analysis, figures: &[Figure]) -> String {
         page.line(&format!("![{}]({})", figure.title, figure.file));
         page.line(&plain_but_code(&figure.caption));
     }
+    page.text.push_str(&ensembles::section(analysis));
     checkpoints(&mut page, analysis);
     pairs(&mut page, analysis);
     provenance(&mut page, analysis);

@@ -64,7 +64,7 @@ pub fn calibration<T: Real>(logits: &Logits<'_, T>, bins: usize) -> Calibration 
 
 /// Counts and sums of equal-width bins.
 #[derive(Debug, Clone)]
-struct Tally {
+pub(super) struct Tally {
     /// The lower edge of each bin, and 1.
     edges: Vec<f64>,
     counts: Vec<u64>,
@@ -73,12 +73,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(bins: usize) -> Self {
+    pub(super) fn new(bins: usize) -> Self {
         let edges = (0..=bins).map(|i| i as f64 / bins as f64).collect();
         Self { edges, counts: vec![0; bins], confidence: vec![0.0; bins], hits: vec![0; bins] }
     }
 
-    fn add(&mut self, p: f64, hit: bool) {
+    pub(super) fn add(&mut self, p: f64, hit: bool) {
         let last = self.counts.len() - 1;
         // The product may round to the wrong side of an edge; the comparisons decide. NaN goes to the first bin.
         let mut i = ((p * self.counts.len() as f64).ceil() as usize).saturating_sub(1).min(last);
@@ -92,7 +92,7 @@ impl Tally {
         self.hits[i] += u64::from(hit);
     }
 
-    fn error(&self) -> f64 {
+    pub(super) fn error(&self) -> f64 {
         let gaps = self.confidence.iter().zip(&self.hits).map(|(c, &h)| (h as f64 - c).abs());
         gaps.sum::<f64>() / self.counts.iter().sum::<u64>() as f64
     }

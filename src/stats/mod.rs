@@ -15,6 +15,7 @@ pub mod churn;
 pub mod descriptive;
 pub mod duplicates;
 pub mod ensemble;
+pub mod examples;
 pub mod kendall;
 pub mod logits;
 pub mod margins;

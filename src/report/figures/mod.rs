@@ -1,5 +1,6 @@
 //! The figures of a report, each drawn from a section of the analysis and absent without it.
 
+mod ensembles;
 mod kernels;
 mod margins;
 mod matrix;
@@ -28,7 +29,7 @@ const SINGLE: usize = 24;
 const NAMED: usize = 12;
 
 /// Every file name that a figure can have.
-pub const FILES: [&str; 9] = [
+pub const FILES: [&str; 10] = [
     "runs.svg",
     "margins.svg",
     "learning-curves.svg",
@@ -38,6 +39,7 @@ pub const FILES: [&str; 9] = [
     "eigenvalues.svg",
     "kernel-training.svg",
     "cka.svg",
+    "ensembles.svg",
 ];
 
 /// One figure of a report.
@@ -67,6 +69,7 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>> {
         kernels::spectra(analysis, &looks)?,
         kernels::over_training(analysis, &looks)?,
         matrix::alignment(analysis, &looks)?,
+        ensembles::draw(analysis)?,
     ];
     Ok(drawn.into_iter().flatten().collect())
 }
