@@ -11,6 +11,7 @@ use crate::config::{Experiment, Stream};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::{HostTensor, Mode, Network, Plan, Training};
+use crate::ops;
 
 /// Examples evaluated at a time: enough to keep the cores busy, few enough to stay small.
 const EVALUATION_BATCH: usize = 256;
@@ -118,6 +119,7 @@ impl<'a> Trainer<'a> {
                 return Err(Error::Interrupted(format!("run {} was stopped in epoch {}", self.run, self.epoch + 1)));
             }
         }
+        ops::free_buffers();
         self.epoch += 1;
         let n = order.len() as f64;
         Ok(EpochMetrics { loss: total_loss / n, accuracy: right as f64 / n, learning_rate })
@@ -129,7 +131,9 @@ impl<'a> Trainer<'a> {
         let logits = self.network.forward(input, &mut Mode::Train(training));
         let loss = loss::cross_entropy(logits.clone(), &batch.labels, self.experiment.train.label_smoothing);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        self.network = self.optimizer.step(learning_rate, self.network.clone(), gradients);
+        // The optimiser works in place on what nobody else holds.
+        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+        self.network = self.optimizer.step(learning_rate, network, gradients);
         self.network.update_statistics(std::mem::take(&mut training.statistics));
         Ok(loss::tally(&to_host(logits.inner())?, &batch.labels))
     }
