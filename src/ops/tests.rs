@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::cpu::reference::{largest_difference, noise};
 use super::extension::{Maybe, composed};
 use super::{Adam, BatchNormOutput, ConvNorm, ConvPool, Sgd, adam_step, add_relu, batch_norm, batch_norm_relu};
-use super::{conv2d, conv2d_batch_norm, conv2d_relu_max_pool};
+use super::{conv2d, conv2d_batch_norm, conv2d_relu_max_pool, dense};
 use super::{conv2d_input_grad, global_mean_pool, max_pool2d, max_pool2d_input_grad, relu, sgd_step};
 
 /// What a number may differ by, relative to the largest of its tensor.
@@ -197,6 +197,34 @@ proptest! {
         if let (Some(ours), Some(burns)) = (ours.3, burns.3) {
             assert_close("bias gradient", ours, burns);
         }
+    }
+
+    #[test]
+    fn a_dense_layer_is_burns(rows in 1usize..40, inputs in 1usize..300, outputs in 1usize..60, tracked: bool) {
+        let device = Device::flex().autodiff();
+        let run = |burns: bool| {
+            let x = random([rows, inputs], 1, &device).set_require_grad(tracked);
+            let weight = random([inputs, outputs], 2, &device).require_grad();
+            let bias = random([outputs], 3, &device).require_grad();
+            let (a, b, c) = (x.clone(), weight.clone(), bias.clone());
+            let output = if burns {
+                let (a, b, c) = (a.into_dispatch(), b.into_dispatch(), c.into_dispatch());
+                Tensor::<2>::from_dispatch(composed::dense::<Dispatch>(a, b, c))
+            } else {
+                dense(a, b, c)
+            };
+            let grads = (output.clone() * random([rows, outputs], 4, &device)).sum().backward();
+            let of_parameters = (weight.grad(&grads).expect("tracked"), bias.grad(&grads).expect("tracked"));
+            (output.inner(), x.grad(&grads), of_parameters)
+        };
+        let (ours, burns) = (run(false), run(true));
+        assert_close("output", ours.0, burns.0);
+        prop_assert_eq!(ours.1.is_some(), tracked);
+        if let (Some(ours), Some(burns)) = (ours.1, burns.1) {
+            assert_close("input gradient", ours, burns);
+        }
+        assert_close("weight gradient", ours.2.0, burns.2.0);
+        assert_close("bias gradient", ours.2.1, burns.2.1);
     }
 
     #[test]
