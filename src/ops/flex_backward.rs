@@ -122,16 +122,19 @@ impl<const N: usize> Backward<Flex, N> for NormalisedConvolutionBackward {
     fn backward(self, ops: Ops<NormalisedConvolution, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let mut grad = contiguous(grads.consume::<Flex>(&ops.node));
         let state = ops.state;
-        if let Some(output) = state.output {
-            let shape = grad.shape();
-            let mut values = into_floats(grad);
-            state.block.rectify_gradient(floats(&output), &mut values);
-            recycle(output);
-            grad = tensor(values, shape);
-        }
-        let (x, weight) = (state.x.as_ref().map(floats), state.weight.as_ref().map(floats));
         let (convolved, channels) = (floats(&state.convolved), state.used.channels());
-        let found = state.block.backward(x, weight, convolved, channels, floats(&grad), N == 5);
+        let planes = match state.output {
+            Some(output) => {
+                let (shape, mut values) = (grad.shape(), into_floats(grad));
+                let planes = state.block.rectified_sums(convolved, channels, floats(&output), &mut values);
+                grad = tensor(values, shape);
+                recycle(output);
+                planes
+            }
+            None => state.block.sums(convolved, channels, floats(&grad), N == 5),
+        };
+        let of_conv = [state.x.as_ref().map(floats), state.weight.as_ref().map(floats)];
+        let found = state.block.backward(of_conv, convolved, channels, floats(&grad), &planes, N == 5);
         let conv = &state.block.conv;
         let weight_shape = Shape::new([conv.channels_out, conv.channels_in, conv.kernel[0], conv.kernel[1]]);
         let of_channels = Shape::new([conv.channels_out]);

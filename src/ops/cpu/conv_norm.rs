@@ -68,44 +68,64 @@ impl ConvNorm {
         });
     }
 
-    /// Replaces the gradient of a block with a residual by that of the sum before the rectifier, which is also the residual's.
-    /// `out` is what came out of the block.
-    pub fn rectify_gradient(&self, out: &[f32], grad: &mut [f32]) {
-        each(grad, self.conv.output_len(), |n, grad| {
-            let out = &out[n * self.conv.output_len()..];
-            pulp::Arch::new().dispatch(
-                #[inline(always)]
-                || {
-                    for (g, &y) in grad.iter_mut().zip(out) {
-                        *g = if y > 0.0 { *g } else { 0.0 };
-                    }
-                },
-            );
-        });
-    }
-
-    /// The gradients of input, weights, gamma and beta. With a residual, `grad` has been through [`Self::rectify_gradient`].
-    ///
-    /// `input` and `weight` are needed only for the gradient of the other.
-    pub fn backward(
-        &self,
-        input: Option<&[f32]>,
-        weight: Option<&[f32]>,
-        convolved: &[f32],
-        channels: Channels,
-        grad: &[f32],
-        residual: bool,
-    ) -> ConvNormGradients {
-        let (norm, conv) = (self.norm(residual), &self.conv);
+    /// Sums over each plane, `[n, channels]`, of the gradient of a block and of its product with what was convolved, for
+    /// [`Self::backward`].
+    pub fn sums(&self, convolved: &[f32], channels: Channels, grad: &[f32], residual: bool) -> Vec<[f32; 2]> {
+        let (norm, len) = (self.norm(residual), self.conv.output_len());
         let mut planes = vec![[0.0f32; 2]; convolved.len() / norm.positions];
         each(&mut planes, norm.channels, |n, planes| {
-            let at = n * conv.output_len();
-            let images = convolved[at..].chunks(norm.positions).zip(grad[at..].chunks(norm.positions));
+            let images = convolved[n * len..].chunks(norm.positions).zip(grad[n * len..].chunks(norm.positions));
             for (c, (plane, (x, g))) in planes.iter_mut().zip(images).enumerate() {
                 *plane = norm.plane_sums(channels.of(c), x, g);
             }
         });
-        let backward = Backward::join(&planes, norm.positions, channels.deviation);
+        planes
+    }
+
+    /// [`Self::sums`] for a block with a residual and a rectifier. Replaces the gradient by that of the sum before the
+    /// rectifier, which is also the residual's. `out` is what came out of the block.
+    pub fn rectified_sums(
+        &self,
+        convolved: &[f32],
+        channels: Channels,
+        out: &[f32],
+        grad: &mut [f32],
+    ) -> Vec<[f32; 2]> {
+        let (norm, len) = (self.norm(true), self.conv.output_len());
+        let mut planes = vec![[0.0f32; 2]; convolved.len() / norm.positions];
+        each_pair((&mut planes, norm.channels), (grad, len), |n, planes, grad| {
+            let images = convolved[n * len..].chunks(norm.positions).zip(out[n * len..].chunks(norm.positions));
+            let grads = grad.chunks_mut(norm.positions);
+            for (c, ((plane, g), (x, out))) in planes.iter_mut().zip(grads).zip(images).enumerate() {
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        for (g, &y) in g.iter_mut().zip(out) {
+                            *g = if y > 0.0 { *g } else { 0.0 };
+                        }
+                    },
+                );
+                *plane = norm.plane_sums(channels.of(c), x, g);
+            }
+        });
+        planes
+    }
+
+    /// The gradients of input, weights, gamma and beta, from the sums of `grad` over planes. With a residual and a rectifier,
+    /// `grad` has been through [`Self::rectified_sums`].
+    ///
+    /// `input` and `weight` are needed only for the gradient of the other.
+    pub fn backward(
+        &self,
+        [input, weight]: [Option<&[f32]>; 2],
+        convolved: &[f32],
+        channels: Channels,
+        grad: &[f32],
+        planes: &[[f32; 2]],
+        residual: bool,
+    ) -> ConvNormGradients {
+        let (norm, conv) = (self.norm(residual), &self.conv);
+        let backward = Backward::join(planes, norm.positions, channels.deviation);
         let batch = convolved.len() / conv.output_len();
         let found = conv.backward(input, weight, batch, |n, out| {
             let len = conv.output_len();

@@ -211,12 +211,14 @@ proptest! {
             let deviation = statistics.deviation(1e-3);
             let channels = Channels { mean: &statistics.mean, deviation: &deviation, gamma: &gamma, beta: &beta };
             block.normalise(&convolved, channels, Some(&residual), &mut out);
-            if relu {
-                block.rectify_gradient(&out, &mut grad);
-            }
-            let found = block.backward(Some(&input), Some(&weight), &convolved, channels, &grad, true);
-            let only_weight = block.backward(Some(&input), None, &convolved, channels, &grad, true);
-            let only_input = block.backward(None, Some(&weight), &convolved, channels, &grad, true);
+            let planes = if relu {
+                block.rectified_sums(&convolved, channels, &out, &mut grad)
+            } else {
+                block.sums(&convolved, channels, &grad, true)
+            };
+            let back = |given| block.backward(given, &convolved, channels, &grad, &planes, true);
+            let found = back([Some(&input), Some(&weight)]);
+            let (only_weight, only_input) = (back([Some(&input), None]), back([None, Some(&weight)]));
             assert!(only_weight.conv.weight == found.conv.weight && only_weight.conv.input.is_empty());
             assert!(only_input.conv.input == found.conv.input && only_input.conv.weight.is_empty());
             let (conv, parameters) = (found.conv, found.parameters);
