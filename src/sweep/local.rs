@@ -313,7 +313,9 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         let mut errors = found.errors;
         if found.state != RunState::Failed {
             errors = worker.said.into();
-            errors.push(describe(status));
+            // The last line is what the sweep's own error quotes: what the process said, unless it was cut short.
+            let place = if status.code().is_some() { 0 } else { errors.len() };
+            errors.insert(place, describe(status));
             // A process that was killed leaves an interrupted run; one that gave up by itself, a failed one.
             if status.code().is_some() && !stopped {
                 record_failure(&dir, found.attempt, errors.clone())

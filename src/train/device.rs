@@ -77,23 +77,51 @@ pub fn pool(backend: Backend) -> Result<Vec<Adapter>> {
         Backend::Wgpu => Err(not_built("wgpu")),
         #[cfg(feature = "wgpu")]
         Backend::Wgpu => {
-            let found = Device::enumerate(burn::tensor::DeviceType::Wgpu);
-            let is_there = |adapter: &Adapter| found.contains(&Device::wgpu(adapter.kind()));
-            let of_kind = |kind: fn(usize) -> Adapter| (0..found.len()).map(kind).filter(is_there).collect::<Vec<_>>();
-            let kinds: [fn(usize) -> Adapter; 3] = [Adapter::Discrete, Adapter::Integrated, Adapter::Virtual];
-            let all = kinds.into_iter().map(of_kind).find(|adapters| !adapters.is_empty());
-            Ok(all.unwrap_or_else(|| vec![Adapter::Default]))
+            let found = present();
+            let kinds: [fn(&Adapter) -> bool; 3] = [
+                |adapter| matches!(adapter, Adapter::Discrete(_)),
+                |adapter| matches!(adapter, Adapter::Integrated(_)),
+                |adapter| matches!(adapter, Adapter::Virtual(_)),
+            ];
+            let of_kind = |kind: fn(&Adapter) -> bool| found.iter().copied().filter(kind).collect::<Vec<_>>();
+            let best = kinds.into_iter().map(of_kind).find(|adapters| !adapters.is_empty());
+            Ok(best.unwrap_or_else(|| vec![Adapter::Default]))
         }
     }
 }
 
-/// The adapter that the environment names for this process.
+/// The adapters of this machine.
+#[cfg(feature = "wgpu")]
+fn present() -> Vec<Adapter> {
+    let devices = Device::enumerate(burn::tensor::DeviceType::Wgpu);
+    let kinds: [fn(usize) -> Adapter; 3] = [Adapter::Discrete, Adapter::Integrated, Adapter::Virtual];
+    let numbered = kinds.into_iter().flat_map(|kind| (0..devices.len()).map(kind));
+    numbered.chain([Adapter::Cpu]).filter(|adapter| devices.contains(&Device::wgpu(adapter.kind()))).collect()
+}
+
+/// The adapter that the environment names for this process, if this machine has it.
 #[cfg(feature = "wgpu")]
 fn handed_out() -> Result<Adapter> {
-    match std::env::var(Backend::DEVICE_VARIABLE) {
-        Ok(text) => text.parse().map_err(|why| Error::Invalid(format!("{}: {why}", Backend::DEVICE_VARIABLE))),
-        Err(_) => Ok(Adapter::Default),
+    let adapter = match std::env::var(Backend::DEVICE_VARIABLE) {
+        Ok(text) => text.parse().map_err(|why| Error::Invalid(format!("{}: {why}", Backend::DEVICE_VARIABLE)))?,
+        Err(_) => Adapter::Default,
+    };
+    let present = present();
+    if present.is_empty() {
+        return Err(Error::Invalid(
+            "train.backend is \"wgpu\", but this machine has no adapter for it; install a driver (mesa-vulkan-drivers has one \
+             in software) or set train.backend to \"flex\""
+                .into(),
+        ));
     }
+    if adapter != Adapter::Default && !present.contains(&adapter) {
+        let names: Vec<String> = present.iter().map(Adapter::to_string).collect();
+        return Err(Error::Invalid(format!(
+            "there is no adapter {adapter} on this machine; it has {}",
+            names.join(", ")
+        )));
+    }
+    Ok(adapter)
 }
 
 /// The plain device of a backend; `.autodiff()` makes it one for training. For wgpu the one that [`Backend::DEVICE_VARIABLE`] names.
