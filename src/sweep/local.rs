@@ -70,7 +70,8 @@ impl Summary {
         match (self.interrupted.as_slice(), self.failed.len()) {
             ([], 0) => Ok(()),
             ([], count) => {
-                Err(Error::RunsFailed(format!("{count} runs failed ({failed}); `harness resume` tries them again")))
+                let runs = if count == 1 { "1 run" } else { &format!("{count} runs") };
+                Err(Error::RunsFailed(format!("{runs} failed ({failed}); `harness resume` tries again")))
             }
             (stopped, 0) => {
                 Err(Error::Interrupted(format!("{} runs were stopped; `harness resume` goes on", stopped.len())))
