@@ -8,6 +8,7 @@ mod curves;
 mod evidence;
 pub mod files;
 mod flags;
+pub mod images;
 mod independence;
 mod input;
 mod judge;
@@ -18,8 +19,11 @@ mod schema;
 mod summary;
 pub mod sweep;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use evidence::{Evidence, KernelPair, RawSeries};
+pub use images::Images;
 pub use input::{Input, RunLogits};
 pub use judge::analyze;
 pub use schema::*;
