@@ -1,265 +1,91 @@
-//! Training throughput of the three reference networks: images per second of a full step (forward, backward, SGD with Nesterov
-//! momentum 0.9 and weight decay 5e-4) at batch 128 of 3x32x32 and ten classes, on one thread unless `--threads N` says otherwise.
+//! Training throughput of the three reference networks, as `harness run` trains them: images per second of an epoch
+//! (batches gathered from the data set, forward, backward, SGD with Nesterov momentum 0.9 and weight decay 5e-4, running
+//! statistics, loss and accuracy) at batch 128 of 3x32x32 and ten classes, on one thread unless `--threads N` says otherwise.
 //!
 //! `cargo bench --bench train -- [--threads N] [mlp] [cnn] [resnet20]`; the best of five repeats of each.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
-use harness::ops;
+use harness::config;
+use harness::data::{Dataset, Split};
+use harness::random::Random;
+use harness::train::trainer::Trainer;
 
 const BATCH: usize = 128;
 const CLASSES: usize = 10;
-
-/// The parameters in the order in which the forward pass takes them, and their momentum.
-struct Parameters {
-    device: Device,
-    state: u64,
-    created: Vec<Parameter>,
-}
-
-struct Parameter {
-    value: AnyRank,
-    velocity: Option<AnyRank>,
-}
-
-#[derive(Clone)]
-enum AnyRank {
-    One(Tensor<1>),
-    Two(Tensor<2>),
-    Four(Tensor<4>),
-}
-
-impl Parameters {
-    fn uniform(&mut self, len: usize, fan_in: usize) -> Vec<f32> {
-        let bound = 1.0 / (fan_in as f32).sqrt();
-        let mut next = || {
-            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            ((self.state >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * bound
-        };
-        (0..len).map(|_| next()).collect()
-    }
-
-    fn add(&mut self, value: AnyRank) {
-        self.created.push(Parameter { value, velocity: None });
-    }
-
-    fn dense(&mut self, inputs: usize, outputs: usize) {
-        let weight = TensorData::new(self.uniform(inputs * outputs, inputs), [inputs, outputs]);
-        let weight = Tensor::from_data(weight, &self.device);
-        self.add(AnyRank::Two(weight));
-        let bias = Tensor::from_data(TensorData::new(self.uniform(outputs, inputs), [outputs]), &self.device);
-        self.add(AnyRank::One(bias));
-    }
-
-    fn convolution(&mut self, inputs: usize, outputs: usize, kernel: usize, bias: bool) {
-        let fan_in = inputs * kernel * kernel;
-        let weight = TensorData::new(self.uniform(outputs * fan_in, fan_in), [outputs, inputs, kernel, kernel]);
-        let weight = Tensor::from_data(weight, &self.device);
-        self.add(AnyRank::Four(weight));
-        if bias {
-            let bias = Tensor::from_data(TensorData::new(self.uniform(outputs, fan_in), [outputs]), &self.device);
-            self.add(AnyRank::One(bias));
-        }
-    }
-
-    fn norm(&mut self, channels: usize) {
-        let (ones, zeros) = (Tensor::ones([channels], &self.device), Tensor::zeros([channels], &self.device));
-        self.add(AnyRank::One(ones));
-        self.add(AnyRank::One(zeros));
-    }
-}
-
-/// Hands out the parameters one after the other.
-struct Cursor<'a>(std::slice::Iter<'a, Parameter>);
-
-impl Cursor<'_> {
-    fn one(&mut self) -> Tensor<1> {
-        match self.0.next().map(|p| &p.value) {
-            Some(AnyRank::One(tensor)) => tensor.clone(),
-            _ => panic!("the next parameter is not a vector"),
-        }
-    }
-
-    fn two(&mut self) -> Tensor<2> {
-        match self.0.next().map(|p| &p.value) {
-            Some(AnyRank::Two(tensor)) => tensor.clone(),
-            _ => panic!("the next parameter is not a matrix"),
-        }
-    }
-
-    fn four(&mut self) -> Tensor<4> {
-        match self.0.next().map(|p| &p.value) {
-            Some(AnyRank::Four(tensor)) => tensor.clone(),
-            _ => panic!("the next parameter is not a kernel"),
-        }
-    }
-
-    fn dense(&mut self, x: Tensor<2>) -> Tensor<2> {
-        let (weight, bias) = (self.two(), self.one());
-        module::linear(x, weight, Some(bias))
-    }
-
-    fn convolution_norm(&mut self, x: Tensor<4>, stride: usize, padding: usize, relu: bool) -> Tensor<4> {
-        let x = ops::conv2d(x, self.four(), None, stride, padding);
-        let (gamma, beta) = (self.one(), self.one());
-        if relu { ops::batch_norm_relu(x, gamma, beta, 1e-5) } else { ops::batch_norm(x, gamma, beta, 1e-5) }.output
-    }
-}
+/// Repeats that are timed, after one that is not.
+const REPEATS: usize = 5;
+const SHAPE: [usize; 3] = [3, 32, 32];
 
 struct Network {
     name: &'static str,
-    build: fn(&mut Parameters),
-    forward: fn(&mut Cursor, Tensor<4>) -> Tensor<2>,
-    /// Steps of one repeat.
+    /// The table `[model]` of the experiment.
+    model: &'static str,
+    /// Steps of a repeat.
     steps: usize,
 }
 
-/// linear(3072,512) relu linear(512,512) relu linear(512,10)
-const MLP: Network = Network {
-    name: "mlp",
-    build: |p| {
-        p.dense(3072, 512);
-        p.dense(512, 512);
-        p.dense(512, CLASSES);
+const NETWORKS: [Network; 3] = [
+    // linear(3072,512) relu linear(512,512) relu linear(512,10)
+    Network { name: "mlp", model: r#"{ kind = "mlp", widths = [512, 512], activation = "relu" }"#, steps: 30 },
+    // conv3x3(3,32) relu pool2 conv3x3(32,64) relu pool2 linear(4096,10)
+    Network {
+        name: "cnn",
+        model: r#"{ kind = "cnn", channels = [32, 64], kernel = 3, pool = 2, batch_norm = false, head = [] }"#,
+        steps: 8,
     },
-    forward: |p, x| {
-        let x = ops::relu(p.dense(x.flatten(1, 3)));
-        let x = ops::relu(p.dense(x));
-        p.dense(x)
-    },
-    steps: 30,
-};
+    // conv3x3(3,16) bn relu, three stages of three blocks (16, 32, 64), 1x1 convolution shortcuts, global mean, linear(64,10)
+    Network { name: "resnet20", model: r#"{ kind = "resnet", depth = 20, width = 16 }"#, steps: 3 },
+];
 
-/// conv3x3(3,32) relu pool2 conv3x3(32,64) relu pool2 linear(4096,10)
-const CNN: Network = Network {
-    name: "cnn",
-    build: |p| {
-        p.convolution(3, 32, 3, true);
-        p.convolution(32, 64, 3, true);
-        p.dense(4096, CLASSES);
-    },
-    forward: |p, x| {
-        let x = ops::conv2d(x, p.four(), Some(p.one()), 1, 1);
-        let x = ops::max_pool2d(ops::relu(x), 2);
-        let x = ops::conv2d(x, p.four(), Some(p.one()), 1, 1);
-        let x = ops::max_pool2d(ops::relu(x), 2);
-        p.dense(x.flatten(1, 3))
-    },
-    steps: 8,
-};
-
-/// conv3x3(3,16) bn relu, three stages of three blocks (16, 32, 64), 1x1 convolution shortcuts, global mean, linear(64,10)
-const RESNET: Network = Network {
-    name: "resnet20",
-    build: |p| {
-        p.convolution(3, 16, 3, false);
-        p.norm(16);
-        let mut channels = 16;
-        for stage in 0..3 {
-            for block in 0..3 {
-                let width = 16 << stage;
-                p.convolution(channels, width, 3, false);
-                p.norm(width);
-                p.convolution(width, width, 3, false);
-                p.norm(width);
-                if block == 0 && stage > 0 {
-                    p.convolution(channels, width, 1, false);
-                }
-                channels = width;
-            }
-        }
-        p.dense(64, CLASSES);
-    },
-    forward: |p, x| {
-        let mut x = p.convolution_norm(x, 1, 1, true);
-        for stage in 0..3 {
-            for block in 0..3 {
-                let halve = block == 0 && stage > 0;
-                let y = p.convolution_norm(x.clone(), if halve { 2 } else { 1 }, 1, true);
-                let y = p.convolution_norm(y, 1, 1, false);
-                let shortcut = if halve { ops::conv2d(x, p.four(), None, 2, 0) } else { x };
-                x = ops::add_relu(y, shortcut);
-            }
-        }
-        p.dense(ops::global_mean_pool(x))
-    },
-    steps: 3,
-};
-
-/// One step of SGD; returns the loss.
-fn step(network: &Network, parameters: &mut Parameters, images: &Tensor<4>, labels: &Tensor<2, Int>) -> Tensor<1> {
-    for parameter in &mut parameters.created {
-        parameter.value = match parameter.value.clone() {
-            AnyRank::One(tensor) => AnyRank::One(tensor.require_grad()),
-            AnyRank::Two(tensor) => AnyRank::Two(tensor.require_grad()),
-            AnyRank::Four(tensor) => AnyRank::Four(tensor.require_grad()),
-        };
-    }
-    let logits = (network.forward)(&mut Cursor(parameters.created.iter()), images.clone());
-    let loss = activation::log_softmax(logits, 1).gather(1, labels.clone()).mean().neg();
-    let grads = loss.backward();
-    for parameter in &mut parameters.created {
-        let velocity = parameter.velocity.take();
-        let (value, velocity) = match (&parameter.value, velocity) {
-            (AnyRank::One(tensor), velocity) => {
-                let velocity = velocity.and_then(|v| if let AnyRank::One(v) = v { Some(v) } else { None });
-                let (value, velocity) = descend(tensor.clone(), tensor.grad(&grads), velocity);
-                (AnyRank::One(value), AnyRank::One(velocity))
-            }
-            (AnyRank::Two(tensor), velocity) => {
-                let velocity = velocity.and_then(|v| if let AnyRank::Two(v) = v { Some(v) } else { None });
-                let (value, velocity) = descend(tensor.clone(), tensor.grad(&grads), velocity);
-                (AnyRank::Two(value), AnyRank::Two(velocity))
-            }
-            (AnyRank::Four(tensor), velocity) => {
-                let velocity = velocity.and_then(|v| if let AnyRank::Four(v) = v { Some(v) } else { None });
-                let (value, velocity) = descend(tensor.clone(), tensor.grad(&grads), velocity);
-                (AnyRank::Four(value), AnyRank::Four(velocity))
-            }
-        };
-        *parameter = Parameter { value, velocity: Some(velocity) };
-    }
-    loss.inner()
-}
-
-fn descend<const D: usize>(
-    value: Tensor<D>,
-    grad: Option<Tensor<D>>,
-    velocity: Option<Tensor<D>>,
-) -> (Tensor<D>, Tensor<D>) {
-    let grad = grad.expect("every parameter takes part");
-    let value = value.inner();
-    let grad = grad + value.clone() * 5e-4;
-    let velocity = match velocity {
-        Some(velocity) => velocity * 0.9 + grad.clone(),
-        None => grad.clone(),
+/// Noise with labels.
+fn noise(len: usize) -> Dataset {
+    let mut random = Random::from_parts(0, "bench", 0);
+    let split = |len: usize, random: &mut Random| Split {
+        pixels: (0..len * SHAPE.iter().product::<usize>()).map(|_| random.uniform() as f32 * 2.0 - 1.0).collect(),
+        labels: (0..len).map(|i| ((i * 7 + 3) % CLASSES) as u32).collect(),
     };
-    let direction = grad + velocity.clone() * 0.9;
-    (Tensor::from_inner(value - direction * 0.01), velocity)
+    Dataset {
+        shape: SHAPE,
+        classes: (0..CLASSES).map(|class| class.to_string()).collect(),
+        train: split(len, &mut random),
+        eval: split(CLASSES, &mut random),
+        digest: String::new(),
+    }
 }
 
 fn measure(network: &Network) {
-    let device = Device::flex().autodiff();
-    let mut parameters = Parameters { device: device.clone(), state: 1, created: Vec::new() };
-    (network.build)(&mut parameters);
-    let pixels: Vec<f32> = parameters.uniform(BATCH * 3 * 32 * 32, 1);
-    let images = Tensor::<4>::from_data(TensorData::new(pixels, [BATCH, 3, 32, 32]), &device);
-    let labels: Vec<i64> = (0..BATCH).map(|i| ((i * 7 + 3) % CLASSES) as i64).collect();
-    let labels = Tensor::<2, Int>::from_data(TensorData::new(labels, [BATCH, 1]), &device);
+    let text = format!(
+        r#"
+        name = "bench"
+        data = {{ dataset = "npz", path = "unused" }}
+        model = {}
+        sweep = {{ runs = 1 }}
+        [train]
+        epochs = 1
+        batch_size = {BATCH}
+        optimizer = {{ kind = "sgd", momentum = 0.9, nesterov = true, weight_decay = 5e-4 }}
+        schedule = {{ kind = "constant", rate = 0.01 }}
+        "#,
+        network.model
+    );
+    let experiment = config::from_stored(&text, Path::new("bench.toml")).expect("a valid experiment");
+    let data = noise((1 + REPEATS) * network.steps * BATCH);
+    let mut trainer = Trainer::new(&experiment, &data, 0).expect("a network for the data");
     let mut best = Duration::MAX;
-    let mut loss = None;
-    for repeat in 0..6 {
-        let start = Instant::now();
-        for _ in 0..network.steps {
-            loss = Some(step(network, &mut parameters, &images, &labels));
+    let mut start = Instant::now();
+    let mut each_step = |done: usize| {
+        if done.is_multiple_of(network.steps) {
+            if done > network.steps {
+                best = best.min(start.elapsed());
+            }
+            start = Instant::now();
         }
-        if repeat > 0 {
-            best = best.min(start.elapsed());
-        }
-    }
+        true
+    };
+    let loss = trainer.train_epoch(&mut each_step).expect("nobody stops it").loss;
     let images = (network.steps * BATCH) as f64 / best.as_secs_f64();
-    let loss = loss.map_or(f32::NAN, |loss| loss.into_scalar::<f32>());
     println!("harness {} threads={} {images:.1} (loss {loss:.6})", network.name, rayon::current_num_threads());
 }
 
@@ -275,7 +101,7 @@ fn main() {
         }
     }
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is built once");
-    for network in [MLP, CNN, RESNET] {
+    for network in NETWORKS {
         if names.is_empty() || names.iter().any(|name| name == network.name) {
             measure(&network);
         }

@@ -102,6 +102,8 @@ fn a_finished_sweep_is_kept_enlarged_and_verified() {
     assert_eq!(code, 3);
     assert!(message.contains("train.epochs"), "{message}");
 
+    // Tables of other settings are the sweep's own too.
+    succeed(&["analyze", name, "--epsilon", "0.2"]);
     succeed(&["verify", name]);
     let victim = sweep.join("runs/0001/checkpoints/0001/soft.parquet");
     let mut bytes = std::fs::read(&victim).unwrap();
@@ -114,6 +116,59 @@ fn a_finished_sweep_is_kept_enlarged_and_verified() {
     succeed(&["verify", name, "--repair"]);
     succeed(&["resume", name, "--quiet"]);
     assert!(recorded(&sweep) == after, "the repaired run has other bytes");
+}
+
+#[test]
+fn two_engines_at_the_same_moment_train_every_run_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (alone, shared) = (folder.path().join("alone"), folder.path().join("shared"));
+    small_sweep(&alone, &["--runs", "4"]);
+    small_sweep(&shared, &["--runs", "4", "--executor", "none"]);
+    assert!(!shared.join("runs/0000").exists(), "only the directory was asked for");
+    let engines: Vec<_> = (0..2)
+        .map(|_| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+            command.arg("resume").arg(&shared).args(["--jobs", "2", "--quiet"]).env("NO_COLOR", "1");
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("starts")
+        })
+        .collect();
+    for engine in engines {
+        let output = engine.wait_with_output().expect("ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(recorded(&alone) == recorded(&shared), "the bytes differ");
+    for run in 0..4 {
+        let manifest = std::fs::read(shared.join(format!("runs/{run:04}/run.json"))).expect("a manifest");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        assert_eq!(manifest["attempt"], 1, "run {run} was trained once");
+    }
+    succeed(&["verify", shared.to_str().expect("text")]);
+}
+
+#[test]
+fn an_export_holds_what_the_runs_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = folder.path().join("sweep");
+    small_sweep(&sweep, &["--runs", "2"]);
+    let (npz, arrays) = (folder.path().join("all.npz"), folder.path().join("arrays"));
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    for to in [&npz, &arrays] {
+        succeed(&["export", &text(&sweep), "--to", &text(to)]);
+    }
+    let (shape, logits) = harness::arrays::read_npy_f32(&arrays.join("logits.npy")).unwrap();
+    let reader = SweepReader::open(&sweep).unwrap();
+    let runs = reader.runs().0;
+    let soft: Vec<_> = runs.iter().map(|run| run.soft(2).unwrap()).collect();
+    assert_eq!(shape, [2, soft[0].examples, soft[0].classes]);
+    assert!(logits == [soft[0].logits.as_slice(), &soft[1].logits].concat());
+    let (shape, kernels) = harness::arrays::read_npy_f32(&arrays.join("kernel_trace.npy")).unwrap();
+    assert_eq!(shape, [2, 20, 20]);
+    assert_eq!(kernels[400..], *runs[1].kernel(2).unwrap().unwrap().f32("trace").unwrap().1);
+    let archive = harness::arrays::open_npz(&npz).unwrap();
+    assert_eq!(archive.get_f32("logits").unwrap().1, logits);
+    let judged = succeed(&["analyze", &text(&npz), "--json"]);
+    let judged: Value = serde_json::from_str(&judged).expect("JSON");
+    assert_eq!(judged["runs"][1]["accuracy"], analysis(&sweep)["runs"][1]["accuracy"]);
 }
 
 #[test]
@@ -152,10 +207,9 @@ fn without_a_source_of_randomness_all_runs_are_one() {
     assert!(report.lines().take(4).any(|line| line.contains("3 runs, 1 distinct")), "{report}");
 }
 
-#[test]
-fn every_optimiser_schedule_and_model_trains() {
-    let folder = tempfile::tempdir().unwrap();
-    let cases: [&[&str]; 5] = [
+/// Between them every optimiser, schedule, model, augmentation and source of randomness.
+fn kinds_of_training() -> [Vec<&'static str>; 6] {
+    let cases: [&[&str]; 6] = [
         &[
             "train.optimizer={ kind = \"adam\", weight_decay = 1e-4 }",
             "train.schedule={ kind = \"constant\", rate = 1e-2, warmup = 0.1 }",
@@ -176,14 +230,38 @@ fn every_optimiser_schedule_and_model_trains() {
             "train.schedule={ kind = \"step\", rate = 0.1, at = [1] }",
             "model.activation=\"gelu\"",
         ],
+        &["train.optimizer={ kind = \"sgd\", momentum = 0.9, nesterov = true }"],
     ];
-    for (i, sets) in cases.iter().enumerate() {
-        let sweep = folder.path().join(i.to_string());
-        let mut more = vec!["--runs", "2"];
-        sets.iter().for_each(|set| more.extend(["--set", set]));
-        small_sweep(&sweep, &more);
-        let accuracy = analysis(&sweep)["summary"]["accuracy"]["mean"].as_f64().unwrap();
+    cases.map(|sets| sets.iter().flat_map(|set| ["--set", set]).collect())
+}
+
+#[test]
+fn every_optimiser_schedule_and_model_trains_and_resumes_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, sets) in kinds_of_training().into_iter().enumerate() {
+        let (whole, cut) = (folder.path().join(format!("whole-{i}")), folder.path().join(format!("cut-{i}")));
+        small_sweep(&whole, &[vec!["--runs", "1"], sets.clone()].concat());
+        let accuracy = analysis(&whole)["summary"]["accuracy"]["mean"].as_f64().unwrap();
         assert!(accuracy > 0.3, "{sets:?} reach only {accuracy} after two epochs");
+
+        small_sweep(&cut, &[vec!["--runs", "1", "--executor", "none"], sets.clone()].concat());
+        let (mut deaths, mut saved) = (0, 0);
+        loop {
+            let mut run = Command::new(env!("CARGO_BIN_EXE_harness"));
+            run.args(["train-run", "--index", "0", "--sweep"]).arg(&cut);
+            // Dies at its n-th operation on a file, a little later each time, so that it goes forward.
+            run.env("HARNESS_FAULT", format!("kill:{}", 20 + 5 * deaths))
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null());
+            if run.status().expect("the program starts").success() {
+                break;
+            }
+            deaths += 1;
+            saved += usize::from(cut.join("runs/0000/state").exists());
+            assert!(deaths < 20, "{sets:?}: the run does not come to an end");
+        }
+        assert!(saved > 0, "{sets:?}: died {deaths} times, but never with a state to go on from");
+        assert!(recorded(&whole) == recorded(&cut), "{sets:?}: the bytes differ");
     }
 }
 

@@ -63,6 +63,19 @@ pub fn read(paths: &[PathBuf], reading: &Reading) -> Result<Foreign> {
             thousands(examples)
         )));
     }
+    if classes < 2 {
+        return Err(Error::Invalid(format!(
+            "the last axis of {} has length {classes}, but at least two classes are needed",
+            first.place
+        )));
+    }
+    if let Some((example, label)) = labels.iter().enumerate().find(|&(_, &label)| label as usize >= classes) {
+        return Err(Error::Invalid(format!(
+            "label {label} of example {example} is out of range: {} holds {classes} classes, 0 to {}",
+            first.place,
+            classes - 1
+        )));
+    }
     let narrow = parts.iter().all(|part| matches!(part.values, Values::F32(_)));
     let mut notes = Vec::new();
     let input = if narrow {

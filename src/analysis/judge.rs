@@ -121,6 +121,7 @@ impl Findings {
                 brier: Some(scores.brier),
                 ece: Some(table.ece),
                 ece_adaptive: Some(table.ece_adaptive),
+                ece_classwise: Some(table.ece_classwise),
                 ..Run::empty(index)
             })
             .collect();
@@ -268,6 +269,7 @@ impl Findings {
             brier: of(|run| run.brier)?,
             ece: of(|run| run.ece)?,
             ece_adaptive: of(|run| run.ece_adaptive)?,
+            ece_classwise: of(|run| run.ece_classwise)?,
             alpha: of(|run| run.alpha)?,
             alpha_relative: of(|run| run.alpha_relative)?,
             alpha_hat: of(|run| run.alpha_hat)?,

@@ -3,8 +3,10 @@
 //! draws; [`analyze`] is the way between.
 
 mod alone;
+pub mod attribution;
 pub mod checkpoints;
 mod curves;
+pub mod ensembles;
 mod evidence;
 pub mod files;
 mod flags;
@@ -22,6 +24,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use ensembles::{EnsembleSize, Ensembles, Strategy, StrategyKind};
 pub use evidence::{Evidence, KernelPair, RawSeries};
 pub use images::Images;
 pub use input::{Input, RunLogits};

@@ -8,7 +8,7 @@ pub fn percent(share: f64) -> String {
 
 /// A missing number is a dash.
 #[must_use]
-pub fn or_dash(value: Option<f64>, format: impl Fn(f64) -> String) -> String {
+pub fn or_dash<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "–".to_owned(), format)
 }
 

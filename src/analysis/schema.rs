@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ensembles::Ensembles;
+
 /// Name and version of the contract.
 pub const SCHEMA: &str = "harness.analysis/1";
 
@@ -84,6 +86,8 @@ pub struct Run {
     pub ece: Option<f64>,
     /// The same with 15 bins of equal mass.
     pub ece_adaptive: Option<f64>,
+    /// The mean over classes of the calibration error of each class's probability, [0, 1].
+    pub ece_classwise: Option<f64>,
     /// Mean share of examples decided differently from another run, [0, 1].
     pub churn: Option<f64>,
     /// Exact trimming level at δ, [0, 1].
@@ -180,6 +184,7 @@ pub struct Summary {
     pub brier: Option<Estimate>,
     pub ece: Option<Estimate>,
     pub ece_adaptive: Option<Estimate>,
+    pub ece_classwise: Option<Estimate>,
     pub churn: Option<Estimate>,
     pub alpha: Option<Estimate>,
     pub alpha_relative: Option<Estimate>,
@@ -449,41 +454,6 @@ pub struct KernelRun {
     pub spectrum_alpha: Option<f64>,
 }
 
-/// Which runs to put together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ensembles {
-    /// Examples that chose, and examples on which the numbers were measured.
-    pub selection: usize,
-    pub held_out: usize,
-    pub strategies: Vec<Strategy>,
-    pub sizes: Vec<EnsembleSize>,
-    /// The smallest size whose α̂ interval stays under the limit.
-    pub recommended: Option<usize>,
-}
-
-/// One way of choosing runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Strategy {
-    pub name: String,
-    /// Empty for `random`, which is an average over many choices.
-    pub runs: Vec<u32>,
-    /// Number of runs chosen.
-    pub size: usize,
-    pub accuracy: Estimate,
-    pub nll: Estimate,
-    pub ece: Estimate,
-}
-
-/// Ensembles of one size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EnsembleSize {
-    pub size: usize,
-    pub accuracy: Estimate,
-    pub nll: Estimate,
-    pub ece: Estimate,
-    pub alpha_hat: Option<Estimate>,
-}
-
 impl Band {
     /// Every bound there is.
     pub fn bounds(&self) -> impl Iterator<Item = f64> + Clone + '_ {
@@ -502,6 +472,7 @@ impl Run {
             brier: None,
             ece: None,
             ece_adaptive: None,
+            ece_classwise: None,
             churn: None,
             alpha: None,
             alpha_relative: None,

@@ -11,7 +11,8 @@ const RESAMPLES: usize = 2000;
 /// Confidence of an interval.
 const LEVEL: f64 = 0.95;
 
-fn bootstrap(settings: &Settings) -> Bootstrap {
+/// How intervals over runs are made.
+pub fn bootstrap(settings: &Settings) -> Bootstrap {
     Bootstrap { resamples: RESAMPLES, level: LEVEL, seed: settings.analysis.seed }
 }
 

@@ -33,6 +33,50 @@ pub fn read(
     probes: impl Fn(&[u32], usize) -> Vec<usize>,
     settings: &Settings,
 ) -> Result<(Input, Evidence)> {
+    let (chosen, mut evidence) = chosen(sweep, epoch, known)?;
+    let Chosen { common, input, kept } = chosen;
+    let standings = standings(&input, &evidence);
+    let distinct: Vec<&RunReader> = kept
+        .iter()
+        .zip(standings)
+        .filter(|(_, standing)| *standing == Standing::Distinct)
+        .map(|(run, _)| run)
+        .collect();
+    evidence.training = training(&distinct);
+    for &at in &common {
+        let mut missing = Vec::new();
+        if let Some((earlier, _)) = soft_decisions(distinct.iter().copied(), at, &mut missing) {
+            evidence.checkpoints.push(checkpoint(&earlier?, at, settings)?);
+        }
+        evidence.notes.extend(
+            missing
+                .iter()
+                .map(|held| format!("Run {} is missing from the table of epoch {at}: {}.", held.run, held.why)),
+        );
+    }
+    let probes = probes(input.labels(), input.classes());
+    add_kernels(&mut evidence, &distinct, input.labels(), &probes, settings)?;
+    Ok((input, evidence))
+}
+
+/// Soft decisions alone, with what tells runs apart and what they are called: enough to choose among them.
+///
+/// # Errors
+/// As [`read`].
+pub fn decisions(sweep: &SweepReader, epoch: Option<usize>, known: Known) -> Result<(Input, Evidence)> {
+    chosen(sweep, epoch, known).map(|(chosen, evidence)| (chosen.input, evidence))
+}
+
+/// The runs that can be judged, and what they decided at one epoch.
+struct Chosen {
+    /// Epochs that all complete runs recorded.
+    common: Vec<usize>,
+    input: Input,
+    /// In the order of `input`.
+    kept: Vec<RunReader>,
+}
+
+fn chosen(sweep: &SweepReader, epoch: Option<usize>, known: Known) -> Result<(Chosen, Evidence)> {
     let root = sweep.dir().root().display();
     let (runs, broken) = sweep.runs();
     let mut left_out: Vec<LeftOut> =
@@ -57,11 +101,12 @@ pub fn read(
     let (input, kept) = soft_decisions(&runs, epoch, &mut left_out)
         .ok_or_else(|| Error::RunsFailed(format!("no run of {root} can be read at epoch {epoch}")))?;
     let input = input?;
+    let kept: Vec<RunReader> = kept.into_iter().cloned().collect();
     left_out.sort_by_key(|held| held.run);
     let manifest = sweep.manifest();
     let mut facts = known.facts;
     facts.extend(kept.first().map(|run| provenance(&run.outcome().provenance)).unwrap_or_default());
-    let mut evidence = Evidence {
+    let evidence = Evidence {
         name: manifest.name.clone(),
         experiment: Some(manifest.hash.clone()),
         epoch: Some(epoch),
@@ -72,28 +117,7 @@ pub fn read(
         weights: kept.iter().filter_map(|run| Some((index(run), weights(run, epoch)?))).collect(),
         ..Evidence::default()
     };
-    let standings = standings(&input, &evidence);
-    let distinct: Vec<&RunReader> = kept
-        .iter()
-        .zip(standings)
-        .filter(|(_, standing)| *standing == Standing::Distinct)
-        .map(|(run, _)| *run)
-        .collect();
-    evidence.training = training(&distinct);
-    for &at in &common {
-        let mut missing = Vec::new();
-        if let Some((earlier, _)) = soft_decisions(distinct.iter().copied(), at, &mut missing) {
-            evidence.checkpoints.push(checkpoint(&earlier?, at, settings)?);
-        }
-        evidence.notes.extend(
-            missing
-                .iter()
-                .map(|held| format!("Run {} is missing from the table of epoch {at}: {}.", held.run, held.why)),
-        );
-    }
-    let probes = probes(input.labels(), input.classes());
-    add_kernels(&mut evidence, &distinct, input.labels(), &probes, settings)?;
-    Ok((input, evidence))
+    Ok((Chosen { common, input, kept }, evidence))
 }
 
 fn index(run: &RunReader) -> u32 {

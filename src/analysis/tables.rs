@@ -1,13 +1,15 @@
-//! The results as Parquet tables beside `summary.json`: a row per run, per pair, per run and checkpoint, per kernel.
+//! The results as Parquet tables beside `summary.json`: a row per run, per pair, per run and checkpoint, per
+//! kernel, per ensemble.
 
 use polars::prelude::*;
 
+use super::ensembles;
 use super::schema::Analysis;
 use crate::error::{Error, Result};
 use crate::record::{files, table};
 
-/// Writes `summary.json`, `runs.parquet` and `pairs.parquet` into `folder`, and `checkpoints.parquet` and
-/// `kernels.parquet` where there are any; what an earlier analysis left of these is replaced or removed. The same analysis
+/// Writes `summary.json`, `runs.parquet` and `pairs.parquet` into `folder`, and `checkpoints.parquet`,
+/// `kernels.parquet` and `ensembles.parquet` where there are any; what an earlier analysis left of these is replaced or removed. The same analysis
 /// gives the same bytes.
 ///
 /// # Errors
@@ -19,6 +21,11 @@ pub fn write(analysis: &Analysis, folder: &std::path::Path) -> Result<()> {
     for (name, columns, empty) in [
         ("checkpoints.parquet", checkpoints(analysis), analysis.checkpoints.is_empty()),
         ("kernels.parquet", kernels(analysis), analysis.kernels.is_empty()),
+        (
+            "ensembles.parquet",
+            analysis.ensembles.as_ref().map(ensembles::table::columns).unwrap_or_default(),
+            analysis.ensembles.is_none(),
+        ),
     ] {
         let path = folder.join(name);
         if empty {
@@ -62,6 +69,7 @@ fn runs(analysis: &Analysis) -> Vec<Column> {
         number("brier", rows, |run| run.brier),
         number("ece", rows, |run| run.ece),
         number("ece_adaptive", rows, |run| run.ece_adaptive),
+        number("ece_classwise", rows, |run| run.ece_classwise),
         number("churn", rows, |run| run.churn),
         number("alpha", rows, |run| run.alpha),
         number("alpha_relative", rows, |run| run.alpha_relative),

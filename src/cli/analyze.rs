@@ -10,7 +10,9 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 use super::print;
 use crate::analysis::files::{AnyInput, Foreign, Reading};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant};
-use crate::analysis::{Analysis, Evidence, Fact, Images, Run, Settings, analyze, files, images, sweep, tables};
+use crate::analysis::{
+    Analysis, Evidence, Fact, Images, Run, Settings, analyze, ensembles, files, images, sweep, tables,
+};
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
@@ -89,7 +91,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
             let images = swept.map_or(Ok(None), |root| pictures(root, &analysis))?;
             report::write(&analysis, images.as_ref(), folder)
         }
-        (None, Some(root)) => tables::write(&analysis, &SweepDir::new(root).analysis()),
+        (None, Some(root)) => write_tables(&SweepDir::new(root), &analysis),
         (None, None) => Ok(()),
     }
 }
@@ -110,15 +112,17 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &SettingsArgs) -> Re
     };
     let probes = |labels: &[u32], classes: usize| probes(&experiment, labels, classes);
     let (input, evidence) = sweep::read(&reader, epoch, known, probes, &settings)?;
-    analyze(&input, evidence, settings)
+    let options = ensembles::Options { seed: settings.analysis.seed, ..ensembles::Options::default() };
+    let ensembles = ensembles::ensembles(&input, &evidence, &options, &settings)?;
+    Ok(Analysis { ensembles, ..analyze(&input, evidence, settings)? })
 }
 
-fn is_sweep(path: &Path) -> bool {
+pub(super) fn is_sweep(path: &Path) -> bool {
     path.is_dir() && SweepDir::new(path).manifest().exists()
 }
 
 impl SettingsArgs {
-    fn applied(&self, mut settings: Settings) -> Result<Settings> {
+    pub(super) fn applied(&self, mut settings: Settings) -> Result<Settings> {
         let judged = &mut settings.analysis;
         if let Some(epsilon) = self.epsilon {
             judged.epsilon = epsilon;
@@ -274,17 +278,19 @@ fn table(analysis: &Analysis, terminal: bool) -> String {
 /// # Errors
 /// [`Error::Unexpected`] when the file system refuses.
 pub fn write(sweep: &record::SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<PathBuf> {
-    tables::write(analysis, &sweep.analysis())?;
-    record::index::write(&sweep.analysis())?;
+    write_tables(sweep, analysis)?;
     let images = pictures(sweep.root(), analysis)?;
     if let Some(folder) = folder {
         report::write(analysis, images.as_ref(), folder)?;
         return Ok(folder.to_path_buf());
     }
-    report::write(analysis, images.as_ref(), &sweep.report())?;
     // Only the sweep's own files are there for `verify` to check.
-    record::index::write(&sweep.report())?;
+    record::index::make(sweep, &sweep.report(), |folder| report::write(analysis, images.as_ref(), folder))?;
     Ok(sweep.report())
+}
+
+fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<()> {
+    record::index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder))
 }
 
 /// The examples on which runs stand alone as pictures. None where no run does, and, with a word on stderr, where the data

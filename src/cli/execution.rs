@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::analyze::{self, SettingsArgs};
 use super::print;
-use crate::config::Experiment;
+use crate::config::{Backend, Experiment};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::model::Plan;
@@ -15,6 +15,7 @@ use crate::record::SweepDir;
 use crate::report::words;
 use crate::sweep::slurm::{self, Cluster, Submission};
 use crate::sweep::{self, Machine, RunState, Stop, local, progress};
+use crate::train::device::{self, Adapter};
 
 /// Who starts the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +24,8 @@ enum Executor {
     Local,
     /// Slurm: an array of runs, then a job for the analysis
     Slurm,
+    /// Nobody: only the sweep's directory is made, for an engine that calls train-run itself
+    None,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -36,6 +39,10 @@ pub struct ExecutionArgs {
     /// Memory that all runs together may use, in GiB
     #[arg(long, value_name = "GIB")]
     memory: Option<f64>,
+    /// The wgpu adapters that runs are handed in turn, such as discrete:0,discrete:1; by default every discrete GPU, else
+    /// the best adapter there is
+    #[arg(long, value_name = "ADAPTER", value_delimiter = ',')]
+    devices: Vec<Adapter>,
     /// Where the report goes; by default into the sweep's directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -79,13 +86,63 @@ struct SlurmArgs {
 /// Trains every run that is not complete, then analyses and reports what there is; or has a cluster do both.
 pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
     match args.executor {
-        Executor::Local => locally(sweep, experiment, args),
+        Executor::Local => locally(sweep, experiment, args).map_err(resumable),
         Executor::Slurm => on_cluster(sweep, experiment, args),
+        Executor::None => print(&format!(
+            "{}: call `harness train-run --sweep {} --index I` for I from 0 to {}\n",
+            sweep.root().display(),
+            sweep.root().display(),
+            experiment.sweep.runs.saturating_sub(1)
+        )),
+    }
+}
+
+/// What the system refuses while a sweep is under way, such as room on the disk, costs nothing that is finished.
+fn resumable(error: Error) -> Error {
+    match error {
+        Error::Unexpected(why) => {
+            Error::Interrupted(format!("{why}; nothing that is finished is lost, and `harness resume` goes on"))
+        }
+        error => error,
     }
 }
 
 fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
+    let local = Local {
+        jobs: args.jobs,
+        retries: args.retries,
+        memory: args.memory,
+        devices: &args.devices,
+        quiet: args.quiet,
+        stop: &stop,
+    };
+    let summary = train(sweep, experiment, &local)?;
+    let unfinished = summary.failed.len() + summary.interrupted.len();
+    if stop.asked() || (summary.complete.is_empty() && unfinished == experiment.sweep.runs) {
+        return summary.check();
+    }
+    let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
+    let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
+    print(&format!("{}\n{}", words::headline(&analysis), super::report_files(&folder)))?;
+    summary.check()
+}
+
+/// How runs are trained on this machine.
+pub(super) struct Local<'a> {
+    /// Runs side by side; as many as cores and memory allow when absent.
+    pub jobs: Option<u32>,
+    pub retries: u32,
+    /// In GiB, for all runs together.
+    pub memory: Option<f64>,
+    /// Adapters to hand out; the backend's own choice when empty.
+    pub devices: &'a [Adapter],
+    pub quiet: bool,
+    pub stop: &'a Stop,
+}
+
+/// Trains every run of the sweep that is not complete, each in a process of its own.
+pub(super) fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> Result<local::Summary> {
     // Runs that another process trains are among them: they are waited for, and taken over if it dies.
     let mut missing = Vec::new();
     for run in 0..experiment.sweep.runs {
@@ -94,28 +151,35 @@ fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> R
         }
     }
     let machine = Machine::detect();
-    let cap = args.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
-    let jobs = match args.jobs {
+    let cap = how.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
+    let devices = adapters(experiment.train.backend, how.devices)?;
+    let jobs = match how.jobs {
         Some(jobs) => jobs as usize,
+        // Two runs on one adapter would share its memory, of which nothing is known.
+        None if !devices.is_empty() => devices.len().min(missing.len()).max(1),
         None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
     };
-    let options = local::Options { threads: machine.threads(jobs), devices: Vec::new(), retries: args.retries };
+    let options = local::Options { threads: machine.threads(jobs), devices, retries: how.retries };
     let program = own_program()?;
     let command = |run: usize| {
         let mut command = Command::new(&program);
         command.arg("train-run").arg("--sweep").arg(sweep.root()).arg("--index").arg(run.to_string());
         command
     };
-    let mut observer = progress::observer(args.quiet);
-    let summary = local::execute(sweep, &missing, command, &options, &stop, observer.as_mut())?;
-    let none_complete = summary.complete.is_empty() && missing.len() == experiment.sweep.runs;
-    if stop.asked() || none_complete {
-        return summary.check();
+    let mut observer = progress::observer(how.quiet);
+    local::execute(sweep, &missing, command, &options, how.stop, observer.as_mut())
+}
+
+/// The adapters for the processes of runs, as they are handed out.
+fn adapters(backend: Backend, asked: &[Adapter]) -> Result<Vec<String>> {
+    let pool = if asked.is_empty() { device::pool(backend)? } else { asked.to_vec() };
+    if pool.is_empty() || backend == Backend::Wgpu {
+        return Ok(pool.iter().map(Adapter::to_string).collect());
     }
-    let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
-    let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
-    print(&format!("{}\n{}", words::headline(&analysis), super::report_files(&folder)))?;
-    summary.check()
+    Err(Error::Usage(format!(
+        "`--devices` names wgpu adapters, but train.backend is \"{}\"; set train.backend=\"wgpu\" or leave it out",
+        device::name(backend)
+    )))
 }
 
 fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {

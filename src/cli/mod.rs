@@ -4,15 +4,18 @@
 //! [`crate::error::exit`].
 
 pub mod analyze;
+mod attribute;
 mod cancel;
 mod completions;
 pub mod data;
 mod execution;
 mod export;
 mod plan;
+mod predict;
 mod report;
 mod resume;
 mod run;
+mod select;
 mod show;
 mod status;
 mod train_run;
@@ -57,6 +60,12 @@ enum Verb {
     Verify(verify::VerifyArgs),
     /// Write logits, labels and kernels of all runs into one .npz file
     Export(export::ExportArgs),
+    /// Say which runs to put together, and export them
+    Select(select::SelectArgs),
+    /// Say which source of randomness makes runs differ
+    Attribute(attribute::AttributeArgs),
+    /// Apply an exported ensemble to new images
+    Predict(predict::PredictArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -86,6 +95,9 @@ pub fn main() -> ExitCode {
         Verb::List(args) => status::list(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Export(args) => export::run(&args),
+        Verb::Select(args) => select::run(&args),
+        Verb::Attribute(args) => attribute::run(args),
+        Verb::Predict(args) => predict::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

@@ -41,7 +41,20 @@ pub fn run(mut args: RunArgs) -> Result<()> {
     if args.dry_run {
         return print(&plan::describe(&experiment, &root)?);
     }
-    let sweep = SweepDir::new(&root);
+    let (sweep, opened) = open(&root, &experiment)?;
+    match opened {
+        Opened::Created => {}
+        Opened::Found => anstream::eprintln!("{} is there already; only what is missing is done", root.display()),
+        Opened::Enlarged(runs) => {
+            anstream::eprintln!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs);
+        }
+    }
+    carry_out(&sweep, &experiment, &args.execution)
+}
+
+/// Makes the sweep of an experiment in the directory `root`, or finds it there.
+pub(super) fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
+    let sweep = SweepDir::new(root);
     let wanted = Definition {
         name: experiment.name.clone(),
         hash: experiment.hash(),
@@ -54,18 +67,12 @@ pub fn run(mut args: RunArgs) -> Result<()> {
         device: device::describe(experiment.train.backend)?,
         threads: Machine::detect().cores,
     });
-    match sweep::open_or_create(&sweep, &wanted, provenance, differing_keys)? {
-        Opened::Created => {}
-        Opened::Found => anstream::eprintln!("{} is there already; only what is missing is done", root.display()),
-        Opened::Enlarged(runs) => {
-            anstream::eprintln!("{} had {runs} runs; it gets {} more", root.display(), wanted.runs - runs);
-        }
-    }
-    carry_out(&sweep, &experiment, &args.execution)
+    let opened = sweep::open_or_create(&sweep, &wanted, provenance, differing_keys)?;
+    Ok((sweep, opened))
 }
 
 /// Checks the experiment against the data that it names, without reading all of them: every problem in one go.
-fn check_against_data(experiment: &Experiment) -> Result<()> {
+pub(super) fn check_against_data(experiment: &Experiment) -> Result<()> {
     let unlimited = Data { train_limit: None, eval_limit: None, ..experiment.data.clone() };
     let whole = data::facts(&Data { classes: None, ..unlimited.clone() })?;
     // A class that the data lack is the check's to report, together with everything else.

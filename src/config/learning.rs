@@ -191,6 +191,11 @@ pub enum Backend {
     Wgpu,
 }
 
+impl Backend {
+    /// The environment variable that tells the process of a run which adapter of the backend is its own.
+    pub const DEVICE_VARIABLE: &str = "HARNESS_DEVICE";
+}
+
 /// How one network is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -90,6 +90,34 @@ pub fn load(data: &Data) -> Result<Dataset> {
     Ok(Dataset { shape, classes: kept_names(&classes, &kept), train, eval, digest })
 }
 
+/// How pixels as the files hold them become what networks see: (pixel − mean) / deviation, channel by channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputScale {
+    /// Channels, height, width of one example.
+    pub shape: [usize; 3],
+    /// A name for each class, in label order.
+    pub classes: Vec<String>,
+    /// Of the training examples that are kept, one for each channel, in units of the files' pixels.
+    pub mean: Vec<f64>,
+    /// Positive.
+    pub deviation: Vec<f64>,
+    /// As in [`Dataset::digest`].
+    pub digest: String,
+}
+
+/// The standardisation that [`load`] applies, for those who have to apply it elsewhere.
+///
+/// # Errors
+/// As [`load`].
+pub fn input_scale(data: &Data) -> Result<InputScale> {
+    let Source { shape, classes, train, digest, .. } = source::read(data)?;
+    let kept = select::kept_classes(data, classes.len())?;
+    let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
+    let (mean, deviation) =
+        standardise::Standardisation::of(&train.pixels, &chosen.indices, shape).channels().iter().copied().unzip();
+    Ok(InputScale { shape, classes: kept_names(&classes, &kept), mean, deviation, digest })
+}
+
 /// Reads what can be known without the pixels: labels and headers only. Lengths and classes are those that [`load`] keeps.
 ///
 /// # Errors

@@ -47,6 +47,11 @@ impl Standardisation {
         Self { channels: moments.into_iter().map(|(mean, variance)| (mean, deviation(variance))).collect() }
     }
 
+    /// Mean and deviation of each channel.
+    pub fn channels(&self) -> &[(f64, f64)] {
+        &self.channels
+    }
+
     /// The examples at `indices` (ascending), standardised: `(value − mean) / deviation` in `f64`, rounded once.
     ///
     /// # Errors

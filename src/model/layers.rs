@@ -6,7 +6,7 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 use crate::config::Activation;
-use crate::ops::{self, BatchNormOutput};
+use crate::ops::{self, BatchNormOutput, ConvNorm};
 
 /// Added to a batch norm's variance, as PyTorch does.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -47,6 +47,13 @@ impl Conv {
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         ops::conv2d(input, self.weight.val(), self.bias.as_ref().map(Param::val), self.stride, self.padding)
     }
+
+    /// [`Self::forward`], rectified, and the maxima of windows of `size x size`, in one go.
+    #[must_use]
+    pub fn relu_max_pool(&self, input: Tensor<4>, size: usize) -> Tensor<4> {
+        let options = ops::ConvPool { stride: self.stride, padding: self.padding, size };
+        ops::conv2d_relu_max_pool(input, self.weight.val(), self.bias.as_ref().map(Param::val), options)
+    }
 }
 
 /// Batch normalisation per channel (Ioffe & Szegedy 2015).
@@ -86,6 +93,21 @@ impl BatchNorm {
     pub fn train(&self, input: Tensor<4>, relu: bool) -> BatchNormOutput {
         let normalise = if relu { ops::batch_norm_relu } else { ops::batch_norm };
         normalise(input, self.gamma.val(), self.beta.val(), BATCH_NORM_EPSILON)
+    }
+
+    /// What [`Self::train`] makes of the output of a convolution without a bias, with a residual added before it is rectified,
+    /// in one go.
+    #[must_use]
+    pub fn train_after(
+        &self,
+        conv: &Conv,
+        input: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        relu: bool,
+    ) -> BatchNormOutput {
+        let options = ConvNorm { stride: conv.stride, padding: conv.padding, epsilon: BATCH_NORM_EPSILON, relu };
+        let (weight, gamma, beta) = (conv.weight.val(), self.gamma.val(), self.beta.val());
+        ops::conv2d_batch_norm(input, weight, gamma, beta, residual, options)
     }
 
     /// Moves the running statistics towards those of a batch of `count` values per channel.
@@ -200,7 +222,7 @@ impl Dense {
     #[must_use]
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let [n, inputs, _, _] = input.dims();
-        let out = module::linear(input.reshape([n, inputs]), self.weight.val(), Some(self.bias.val()));
+        let out = ops::dense(input.reshape([n, inputs]), self.weight.val(), self.bias.val());
         let [_, outputs] = out.dims();
         out.reshape([n, outputs, 1, 1])
     }

@@ -131,13 +131,25 @@ impl Network {
     }
 }
 
-fn run(layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
-    let mut rest = layers.iter().peekable();
-    while let Some(layer) = rest.next() {
-        // A batch norm or a residual sum can rectify its own output, which spares the next layer a pass over memory.
-        let mut relu = || rest.next_if(|next| matches!(next, Layer::Activation(next) if next.is_relu())).is_some();
+fn run(mut layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
+    while let [layer, rest @ ..] = layers {
+        layers = rest;
         x = match layer {
-            Layer::Conv(conv) => convolve(conv, x, mode),
+            Layer::Conv(conv) => match (rest, &mut *mode) {
+                // Where nobody looks at what a convolution returns, what follows it is done while it is still in the cache.
+                ([Layer::BatchNorm(norm), rest @ ..], Mode::Train(training)) if conv.bias.is_none() => {
+                    layers = rest;
+                    let relu = take_relu(&mut layers);
+                    convolve_normalise(conv, norm, x, None, relu, training)
+                }
+                ([Layer::Activation(next), Layer::MaxPool(pool), rest @ ..], Mode::Train(_) | Mode::Evaluate)
+                    if next.is_relu() =>
+                {
+                    layers = rest;
+                    conv.relu_max_pool(x, pool.size)
+                }
+                _ => convolve(conv, x, mode),
+            },
             Layer::Dense(dense) => match mode {
                 Mode::Tapped(tap) => tap.see(&dense.name, &x, dense.forward(x.clone())),
                 _ => dense.forward(x),
@@ -145,7 +157,7 @@ fn run(layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
             Layer::BatchNorm(norm) => match mode {
                 Mode::Evaluate => norm.evaluate(x),
                 Mode::Tapped(tap) => tap.see(&norm.name, &norm.normalised(x.clone()), norm.evaluate(x)),
-                Mode::Train(training) => normalise(norm, x, relu(), training),
+                Mode::Train(training) => normalise(norm, x, take_relu(&mut layers), training),
             },
             Layer::Activation(nonlinearity) => nonlinearity.forward(x),
             Layer::MaxPool(pool) => pool.forward(x),
@@ -160,12 +172,40 @@ fn run(layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
                     Some(shortcut) => convolve(shortcut, x.clone(), mode),
                     None => x.clone(),
                 };
-                let body = run(&residual.body, x, mode);
-                if relu() { ops::add_relu(body, kept) } else { body + kept }
+                // The end of the body that can take the sum with it.
+                let (body, end) = match residual.body.as_slice() {
+                    [body @ .., Layer::Conv(conv), Layer::BatchNorm(norm)] if conv.bias.is_none() => {
+                        (body, Some((conv, norm)))
+                    }
+                    body => (body, None),
+                };
+                let y = run(body, x, mode);
+                let relu = take_relu(&mut layers);
+                match (&mut *mode, end) {
+                    (Mode::Train(training), Some((conv, norm))) => {
+                        convolve_normalise(conv, norm, y, Some(kept), relu, training)
+                    }
+                    (mode, _) => {
+                        let y = run(&residual.body[body.len()..], y, mode);
+                        if relu { ops::add_relu(y, kept) } else { y + kept }
+                    }
+                }
             }
         };
     }
     x
+}
+
+/// Whether a rectifier is next: it is then taken, for the layer before it applies it to its own output, which spares a pass
+/// over the memory.
+fn take_relu(layers: &mut &[Layer]) -> bool {
+    match layers {
+        [Layer::Activation(next), rest @ ..] if next.is_relu() => {
+            *layers = rest;
+            true
+        }
+        _ => false,
+    }
 }
 
 fn convolve(conv: &Conv, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
@@ -176,8 +216,22 @@ fn convolve(conv: &Conv, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
 }
 
 fn normalise(norm: &BatchNorm, x: Tensor<4>, relu: bool, training: &mut Training) -> Tensor<4> {
-    let [n, _, height, width] = x.dims();
-    let BatchNormOutput { output, mean, var } = norm.train(x, relu);
+    collect(norm.train(x, relu), training)
+}
+
+fn convolve_normalise(
+    conv: &Conv,
+    norm: &BatchNorm,
+    x: Tensor<4>,
+    residual: Option<Tensor<4>>,
+    relu: bool,
+    training: &mut Training,
+) -> Tensor<4> {
+    collect(norm.train_after(conv, x, residual, relu), training)
+}
+
+fn collect(BatchNormOutput { output, mean, var }: BatchNormOutput, training: &mut Training) -> Tensor<4> {
+    let [n, _, height, width] = output.dims();
     training.statistics.push(BatchStatistics { mean: mean.inner(), var: var.inner(), count: n * height * width });
     output
 }

@@ -5,11 +5,36 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 use burn::tensor::Shape;
 
-/// The bias of a convolution: an `Option` that an extension can take.
+use super::cpu::descent::{Adam, Sgd};
+use super::{ConvNorm, ConvPool};
+
+/// An `Option` that an extension can take.
 #[derive(ExtensionType)]
-pub enum Bias<B: Backend> {
-    Of(FloatTensor<B>),
+pub enum Maybe<B: Backend> {
+    Some(FloatTensor<B>),
     None,
+}
+
+impl<B: Backend> Maybe<B> {
+    pub fn into_option(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Some(tensor) => Some(tensor),
+            Self::None => None,
+        }
+    }
+
+    pub fn as_option(&self) -> Option<&FloatTensor<B>> {
+        match self {
+            Self::Some(tensor) => Some(tensor),
+            Self::None => None,
+        }
+    }
+}
+
+impl<B: Backend> From<Option<FloatTensor<B>>> for Maybe<B> {
+    fn from(tensor: Option<FloatTensor<B>>) -> Self {
+        tensor.map_or(Self::None, Self::Some)
+    }
 }
 
 /// The operations of [`crate::ops`] on primitives; shapes have been checked there.
@@ -18,7 +43,7 @@ pub trait Operations: Backend {
     fn convolution(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        #[extension_type] bias: Bias<Self>,
+        #[extension_type] bias: Maybe<Self>,
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self> {
@@ -53,6 +78,30 @@ pub trait Operations: Backend {
         composed::batch_normalisation::<Self>(x, gamma, beta, epsilon, relu)
     }
 
+    fn convolution_normalisation(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        #[extension_type] residual: Maybe<Self>,
+        options: ConvNorm,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::convolution_normalisation::<Self>(x, weight, gamma, beta, residual, options)
+    }
+
+    fn convolution_pool(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Maybe<Self>,
+        options: ConvPool,
+    ) -> FloatTensor<Self> {
+        composed::convolution_pool::<Self>(x, weight, bias, options)
+    }
+
+    fn dense(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::dense::<Self>(x, weight, bias)
+    }
+
     fn global_mean(x: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::global_mean::<Self>(x)
     }
@@ -63,6 +112,25 @@ pub trait Operations: Backend {
 
     fn add_rectify(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::add_rectify::<Self>(a, b)
+    }
+
+    fn descend(
+        value: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        velocity: FloatTensor<Self>,
+        sgd: Sgd,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::descend::<Self>(value, grad, velocity, sgd)
+    }
+
+    fn adapt(
+        value: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        adam: Adam,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        composed::adapt::<Self>(value, grad, first, second, adam)
     }
 }
 
@@ -90,15 +158,11 @@ pub mod composed {
     pub fn convolution<B: Backend>(
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
-        bias: Bias<B>,
+        bias: Maybe<B>,
         stride: usize,
         padding: usize,
     ) -> FloatTensor<B> {
-        let bias = match bias {
-            Bias::Of(bias) => Some(bias),
-            Bias::None => None,
-        };
-        B::conv2d(x, weight, bias, options(stride, padding))
+        B::conv2d(x, weight, bias.into_option(), options(stride, padding))
     }
 
     fn options(stride: usize, padding: usize) -> ConvOptions<2> {
@@ -155,6 +219,10 @@ pub mod composed {
         (if relu { B::relu(output) } else { output }, narrow(mean), narrow(var))
     }
 
+    pub fn dense<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>) -> FloatTensor<B> {
+        B::linear(x, weight, Some(bias))
+    }
+
     pub fn global_mean<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
         let shape = x.shape();
         let means = B::float_mean_dim(B::float_mean_dim(x, 3), 2);
@@ -167,5 +235,63 @@ pub mod composed {
 
     pub fn add_rectify<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
         B::relu(B::float_add(a, b))
+    }
+
+    pub fn convolution_normalisation<B: Backend>(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        gamma: FloatTensor<B>,
+        beta: FloatTensor<B>,
+        residual: Maybe<B>,
+        options: ConvNorm,
+    ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+        let convolved = convolution::<B>(x, weight, Maybe::None, options.stride, options.padding);
+        let (output, mean, var) = batch_normalisation::<B>(convolved, gamma, beta, options.epsilon, false);
+        let output = match residual {
+            Maybe::Some(residual) => B::float_add(output, residual),
+            Maybe::None => output,
+        };
+        (if options.relu { B::relu(output) } else { output }, mean, var)
+    }
+
+    pub fn convolution_pool<B: Backend>(
+        x: FloatTensor<B>,
+        weight: FloatTensor<B>,
+        bias: Maybe<B>,
+        options: ConvPool,
+    ) -> FloatTensor<B> {
+        let convolved = convolution::<B>(x, weight, bias, options.stride, options.padding);
+        maximum_pool::<B>(B::relu(convolved), options.size)
+    }
+
+    pub fn adapt<B: Backend>(
+        value: FloatTensor<B>,
+        grad: FloatTensor<B>,
+        first: FloatTensor<B>,
+        second: FloatTensor<B>,
+        adam: Adam,
+    ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+        let times = |tensor: FloatTensor<B>, factor: f32| B::float_mul_scalar(tensor, factor.into());
+        let blend = |old, new, [kept, taken]: [f32; 2]| B::float_add(times(old, kept), times(new, taken));
+        let grad = B::float_add(grad, times(value.clone(), adam.decay));
+        let first = blend(first, grad.clone(), adam.first);
+        let second = blend(second, B::float_mul(grad.clone(), grad), adam.second);
+        let root = times(B::float_sqrt(second.clone()), adam.root);
+        let step = B::float_div(times(first.clone(), adam.rate), B::float_add_scalar(root, adam.epsilon.into()));
+        (B::float_sub(times(value, adam.kept), step), first, second)
+    }
+
+    pub fn descend<B: Backend>(
+        value: FloatTensor<B>,
+        grad: FloatTensor<B>,
+        velocity: FloatTensor<B>,
+        sgd: Sgd,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let times = |tensor: FloatTensor<B>, factor: f32| B::float_mul_scalar(tensor, factor.into());
+        let grad = B::float_add(grad, times(value.clone(), sgd.weight_decay));
+        let velocity = B::float_add(times(velocity, sgd.momentum), grad.clone());
+        let direction =
+            if sgd.nesterov { B::float_add(grad, times(velocity.clone(), sgd.momentum)) } else { velocity.clone() };
+        (B::float_sub(value, times(direction, sgd.learning_rate)), velocity)
     }
 }

@@ -6,28 +6,25 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{DType, Shape, TensorData};
 
 use super::cpu::conv::Conv2d;
-use super::cpu::norm::{self, BatchNorm};
+use super::cpu::dense::Dense;
+use super::cpu::descent::{Adam, Sgd};
+use super::cpu::norm::{BatchNorm, Channels, Statistics};
 use super::cpu::pool::{self, MaxPool};
 use super::cpu::simd::Instructions;
-use super::extension::{Bias, Operations, composed};
+use super::cpu::{buffers, conv_norm, conv_pool, pointwise};
+use super::extension::{Maybe, Operations, composed};
+use super::{ConvNorm, ConvPool};
 
 /// A tensor of Flex.
 pub type Values = FloatTensor<Flex>;
 
 impl Operations for Flex {
-    fn convolution(x: Values, weight: Values, bias: Bias<Flex>, stride: usize, padding: usize) -> Values {
-        let of_bias = match &bias {
-            Bias::Of(bias) => Some(bias),
-            Bias::None => None,
-        };
-        if !all_f32([&x, &weight].into_iter().chain(of_bias)) {
+    fn convolution(x: Values, weight: Values, bias: Maybe<Flex>, stride: usize, padding: usize) -> Values {
+        if !all_f32([&x, &weight].into_iter().chain(bias.as_option())) {
             return composed::convolution::<Flex>(x, weight, bias, stride, padding);
         }
         let conv = shape_of(&x.shape(), &weight.shape(), stride, padding);
-        let bias = match bias {
-            Bias::Of(bias) => Some(contiguous(bias)),
-            Bias::None => None,
-        };
+        let bias = bias.into_option().map(contiguous);
         convolve(&conv, &contiguous(x), &contiguous(weight), bias.as_ref())
     }
 
@@ -76,8 +73,42 @@ impl Operations for Flex {
         if !all_f32([&x, &gamma, &beta]) {
             return composed::batch_normalisation::<Flex>(x, gamma, beta, epsilon, relu);
         }
-        let done = normalise(&contiguous(x), &contiguous(gamma), &contiguous(beta), epsilon, relu);
-        (done.output, done.mean, done.var)
+        let norm = norm_of(&x.shape(), relu);
+        normalise(norm, &contiguous(x), &contiguous(gamma), &contiguous(beta), epsilon).into_tensors()
+    }
+
+    fn convolution_normalisation(
+        x: Values,
+        weight: Values,
+        gamma: Values,
+        beta: Values,
+        residual: Maybe<Flex>,
+        options: ConvNorm,
+    ) -> (Values, Values, Values) {
+        if !all_f32([&x, &weight, &gamma, &beta].into_iter().chain(residual.as_option())) {
+            return composed::convolution_normalisation::<Flex>(x, weight, gamma, beta, residual, options);
+        }
+        let residual = residual.into_option().map(contiguous);
+        let parameters = [&contiguous(gamma), &contiguous(beta)];
+        convolve_normalise(&contiguous(x), &contiguous(weight), parameters, residual.as_ref(), options).1.into_tensors()
+    }
+
+    fn convolution_pool(x: Values, weight: Values, bias: Maybe<Flex>, options: ConvPool) -> Values {
+        let all = [&x, &weight].into_iter().chain(bias.as_option());
+        if !all_f32(all) || options.size > conv_pool::ConvPool::LARGEST {
+            return composed::convolution_pool::<Flex>(x, weight, bias, options);
+        }
+        let block = pooling_block_of(&x.shape(), &weight.shape(), options);
+        let bias = bias.into_option().map(contiguous);
+        convolve_pool(&block, &contiguous(x), &contiguous(weight), bias.as_ref()).0
+    }
+
+    fn dense(x: Values, weight: Values, bias: Values) -> Values {
+        if !all_f32([&x, &weight, &bias]) {
+            return composed::dense::<Flex>(x, weight, bias);
+        }
+        let layer = dense_of(&x.shape(), &weight.shape());
+        connect(&layer, &contiguous(x), &contiguous(weight), &contiguous(bias))
     }
 
     fn global_mean(x: Values) -> Values {
@@ -95,8 +126,8 @@ impl Operations for Flex {
             return composed::rectify::<Flex>(x);
         }
         let x = contiguous(x);
-        let mut out = vec![0.0; floats(&x).len()];
-        norm::relu(floats(&x), &mut out);
+        let mut out = buffers::take(floats(&x).len());
+        pointwise::relu(floats(&x), &mut out);
         tensor(out, x.shape())
     }
 
@@ -105,9 +136,31 @@ impl Operations for Flex {
             return composed::add_rectify::<Flex>(a, b);
         }
         let (a, b) = (contiguous(a), contiguous(b));
-        let mut out = vec![0.0; floats(&a).len()];
-        norm::add_relu(floats(&a), floats(&b), &mut out);
+        let mut out = buffers::take(floats(&a).len());
+        pointwise::add_relu(floats(&a), floats(&b), &mut out);
         tensor(out, a.shape())
+    }
+
+    fn descend(value: Values, grad: Values, velocity: Values, sgd: Sgd) -> (Values, Values) {
+        if !all_f32([&value, &grad, &velocity]) {
+            return composed::descend::<Flex>(value, grad, velocity, sgd);
+        }
+        let (shape, grad) = (value.shape(), contiguous(grad));
+        let (mut value, mut velocity) = (into_floats(value), into_floats(velocity));
+        sgd.step(floats(&grad), &mut velocity, &mut value);
+        recycle(grad);
+        (tensor(value, shape.clone()), tensor(velocity, shape))
+    }
+
+    fn adapt(value: Values, grad: Values, first: Values, second: Values, adam: Adam) -> (Values, Values, Values) {
+        if !all_f32([&value, &grad, &first, &second]) {
+            return composed::adapt::<Flex>(value, grad, first, second, adam);
+        }
+        let (shape, grad) = (value.shape(), contiguous(grad));
+        let [mut value, mut first, mut second] = [value, first, second].map(into_floats);
+        adam.step(floats(&grad), [&mut first, &mut second], &mut value);
+        recycle(grad);
+        (tensor(value, shape.clone()), tensor(first, shape.clone()), tensor(second, shape))
     }
 }
 
@@ -129,6 +182,28 @@ pub fn floats(tensor: &Values) -> &[f32] {
     tensor.as_slice().expect("a contiguous tensor of f32")
 }
 
+/// The elements of a tensor, without a copy where nobody else holds them.
+pub fn into_floats(tensor: Values) -> Vec<f32> {
+    let tensor = contiguous(tensor);
+    if !tensor.is_unique() {
+        return floats(&tensor).to_vec();
+    }
+    match tensor.into_data().into_bytes().try_into_vec() {
+        Ok(values) => values,
+        Err(bytes) => bytemuck::pod_collect_to_vec(&bytes),
+    }
+}
+
+/// Keeps the buffer of a tensor for the next one, if nobody else holds it.
+pub fn recycle(tensor: Values) {
+    if tensor.is_unique()
+        && tensor.is_contiguous()
+        && let Ok(values) = tensor.into_data().into_bytes().try_into_vec()
+    {
+        buffers::give(values);
+    }
+}
+
 /// A tensor from its elements.
 pub fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Values {
     Flex::float_from_data(TensorData::new(values, shape), &Default::default())
@@ -143,14 +218,14 @@ pub fn shape_of(input: &Shape, weight: &Shape, stride: usize, padding: usize) ->
 
 pub fn convolve(conv: &Conv2d, x: &Values, weight: &Values, bias: Option<&Values>) -> Values {
     let ([rows, columns], n) = (conv.output(), x.shape()[0]);
-    let mut out = vec![0.0; n * conv.channels_out * rows * columns];
+    let mut out = buffers::take(n * conv.channels_out * rows * columns);
     conv.forward(floats(x), floats(weight), bias.map(floats), &mut out);
     tensor(out, [n, conv.channels_out, rows, columns])
 }
 
 pub fn input_gradient(conv: &Conv2d, grad: &Values, weight: &Values) -> Values {
     let ([height, width], n) = (conv.input, grad.shape()[0]);
-    let mut out = vec![0.0; n * conv.channels_in * height * width];
+    let mut out = buffers::take(n * conv.channels_in * height * width);
     conv.input_gradient(floats(grad), floats(weight), &mut out);
     tensor(out, [n, conv.channels_in, height, width])
 }
@@ -166,7 +241,7 @@ pub fn weight_gradient(conv: &Conv2d, x: &Values, grad: &Values) -> Values {
 pub fn bias_gradient(grad: &Values) -> Values {
     let [_, channels, height, width] = grad.shape().dims();
     let mut out = vec![0.0; channels];
-    norm::channel_sums(floats(grad), height * width, &mut out);
+    pointwise::channel_sums(floats(grad), height * width, &mut out);
     tensor(out, [channels])
 }
 
@@ -176,36 +251,98 @@ pub fn pool_maxima(x: &Values, size: usize) -> (Values, Vec<u8>) {
     let pool = MaxPool { input: [height, width], size };
     let [rows, columns] = pool.output();
     let len = n * channels * rows * columns;
-    let (mut out, mut places) = (vec![0.0; len], vec![0; len]);
+    let (mut out, mut places) = (buffers::take(len), vec![0; len]);
     pool.forward(floats(x), &mut out, &mut places);
     (tensor(out, [n, channels, rows, columns]), places)
 }
 
 pub fn pool_gradient(pool: &MaxPool, grad: &Values, places: &[u8], [n, channels]: [usize; 2]) -> Values {
     let [height, width] = pool.input;
-    let mut out = vec![0.0; n * channels * height * width];
+    let mut out = buffers::take(n * channels * height * width);
     pool.backward(floats(grad), places, &mut out);
     tensor(out, [n, channels, height, width])
 }
 
 /// A normalised batch and what its backward pass needs.
 pub struct Normalised {
-    pub norm: BatchNorm,
     pub output: Values,
-    pub mean: Values,
-    pub var: Values,
+    pub statistics: Statistics,
     /// `sqrt(var + epsilon)` of each channel.
     pub deviation: Vec<f32>,
 }
 
-pub fn normalise(x: &Values, gamma: &Values, beta: &Values, epsilon: f64, relu: bool) -> Normalised {
-    let shape = x.shape();
-    let [_, channels, height, width] = shape.dims();
-    let norm = BatchNorm { channels, positions: height * width, relu };
-    let (mean, var) = norm.statistics(floats(x));
-    let deviation: Vec<f32> = var.iter().map(|&v| (f64::from(v) + epsilon).sqrt() as f32).collect();
-    let mut out = vec![0.0; floats(x).len()];
-    norm.forward(floats(x), [&mean, &deviation, floats(gamma), floats(beta)], &mut out);
-    let output = tensor(out, shape);
-    Normalised { norm, output, mean: tensor(mean, [channels]), var: tensor(var, [channels]), deviation }
+impl Normalised {
+    /// Output, mean and variance.
+    pub fn into_tensors(self) -> (Values, Values, Values) {
+        let channels = [self.deviation.len()];
+        (self.output, tensor(self.statistics.mean, channels), tensor(self.statistics.var, channels))
+    }
+}
+
+pub fn normalise(norm: BatchNorm, x: &Values, gamma: &Values, beta: &Values, epsilon: f64) -> Normalised {
+    let statistics = norm.statistics(floats(x));
+    let deviation = statistics.deviation(epsilon);
+    let channels = Channels { mean: &statistics.mean, deviation: &deviation, gamma: floats(gamma), beta: floats(beta) };
+    let mut out = buffers::take(floats(x).len());
+    norm.forward(floats(x), channels, &mut out);
+    Normalised { output: tensor(out, x.shape()), statistics, deviation }
+}
+
+pub fn norm_of(x: &Shape, relu: bool) -> BatchNorm {
+    let [_, channels, height, width] = x.dims();
+    BatchNorm { channels, positions: height * width, relu }
+}
+
+/// What was convolved, and that normalised.
+pub fn convolve_normalise(
+    x: &Values,
+    weight: &Values,
+    [gamma, beta]: [&Values; 2],
+    residual: Option<&Values>,
+    options: ConvNorm,
+) -> (Values, Normalised) {
+    let block = block_of(&x.shape(), &weight.shape(), options);
+    let ([rows, columns], n) = (block.conv.output(), x.shape()[0]);
+    let shape = [n, block.conv.channels_out, rows, columns];
+    let mut convolved = buffers::take(shape.iter().product());
+    let statistics = block.convolve(floats(x), floats(weight), &mut convolved);
+    let deviation = statistics.deviation(options.epsilon);
+    let channels = Channels { mean: &statistics.mean, deviation: &deviation, gamma: floats(gamma), beta: floats(beta) };
+    let mut out = buffers::take(convolved.len());
+    block.normalise(&convolved, channels, residual.map(floats), &mut out);
+    (tensor(convolved, shape), Normalised { output: tensor(out, shape), statistics, deviation })
+}
+
+pub fn block_of(x: &Shape, weight: &Shape, options: ConvNorm) -> conv_norm::ConvNorm {
+    conv_norm::ConvNorm { conv: shape_of(x, weight, options.stride, options.padding), relu: options.relu }
+}
+
+/// The maxima of what was convolved, and their places.
+pub fn convolve_pool(
+    block: &conv_pool::ConvPool,
+    x: &Values,
+    weight: &Values,
+    bias: Option<&Values>,
+) -> (Values, Vec<u8>) {
+    let [rows, columns] = block.output();
+    let shape = [x.shape()[0], block.conv.channels_out, rows, columns];
+    let len = shape.iter().product();
+    let (mut out, mut places) = (buffers::take(len), vec![0; len]);
+    block.forward(floats(x), floats(weight), bias.map(floats), &mut out, &mut places);
+    (tensor(out, shape), places)
+}
+
+pub fn pooling_block_of(x: &Shape, weight: &Shape, options: ConvPool) -> conv_pool::ConvPool {
+    conv_pool::ConvPool { conv: shape_of(x, weight, options.stride, options.padding), size: options.size }
+}
+
+pub fn dense_of(x: &Shape, weight: &Shape) -> Dense {
+    let ([rows, _], [inputs, outputs]) = (x.dims(), weight.dims());
+    Dense { rows, inputs, outputs }
+}
+
+pub fn connect(layer: &Dense, x: &Values, weight: &Values, bias: &Values) -> Values {
+    let mut out = buffers::take(layer.rows * layer.outputs);
+    layer.forward(floats(x), floats(weight), floats(bias), &mut out);
+    tensor(out, [layer.rows, layer.outputs])
 }

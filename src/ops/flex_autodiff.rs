@@ -2,28 +2,28 @@
 
 use std::sync::Arc;
 
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata};
 
-use super::cpu::conv::Conv2d;
-use super::cpu::norm::{self, BatchNorm};
-use super::cpu::pool::{self, MaxPool};
-use super::extension::{Bias, Operations, composed};
-use super::flex::{self, Values, all_f32, contiguous, floats, tensor};
+use super::cpu::conv_pool;
+use super::cpu::descent::{Adam, Sgd};
+use super::cpu::pool::MaxPool;
+use super::extension::{Maybe, Operations, composed};
+use super::flex::{self, all_f32, contiguous};
+use super::flex_backward::{
+    Connected, ConvolutionBackward, Convolved, DenseBackward, GlobalMeanBackward, MaximumPoolBackward,
+    NormalisationBackward, NormalisedConvolution, NormalisedConvolutionBackward, PooledConvolution,
+    PooledConvolutionBackward, RectifyBackward, Used,
+};
+use super::{ConvNorm, ConvPool};
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
 impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
-    fn convolution(x: Tracked<C>, weight: Tracked<C>, bias: Bias<Self>, stride: usize, padding: usize) -> Tracked<C> {
-        let of_bias = match &bias {
-            Bias::Of(bias) => Some(bias),
-            Bias::None => None,
-        };
-        if !all_f32([&x, &weight].into_iter().chain(of_bias).map(|tensor| tensor.primitive())) {
+    fn convolution(x: Tracked<C>, weight: Tracked<C>, bias: Maybe<Self>, stride: usize, padding: usize) -> Tracked<C> {
+        if !all_f32([&x, &weight].into_iter().chain(bias.as_option()).map(|tensor| tensor.primitive())) {
             return composed::convolution::<Self>(x, weight, bias, stride, padding);
         }
         let conv = flex::shape_of(&x.shape(), &weight.shape(), stride, padding);
@@ -31,13 +31,8 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         let (x, x_node) = x.into_parts();
         let (weight, weight_node) = weight.into_parts();
         let (x, weight) = (contiguous(x), contiguous(weight));
-        let (bias, bias_node) = match bias {
-            Bias::Of(bias) => {
-                let (bias, node) = bias.into_parts();
-                (Some(contiguous(bias)), Some(node))
-            }
-            Bias::None => (None, None),
-        };
+        let (bias, bias_node) = bias.into_option().map(|bias| bias.into_parts()).unzip();
+        let bias = bias.map(contiguous);
         let output = flex::convolve(&conv, &x, &weight, bias.as_ref());
         let state = Convolved { conv, x: weight_tracked.then_some(x), weight: x_tracked.then_some(weight) };
         match bias_node {
@@ -97,18 +92,115 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         let (gamma, gamma_node) = gamma.into_parts();
         let (beta, beta_node) = beta.into_parts();
         let (x, gamma, beta) = (contiguous(x), contiguous(gamma), contiguous(beta));
-        let done = flex::normalise(&x, &gamma, &beta, epsilon, relu);
-        let (mean, var) = (done.mean.clone(), done.var);
+        let norm = flex::norm_of(&x.shape(), relu);
+        let done = flex::normalise(norm, &x, &gamma, &beta, epsilon);
+        let used = Used { mean: done.statistics.mean.clone(), deviation: done.deviation.clone(), gamma, beta };
+        let (output, mean, var) = done.into_tensors();
         let prep = NormalisationBackward.prepare::<C>([x_node, gamma_node, beta_node]).compute_bound().stateful();
         let output = match prep {
-            OpsKind::Tracked(prep) => {
-                let deviation = Arc::new(done.deviation);
-                let state = NormalisedBatch { norm: done.norm, x, mean: done.mean, deviation, gamma, beta };
-                prep.finish(state, done.output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(done.output),
+            OpsKind::Tracked(prep) => prep.finish((norm, x, Arc::new(used)), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
         };
         (output, Self::from_inner(mean), Self::from_inner(var))
+    }
+
+    fn convolution_normalisation(
+        x: Tracked<C>,
+        weight: Tracked<C>,
+        gamma: Tracked<C>,
+        beta: Tracked<C>,
+        residual: Maybe<Self>,
+        options: ConvNorm,
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        let all = [&x, &weight, &gamma, &beta].into_iter().chain(residual.as_option());
+        if !all_f32(all.map(|tensor| tensor.primitive())) {
+            return composed::convolution_normalisation::<Self>(x, weight, gamma, beta, residual, options);
+        }
+        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let ((gamma, gamma_node), (beta, beta_node)) = (gamma.into_parts(), beta.into_parts());
+        let (residual, residual_node) = residual.into_option().map(|residual| residual.into_parts()).unzip();
+        let (x, weight, gamma, beta) = (contiguous(x), contiguous(weight), contiguous(gamma), contiguous(beta));
+        let residual = residual.map(contiguous);
+        let (convolved, done) = flex::convolve_normalise(&x, &weight, [&gamma, &beta], residual.as_ref(), options);
+        let used = Used { mean: done.statistics.mean.clone(), deviation: done.deviation.clone(), gamma, beta };
+        let (output, mean, var) = done.into_tensors();
+        let state = NormalisedConvolution {
+            block: flex::block_of(&x.shape(), &weight.shape(), options),
+            x_shape: x.shape(),
+            x: weight_tracked.then_some(x),
+            weight: x_tracked.then_some(weight),
+            convolved,
+            used: Arc::new(used),
+            output: (residual.is_some() && options.relu).then(|| output.clone()),
+        };
+        let output = match residual_node {
+            Some(node) => {
+                let nodes = [x_node, weight_node, gamma_node, beta_node, node];
+                match NormalisedConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
+                    OpsKind::Tracked(prep) => prep.finish(state, output),
+                    OpsKind::UnTracked(prep) => prep.finish(output),
+                }
+            }
+            None => {
+                let nodes = [x_node, weight_node, gamma_node, beta_node];
+                match NormalisedConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
+                    OpsKind::Tracked(prep) => prep.finish(state, output),
+                    OpsKind::UnTracked(prep) => prep.finish(output),
+                }
+            }
+        };
+        (output, Self::from_inner(mean), Self::from_inner(var))
+    }
+
+    fn convolution_pool(x: Tracked<C>, weight: Tracked<C>, bias: Maybe<Self>, options: ConvPool) -> Tracked<C> {
+        let all = [&x, &weight].into_iter().chain(bias.as_option());
+        if !all_f32(all.map(|tensor| tensor.primitive())) || options.size > conv_pool::ConvPool::LARGEST {
+            return composed::convolution_pool::<Self>(x, weight, bias, options);
+        }
+        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (bias, bias_node) = bias.into_option().map(|bias| bias.into_parts()).unzip();
+        let (x, weight, bias) = (contiguous(x), contiguous(weight), bias.map(contiguous));
+        let block = flex::pooling_block_of(&x.shape(), &weight.shape(), options);
+        let (output, places) = flex::convolve_pool(&block, &x, &weight, bias.as_ref());
+        let state = PooledConvolution {
+            block,
+            x_shape: x.shape(),
+            x: weight_tracked.then_some(x),
+            weight: x_tracked.then_some(weight),
+            places: Arc::new(places),
+        };
+        match bias_node {
+            Some(bias_node) => {
+                let nodes = [x_node, weight_node, bias_node];
+                match PooledConvolutionBackward.prepare::<C>(nodes).compute_bound().stateful() {
+                    OpsKind::Tracked(prep) => prep.finish(state, output),
+                    OpsKind::UnTracked(prep) => prep.finish(output),
+                }
+            }
+            None => match PooledConvolutionBackward.prepare::<C>([x_node, weight_node]).compute_bound().stateful() {
+                OpsKind::Tracked(prep) => prep.finish(state, output),
+                OpsKind::UnTracked(prep) => prep.finish(output),
+            },
+        }
+    }
+
+    fn dense(x: Tracked<C>, weight: Tracked<C>, bias: Tracked<C>) -> Tracked<C> {
+        if !all_f32([x.primitive(), weight.primitive(), bias.primitive()]) {
+            return composed::dense::<Self>(x, weight, bias);
+        }
+        let layer = flex::dense_of(&x.shape(), &weight.shape());
+        let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (bias, bias_node) = bias.into_parts();
+        let (x, weight, bias) = (contiguous(x), contiguous(weight), contiguous(bias));
+        let output = flex::connect(&layer, &x, &weight, &bias);
+        let state = Connected { layer, x: weight_tracked.then_some(x), weight: x_tracked.then_some(weight) };
+        match DenseBackward.prepare::<C>([x_node, weight_node, bias_node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(state, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
     }
 
     fn global_mean(x: Tracked<C>) -> Tracked<C> {
@@ -148,120 +240,22 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
-}
 
-/// What the backward pass of a convolution needs: the input for the weights' gradient, the weights for the input's.
-#[derive(Debug, Clone)]
-struct Convolved {
-    conv: Conv2d,
-    x: Option<Values>,
-    weight: Option<Values>,
-}
-
-#[derive(Debug)]
-struct ConvolutionBackward;
-
-impl<const N: usize> Backward<Flex, N> for ConvolutionBackward {
-    type State = Convolved;
-
-    fn backward(self, ops: Ops<Convolved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let Convolved { conv, x, weight } = ops.state;
-        for (place, node) in ops.parents.into_iter().enumerate() {
-            let Some(node) = node else { continue };
-            let gradient = match (place, &x, &weight) {
-                (0, _, Some(weight)) => flex::input_gradient(&conv, &grad, weight),
-                (1, Some(x), _) => flex::weight_gradient(&conv, x, &grad),
-                (2, _, _) => flex::bias_gradient(&grad),
-                _ => continue,
-            };
-            grads.register::<Flex>(node.id, gradient);
-        }
+    fn descend(value: Tracked<C>, grad: Tracked<C>, velocity: Tracked<C>, sgd: Sgd) -> (Tracked<C>, Tracked<C>) {
+        let (grad, velocity) = (grad.into_primitive(), velocity.into_primitive());
+        let (value, velocity) = Flex::descend(value.into_primitive(), grad, velocity, sgd);
+        (Self::from_inner(value), Self::from_inner(velocity))
     }
-}
 
-#[derive(Debug)]
-struct MaximumPoolBackward;
-
-impl Backward<Flex, 1> for MaximumPoolBackward {
-    type State = (MaxPool, Arc<Vec<u8>>, [usize; 2]);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let ([node], (pool, places, shape)) = (ops.parents, ops.state);
-        if let Some(node) = node {
-            grads.register::<Flex>(node.id, flex::pool_gradient(&pool, &grad, &places, shape));
-        }
-    }
-}
-
-/// What the backward pass of a batch normalisation needs.
-#[derive(Debug, Clone)]
-struct NormalisedBatch {
-    norm: BatchNorm,
-    x: Values,
-    mean: Values,
-    deviation: Arc<Vec<f32>>,
-    gamma: Values,
-    beta: Values,
-}
-
-#[derive(Debug)]
-struct NormalisationBackward;
-
-impl Backward<Flex, 3> for NormalisationBackward {
-    type State = NormalisedBatch;
-
-    fn backward(self, ops: Ops<NormalisedBatch, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let NormalisedBatch { norm, x, mean, deviation, gamma, beta } = ops.state;
-        let mut out = vec![0.0; floats(&x).len()];
-        let channels = [floats(&mean), &deviation, floats(&gamma), floats(&beta)];
-        let parameters = norm.backward(floats(&x), floats(&grad), channels, &mut out);
-        let [x_node, gamma_node, beta_node] = ops.parents;
-        if let Some(node) = x_node {
-            grads.register::<Flex>(node.id, tensor(out, x.shape()));
-        }
-        if let Some(node) = gamma_node {
-            grads.register::<Flex>(node.id, tensor(parameters.gamma, gamma.shape()));
-        }
-        if let Some(node) = beta_node {
-            grads.register::<Flex>(node.id, tensor(parameters.beta, beta.shape()));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct GlobalMeanBackward;
-
-impl Backward<Flex, 1> for GlobalMeanBackward {
-    type State = [usize; 4];
-
-    fn backward(self, ops: Ops<[usize; 4], 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let ([node], [n, channels, height, width]) = (ops.parents, ops.state);
-        if let Some(node) = node {
-            let mut out = vec![0.0; n * channels * height * width];
-            pool::plane_means_backward(floats(&grad), height * width, &mut out);
-            grads.register::<Flex>(node.id, tensor(out, ops.state));
-        }
-    }
-}
-
-/// The backward pass of a rectifier of one input, or of the sum of two; the state is its output.
-#[derive(Debug)]
-struct RectifyBackward;
-
-impl<const N: usize> Backward<Flex, N> for RectifyBackward {
-    type State = Values;
-
-    fn backward(self, ops: Ops<Values, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let mut out = vec![0.0; floats(&grad).len()];
-        norm::relu_backward(floats(&ops.state), floats(&grad), &mut out);
-        let gradient = tensor(out, grad.shape());
-        for node in ops.parents.into_iter().flatten() {
-            grads.register::<Flex>(node.id, gradient.clone());
-        }
+    fn adapt(
+        value: Tracked<C>,
+        grad: Tracked<C>,
+        first: Tracked<C>,
+        second: Tracked<C>,
+        adam: Adam,
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        let (value, grad) = (value.into_primitive(), grad.into_primitive());
+        let (value, first, second) = Flex::adapt(value, grad, first.into_primitive(), second.into_primitive(), adam);
+        (Self::from_inner(value), Self::from_inner(first), Self::from_inner(second))
     }
 }

@@ -3,15 +3,18 @@
 //!
 //! All of them are deterministic: the same bits for any number of threads, in any process, whatever runs beside.
 
-use burn::backend::Dispatch;
+use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
 
 pub mod cpu;
 mod extension;
 mod flex;
 mod flex_autodiff;
+mod flex_backward;
 
-use extension::{Bias, Operations};
+use extension::{Maybe, Operations};
+
+pub use cpu::descent::{Adam, Sgd};
 
 /// Two-dimensional convolution (cross-correlation), differentiable in `x`, `weight` and `bias`.
 ///
@@ -23,18 +26,25 @@ use extension::{Bias, Operations};
 /// If the shapes do not fit together, the stride is 0 or the padded image is smaller than the kernel.
 #[must_use]
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: usize) -> Tensor<4> {
-    let ([_, channels, h, w], [channels_out, channels_in, kh, kw]) = (x.dims(), weight.dims());
+    assert_bias(output_shape(&x, &weight, stride, padding), bias.as_ref());
+    let bias = Maybe::from(bias.map(Tensor::into_dispatch));
+    Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias, stride, padding))
+}
+
+fn output_shape(x: &Tensor<4>, weight: &Tensor<4>, stride: usize, padding: usize) -> [usize; 4] {
+    let ([n, channels, h, w], [channels_out, channels_in, kh, kw]) = (x.dims(), weight.dims());
     assert_eq!(channels, channels_in, "the input and the weights of a convolution must have the same channels");
     assert!(stride > 0, "the stride of a convolution must be at least 1");
     assert!(
         h + 2 * padding >= kh && w + 2 * padding >= kw && kh > 0 && kw > 0,
         "a convolution needs an image of at least the size of its kernel"
     );
-    if let Some(bias) = &bias {
-        assert_eq!(bias.dims(), [channels_out], "a convolution needs one bias for each output channel");
-    }
-    let bias = bias.map_or(Bias::None, |bias| Bias::Of(bias.into_dispatch()));
-    Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias, stride, padding))
+    [n, channels_out, (h + 2 * padding - kh) / stride + 1, (w + 2 * padding - kw) / stride + 1]
+}
+
+fn assert_bias([_, channels_out, ..]: [usize; 4], bias: Option<&Tensor<1>>) {
+    let fits = bias.is_none_or(|bias| bias.dims() == [channels_out]);
+    assert!(fits, "a convolution needs one bias for each output channel");
 }
 
 /// The gradient of [`conv2d`] with respect to its input, for plain tensors (nothing is recorded).
@@ -136,18 +146,99 @@ pub fn batch_norm_relu(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, epsilon:
 }
 
 fn normalise(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64, relu: bool) -> BatchNormOutput {
-    let channels = x.dims()[1];
+    assert_channels(x.dims()[1], &gamma, &beta);
+    let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+    BatchNormOutput::new(Dispatch::batch_normalisation(x, gamma, beta, epsilon, relu))
+}
+
+impl BatchNormOutput {
+    fn new((output, mean, var): (DispatchTensor, DispatchTensor, DispatchTensor)) -> Self {
+        Self {
+            output: Tensor::from_dispatch(output),
+            mean: Tensor::from_dispatch(mean).detach(),
+            var: Tensor::from_dispatch(var).detach(),
+        }
+    }
+}
+
+fn assert_channels(channels: usize, gamma: &Tensor<1>, beta: &Tensor<1>) {
     assert!(
         gamma.dims() == [channels] && beta.dims() == [channels],
         "batch normalisation needs one gamma and one beta for each channel"
     );
-    let (gamma, beta) = (gamma.into_dispatch(), beta.into_dispatch());
-    let (output, mean, var) = Dispatch::batch_normalisation(x.into_dispatch(), gamma, beta, epsilon, relu);
-    BatchNormOutput {
-        output: Tensor::from_dispatch(output),
-        mean: Tensor::from_dispatch(mean).detach(),
-        var: Tensor::from_dispatch(var).detach(),
+}
+
+/// How [`conv2d_batch_norm`] convolves and normalises.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConvNorm {
+    pub stride: usize,
+    pub padding: usize,
+    pub epsilon: f64,
+    /// Whether a rectifier follows.
+    pub relu: bool,
+}
+
+/// [`conv2d`] without a bias, [`batch_norm`] of what it returns, then the optional residual added and the optional rectifier: a
+/// block of a residual network in fewer passes over the memory, differentiable in all tensors.
+///
+/// `residual` has the shape of the output. The statistics are those of the convolution's output.
+///
+/// # Panics
+/// If the shapes do not fit together.
+#[must_use]
+pub fn conv2d_batch_norm(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    residual: Option<Tensor<4>>,
+    options: ConvNorm,
+) -> BatchNormOutput {
+    let shape = output_shape(&x, &weight, options.stride, options.padding);
+    assert_channels(shape[1], &gamma, &beta);
+    if let Some(residual) = &residual {
+        assert_eq!(residual.dims(), shape, "a residual must have the shape of what it is added to");
     }
+    let residual = Maybe::from(residual.map(Tensor::into_dispatch));
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    let (gamma, beta) = (gamma.into_dispatch(), beta.into_dispatch());
+    BatchNormOutput::new(Dispatch::convolution_normalisation(x, weight, gamma, beta, residual, options))
+}
+
+/// How [`conv2d_relu_max_pool`] convolves and pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvPool {
+    pub stride: usize,
+    pub padding: usize,
+    /// Side of the pooling windows.
+    pub size: usize,
+}
+
+/// [`conv2d`], [`relu`] of what it returns, then [`max_pool2d`]: a block of a plain convolutional network, of which only the
+/// maxima reach the memory; differentiable in all tensors.
+///
+/// # Panics
+/// If the shapes do not fit together, or the window is larger than the image.
+#[must_use]
+pub fn conv2d_relu_max_pool(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvPool) -> Tensor<4> {
+    let shape = output_shape(&x, &weight, options.stride, options.padding);
+    assert_pool(shape, options.size);
+    assert_bias(shape, bias.as_ref());
+    let bias = Maybe::from(bias.map(Tensor::into_dispatch));
+    Tensor::from_dispatch(Dispatch::convolution_pool(x.into_dispatch(), weight.into_dispatch(), bias, options))
+}
+
+/// `x · weight + bias`, differentiable in all three: `x` is `[n, inputs]`, `weight` is `[inputs, outputs]`, `bias` is
+/// `[outputs]`.
+///
+/// # Panics
+/// If the shapes do not fit together.
+#[must_use]
+pub fn dense(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    let ([_, columns], [inputs, outputs]) = (x.dims(), weight.dims());
+    assert_eq!(columns, inputs, "a dense layer needs one row of weights for each input");
+    assert_eq!(bias.dims(), [outputs], "a dense layer needs one bias for each output");
+    Tensor::from_dispatch(Dispatch::dense(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()))
 }
 
 /// Mean of each channel of each image, differentiable: `[n, channels, h, w]` becomes `[n, channels]`.
@@ -170,6 +261,53 @@ pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub fn add_relu<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     assert_eq!(a.dims(), b.dims(), "a residual must have the shape of what it is added to");
     Tensor::from_dispatch(Dispatch::add_rectify(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// One step of stochastic gradient descent for plain tensors of one shape, in one pass over the memory, in place where nobody
+/// else holds them. `velocity` is 0 before the first step. Returns the new value and the new velocity.
+///
+/// # Panics
+/// If the shapes differ.
+#[must_use]
+pub fn sgd_step<const D: usize>(
+    value: Tensor<D>,
+    grad: Tensor<D>,
+    velocity: Tensor<D>,
+    sgd: Sgd,
+) -> (Tensor<D>, Tensor<D>) {
+    assert!(
+        value.dims() == grad.dims() && value.dims() == velocity.dims(),
+        "a parameter, its gradient and its velocity must have the same shape"
+    );
+    let (grad, velocity) = (grad.into_dispatch(), velocity.into_dispatch());
+    let (value, velocity) = Dispatch::descend(value.into_dispatch(), grad, velocity, sgd);
+    (Tensor::from_dispatch(value), Tensor::from_dispatch(velocity))
+}
+
+/// One step of Adam or AdamW for plain tensors of one shape, in one pass over the memory, in place where nobody else holds
+/// them. Both `moments` are 0 before the first step. Returns the new value and the new moments.
+///
+/// # Panics
+/// If the shapes differ.
+#[must_use]
+pub fn adam_step<const D: usize>(
+    value: Tensor<D>,
+    grad: Tensor<D>,
+    [first, second]: [Tensor<D>; 2],
+    adam: Adam,
+) -> (Tensor<D>, [Tensor<D>; 2]) {
+    assert!(
+        value.dims() == grad.dims() && value.dims() == first.dims() && value.dims() == second.dims(),
+        "a parameter, its gradient and its moments must have the same shape"
+    );
+    let (value, grad) = (value.into_dispatch(), grad.into_dispatch());
+    let (value, first, second) = Dispatch::adapt(value, grad, first.into_dispatch(), second.into_dispatch(), adam);
+    (Tensor::from_dispatch(value), [first, second].map(Tensor::from_dispatch))
+}
+
+/// Gives the buffers that steps of training pass on to each other back to the system: for when something else begins.
+pub fn free_buffers() {
+    cpu::buffers::free();
 }
 
 #[cfg(test)]

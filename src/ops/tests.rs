@@ -5,9 +5,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
 
 use super::cpu::reference::{largest_difference, noise};
-use super::extension::{Bias, composed};
-use super::{add_relu, batch_norm, batch_norm_relu, conv2d, conv2d_input_grad, global_mean_pool, max_pool2d};
-use super::{max_pool2d_input_grad, relu};
+use super::extension::{Maybe, composed};
+use super::{Adam, BatchNormOutput, ConvNorm, ConvPool, Sgd, adam_step, add_relu, batch_norm, batch_norm_relu};
+use super::{conv2d, conv2d_batch_norm, conv2d_relu_max_pool, dense};
+use super::{conv2d_input_grad, global_mean_pool, max_pool2d, max_pool2d_input_grad, relu, sgd_step};
 
 /// What a number may differ by, relative to the largest of its tensor.
 const TOLERANCE: f64 = 1e-5;
@@ -60,7 +61,7 @@ fn burns_convolution(
     stride: usize,
     padding: usize,
 ) -> Tensor<4> {
-    let bias = bias.map_or(Bias::None, |bias| Bias::Of(bias.into_dispatch()));
+    let bias = Maybe::from(bias.map(Tensor::into_dispatch));
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(composed::convolution::<Dispatch>(x, weight, bias, stride, padding))
 }
@@ -126,6 +127,138 @@ proptest! {
             Tensor::from_dispatch(composed::batch_normalisation::<Dispatch>(x, gamma, beta, epsilon, rectified).0)
         };
         assert_same([batch, channels, height, width], channels, ours, burns);
+    }
+
+    #[test]
+    fn a_residual_block_is_burns(
+        batch in 2usize..20, channels_in in 1usize..8, channels_out in 1usize..20, height in 3usize..18, width in 3usize..18,
+        kernel in prop::sample::select(vec![1usize, 3]), stride in 1usize..3, residual: bool, rectified: bool,
+    ) {
+        let device = Device::flex().autodiff();
+        let options = ConvNorm { stride, padding: kernel / 2, epsilon: 1e-3, relu: rectified };
+        let composed = |x: Tensor<4>, w: Tensor<4>, a: Tensor<1>, b: Tensor<1>, residual: Option<Tensor<4>>, options| {
+            let residual = Maybe::from(residual.map(Tensor::into_dispatch));
+            let (x, w, a, b) = (x.into_dispatch(), w.into_dispatch(), a.into_dispatch(), b.into_dispatch());
+            BatchNormOutput::new(composed::convolution_normalisation::<Dispatch>(x, w, a, b, residual, options))
+        };
+        let run = |burns: bool| {
+            let x = random([batch, channels_in, height, width], 1, &device).require_grad();
+            let weight = random([channels_out, channels_in, kernel, kernel], 2, &device).require_grad();
+            let (gamma, beta) = (random([channels_out], 3, &device).require_grad(), random([channels_out], 4, &device).require_grad());
+            let shape = burns_convolution(x.clone(), weight.clone(), None, stride, kernel / 2).dims();
+            let residual = residual.then(|| random(shape, 5, &device).require_grad());
+            let function = if burns { composed } else { conv2d_batch_norm };
+            let done = function(x.clone(), weight.clone(), gamma.clone(), beta.clone(), residual.clone(), options);
+            // What is used twice has its gradient twice, and nobody may write into the other's.
+            let other = residual.clone().map_or(done.output.clone(), |residual| done.output.clone() + residual);
+            let grads = (other * random(shape, 6, &device)).sum().backward();
+            let residual = residual.map(|residual| residual.grad(&grads).expect("tracked"));
+            let vectors = [done.mean, done.var].map(Tensor::inner);
+            let parameters = [gamma, beta].map(|tensor| tensor.grad(&grads).expect("tracked"));
+            let kernels = [x, weight].map(|tensor| tensor.grad(&grads).expect("tracked"));
+            (done.output.inner(), vectors, kernels, parameters, residual)
+        };
+        let (ours, burns) = (run(false), run(true));
+        assert_close("output", ours.0, burns.0);
+        for (ours, burns) in ours.1.into_iter().chain(ours.3).zip(burns.1.into_iter().chain(burns.3)) {
+            assert_close("a vector", ours, burns);
+        }
+        for (ours, burns) in ours.2.into_iter().chain(ours.4).zip(burns.2.into_iter().chain(burns.4)) {
+            assert_close("a gradient", ours, burns);
+        }
+    }
+
+    #[test]
+    fn a_pooled_block_is_burns(
+        batch in 1usize..4, channels_in in 1usize..8, channels_out in 1usize..20, height in 7usize..18, width in 7usize..18,
+        kernel in prop::sample::select(vec![1usize, 3, 5]), size in 1usize..4, with_bias: bool,
+    ) {
+        let device = Device::flex().autodiff();
+        let options = ConvPool { stride: 1, padding: kernel / 2, size };
+        let composed = |x: Tensor<4>, w: Tensor<4>, bias: Option<Tensor<1>>, options| {
+            let bias = Maybe::from(bias.map(Tensor::into_dispatch));
+            let (x, w) = (x.into_dispatch(), w.into_dispatch());
+            Tensor::from_dispatch(composed::convolution_pool::<Dispatch>(x, w, bias, options))
+        };
+        let run = |burns: bool| {
+            let x = random([batch, channels_in, height, width], 1, &device).require_grad();
+            let weight = random([channels_out, channels_in, kernel, kernel], 2, &device).require_grad();
+            let bias = with_bias.then(|| random([channels_out], 3, &device).require_grad());
+            let function = if burns { composed } else { conv2d_relu_max_pool };
+            let output = function(x.clone(), weight.clone(), bias.clone(), options);
+            let grads = (output.clone() * random(output.dims(), 4, &device)).sum().backward();
+            let bias = bias.map(|bias| bias.grad(&grads).expect("tracked"));
+            (output.inner(), x.grad(&grads).expect("tracked"), weight.grad(&grads).expect("tracked"), bias)
+        };
+        let (ours, burns) = (run(false), run(true));
+        assert_close("output", ours.0, burns.0);
+        assert_close("input gradient", ours.1, burns.1);
+        assert_close("weight gradient", ours.2, burns.2);
+        if let (Some(ours), Some(burns)) = (ours.3, burns.3) {
+            assert_close("bias gradient", ours, burns);
+        }
+    }
+
+    #[test]
+    fn a_dense_layer_is_burns(rows in 1usize..40, inputs in 1usize..300, outputs in 1usize..60, tracked: bool) {
+        let device = Device::flex().autodiff();
+        let run = |burns: bool| {
+            let x = random([rows, inputs], 1, &device).set_require_grad(tracked);
+            let weight = random([inputs, outputs], 2, &device).require_grad();
+            let bias = random([outputs], 3, &device).require_grad();
+            let (a, b, c) = (x.clone(), weight.clone(), bias.clone());
+            let output = if burns {
+                let (a, b, c) = (a.into_dispatch(), b.into_dispatch(), c.into_dispatch());
+                Tensor::<2>::from_dispatch(composed::dense::<Dispatch>(a, b, c))
+            } else {
+                dense(a, b, c)
+            };
+            let grads = (output.clone() * random([rows, outputs], 4, &device)).sum().backward();
+            let of_parameters = (weight.grad(&grads).expect("tracked"), bias.grad(&grads).expect("tracked"));
+            (output.inner(), x.grad(&grads), of_parameters)
+        };
+        let (ours, burns) = (run(false), run(true));
+        assert_close("output", ours.0, burns.0);
+        prop_assert_eq!(ours.1.is_some(), tracked);
+        if let (Some(ours), Some(burns)) = (ours.1, burns.1) {
+            assert_close("input gradient", ours, burns);
+        }
+        assert_close("weight gradient", ours.2.0, burns.2.0);
+        assert_close("bias gradient", ours.2.1, burns.2.1);
+    }
+
+    #[test]
+    fn adam_is_burns(len in 1usize..40_000, steps in 1u32..100, decay in 0.0f64..0.1, decoupled: bool) {
+        let adam = Adam::new(0.01, [0.9, 0.999], 1e-8, if decoupled { [0.0, decay] } else { [decay, 0.0] }, steps);
+        let device = Device::flex();
+        let tensors = || [1, 2, 3, 4].map(|seed| random([len], seed, &device).abs());
+        let [value, grad, first, second] = tensors();
+        let ours = adam_step(value, grad, [first, second], adam);
+        let [value, grad, first, second] = tensors().map(Tensor::into_dispatch);
+        let burns = composed::adapt::<Dispatch>(value, grad, first, second, adam);
+        let [first, second] = ours.1;
+        assert_close("value", ours.0, Tensor::from_dispatch(burns.0));
+        assert_close("first moment", first, Tensor::from_dispatch(burns.1));
+        assert_close("second moment", second, Tensor::from_dispatch(burns.2));
+    }
+
+    #[test]
+    fn descent_is_burns(len in 1usize..40_000, momentum in 0.0f32..1.0, nesterov: bool, weight_decay in 0.0f32..0.1, shared: bool) {
+        let sgd = Sgd { learning_rate: 0.3, momentum, nesterov, weight_decay };
+        let device = Device::flex();
+        let tensors = || [1, 2, 3].map(|seed| random([len], seed, &device));
+        let [value, grad, velocity] = tensors();
+        let held = shared.then(|| (value.clone(), velocity.clone()));
+        let ours = sgd_step(value, grad, velocity, sgd);
+        let [value, grad, velocity] = tensors().map(Tensor::into_dispatch);
+        let burns = composed::descend::<Dispatch>(value, grad, velocity, sgd);
+        assert_close("value", ours.0, Tensor::from_dispatch(burns.0));
+        assert_close("velocity", ours.1, Tensor::from_dispatch(burns.1));
+        if let Some((value, velocity)) = held {
+            let [before, _, velocity_before] = tensors();
+            prop_assert_eq!(values(value), values(before));
+            prop_assert_eq!(values(velocity), values(velocity_before));
+        }
     }
 
     #[test]

@@ -189,6 +189,13 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|cause| Error::io("read", path, &cause))
 }
 
+/// Waits until no other process holds the lock of `folder` and takes it until the result is dropped. Nothing is locked where
+/// the file system knows no locks.
+#[must_use]
+pub fn lock_folder(folder: &Path) -> Option<File> {
+    File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).ok()
+}
+
 /// Whether a living process holds the lock `path`; `false` where there is no such file or the file system knows no locks.
 #[must_use]
 pub fn is_locked(path: &Path) -> bool {

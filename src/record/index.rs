@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files;
-use super::layout;
+use super::layout::{self, SweepDir};
 use super::manifest::FileEntry;
 use super::sealed;
 use crate::error::{Error, Result};
@@ -21,11 +21,18 @@ struct Index {
     files: Vec<FileEntry>,
 }
 
-/// Lists every file below `folder` in its `files.json`: to be called when the folder is finished.
+/// Lets `make` write the derived files of a sweep into `folder`, then lists every file below it in its `files.json`. Two processes
+/// that finish the same sweep do this one after the other.
 ///
 /// # Errors
-/// Whatever the file system refuses; a name that is not text.
-pub fn write(folder: &Path) -> Result<()> {
+/// Those of `make`; whatever the file system refuses; a name that is not text.
+pub fn make(sweep: &SweepDir, folder: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let _alone = files::lock_folder(sweep.root());
+    make(folder)?;
+    write(folder)
+}
+
+pub(super) fn write(folder: &Path) -> Result<()> {
     files::remove_temporaries(folder)?;
     let mut entries = Vec::new();
     for path in files::walk(folder)? {

@@ -5,6 +5,7 @@
 //! a sweep and names those left out. A crash at any moment leaves whole files, and whatever is not as it was written is
 //! found by its digest.
 
+pub mod export;
 pub mod fault;
 pub mod files;
 pub mod index;

@@ -2,7 +2,7 @@
 
 use super::figures::Figure;
 use super::tables::{self, COLUMNS};
-use super::words;
+use super::{ensembles, words};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
 use crate::analysis::{Analysis, FlagKind, Run};
 
@@ -27,6 +27,7 @@ pub fn markdown(analysis: &Analysis, figures: &[Figure]) -> String {
         page.line(&format!("![{}]({})", figure.title, figure.file));
         page.line(&plain_but_code(&figure.caption));
     }
+    page.text.push_str(&ensembles::section(analysis));
     checkpoints(&mut page, analysis);
     pairs(&mut page, analysis);
     provenance(&mut page, analysis);
@@ -112,6 +113,7 @@ fn summary(page: &mut Page, analysis: &Analysis) {
         ("Brier score", &summary.brier, significant),
         ("ECE, equal width", &summary.ece, percent),
         ("ECE, equal mass", &summary.ece_adaptive, percent),
+        ("ECE, class-wise", &summary.ece_classwise, percent),
         ("churn", &summary.churn, percent),
         ("α, exact", &summary.alpha, percent),
         ("α, relative to the ensemble", &summary.alpha_relative, percent),

@@ -1,7 +1,9 @@
 //! What people read: Markdown, figures and a page, drawn from the structs of `analysis` and computing nothing.
 
+pub mod attribution;
 mod axis;
 mod canvas;
+pub mod ensembles;
 pub mod figures;
 mod markdown;
 mod page;

@@ -171,6 +171,17 @@ impl<'a, 'b> Panel<'a, 'b> {
         self.up(a).zip(self.up(b)).map_or(f64::INFINITY, |(a, b)| (a - b).abs())
     }
 
+    /// A horizontal bar from `low` to `high` at height `y`: an interval.
+    ///
+    /// # Errors
+    /// See [`Panel::new`].
+    pub fn reach(&self, y: f64, low: f64, high: f64, colour: RGBColor) -> Result<()> {
+        match (self.point(low, y), self.point(high, y)) {
+            (Some(from), Some(to)) => self.canvas.line(&[from, to], colour, 0.9, 1.6, None),
+            _ => Ok(()),
+        }
+    }
+
     /// A dashed line across the panel at height `y`, with a text at its right end, above it or `below`.
     ///
     /// # Errors

@@ -64,28 +64,27 @@ pub fn calibration<T: Real>(logits: &Logits<'_, T>, bins: usize) -> Calibration 
 
 /// Counts and sums of equal-width bins.
 #[derive(Debug, Clone)]
-struct Tally {
+pub(super) struct Tally {
+    /// The lower edge of each bin, and 1.
+    edges: Vec<f64>,
     counts: Vec<u64>,
     confidence: Vec<f64>,
     hits: Vec<u64>,
 }
 
 impl Tally {
-    fn new(bins: usize) -> Self {
-        Self { counts: vec![0; bins], confidence: vec![0.0; bins], hits: vec![0; bins] }
+    pub(super) fn new(bins: usize) -> Self {
+        let edges = (0..=bins).map(|i| i as f64 / bins as f64).collect();
+        Self { edges, counts: vec![0; bins], confidence: vec![0.0; bins], hits: vec![0; bins] }
     }
 
-    fn edge(&self, i: usize) -> f64 {
-        i as f64 / self.counts.len() as f64
-    }
-
-    fn add(&mut self, p: f64, hit: bool) {
+    pub(super) fn add(&mut self, p: f64, hit: bool) {
         let last = self.counts.len() - 1;
         // The product may round to the wrong side of an edge; the comparisons decide. NaN goes to the first bin.
         let mut i = ((p * self.counts.len() as f64).ceil() as usize).saturating_sub(1).min(last);
-        if i > 0 && p <= self.edge(i) {
+        if i > 0 && p <= self.edges[i] {
             i -= 1;
-        } else if i < last && p > self.edge(i + 1) {
+        } else if i < last && p > self.edges[i + 1] {
             i += 1;
         }
         self.counts[i] += 1;
@@ -93,7 +92,7 @@ impl Tally {
         self.hits[i] += u64::from(hit);
     }
 
-    fn error(&self) -> f64 {
+    pub(super) fn error(&self) -> f64 {
         let gaps = self.confidence.iter().zip(&self.hits).map(|(c, &h)| (h as f64 - c).abs());
         gaps.sum::<f64>() / self.counts.iter().sum::<u64>() as f64
     }
@@ -103,8 +102,8 @@ impl Tally {
             .map(|i| {
                 let count = self.counts[i] as f64;
                 Bin {
-                    low: self.edge(i),
-                    high: self.edge(i + 1),
+                    low: self.edges[i],
+                    high: self.edges[i + 1],
                     count: self.counts[i],
                     confidence: self.confidence[i] / count,
                     accuracy: self.hits[i] as f64 / count,

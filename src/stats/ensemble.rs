@@ -1,7 +1,7 @@
 //! Ensembles as numbers: the mean prediction of a set of runs, greedy selection, random subsets.
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::logits::{Logits, Real, check_same, softmax_into};
 use super::rng::Stream;
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 const TINY: f64 = 1e-300;
 
 /// What the members' predictions are averaged as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Combination {
     #[default]
@@ -34,8 +34,13 @@ impl<'a> Ensemble<'a> {
     /// An ensemble of no members for the examples of `like`.
     #[must_use]
     pub fn new<T: Real>(combination: Combination, like: &Logits<'a, T>) -> Self {
-        let sums = vec![0.0; like.values().len()];
-        Self { combination, labels: like.labels(), classes: like.classes(), members: 0, sums }
+        Self::of_examples(combination, like.labels(), like.classes())
+    }
+
+    /// An ensemble of no members for examples of these labels `[N]` and so many classes.
+    #[must_use]
+    pub fn of_examples(combination: Combination, labels: &'a [u32], classes: usize) -> Self {
+        Self { combination, labels, classes, members: 0, sums: vec![0.0; labels.len() * classes] }
     }
 
     /// Adds one run to the mean.

@@ -40,7 +40,8 @@ impl<'a, T: Real> Logits<'a, T> {
         }
         if let Some((example, label)) = labels.iter().enumerate().find(|&(_, &y)| y as usize >= classes) {
             return Err(Error::Invalid(format!(
-                "label {label} of example {example} is out of range: labels must lie in 0..{classes}"
+                "label {label} of example {example} is out of range: labels go from 0 to {}",
+                classes - 1
             )));
         }
         Ok(Self { values, labels, classes })
@@ -136,14 +137,14 @@ pub fn maximum<T: Real>(row: &[T]) -> f64 {
     row.iter().fold(f64::NEG_INFINITY, |a, &z| a.max(z.into()))
 }
 
-/// log Σ_k exp(z_k) over all k except `skip`; −∞ if nothing is left.
-pub fn log_sum_exp_except<T: Real>(row: &[T], skip: usize) -> f64 {
-    let others = || row.iter().enumerate().filter(|&(k, _)| k != skip).map(|(_, &z)| z.into());
+/// The log-odds of a class: z_c − log Σ_{k≠c} exp z_k. Only differences of logits enter.
+///
+/// # Panics
+/// If `class` is not below C.
+pub fn log_odds<T: Real>(row: &[T], class: usize) -> f64 {
+    let others = || row.iter().enumerate().filter(|&(k, _)| k != class).map(|(_, &z)| z.into());
     let top = others().fold(f64::NEG_INFINITY, f64::max);
-    if top == f64::NEG_INFINITY {
-        return top;
-    }
-    top + others().map(|z| (z - top).exp()).sum::<f64>().ln()
+    (row[class].into() - top) - others().map(|z| (z - top).exp()).sum::<f64>().ln()
 }
 
 /// The class with the largest logit; the lowest of those that tie.
@@ -197,8 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn log_sum_exp_leaves_one_out() {
-        let v = log_sum_exp_except(&[0.0, 700.0, 0.0], 1);
-        assert!((v - 2f64.ln()).abs() < 1e-15);
+    fn log_odds_leave_the_class_out() {
+        let v = log_odds(&[0.0, 700.0, 0.0], 1);
+        assert!((v - (700.0 - 2f64.ln())).abs() < 1e-12);
+        assert_eq!(log_odds(&[0.5, 3.0], 0), -2.5, "two classes: the difference, exactly");
     }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::logits::{Logits, Real, log_sum_exp_except};
+use super::logits::{Logits, Real, log_odds};
 use crate::error::{Error, Result};
 
 /// The margins `[M, N]` of M runs on N examples, row after row, borrowed and known to be finite.
@@ -30,7 +30,10 @@ impl<'a> Margins<'a> {
                 "{runs} runs of {examples} margins are too many to rank together: take fewer runs or examples"
             )));
         }
-        if let Some(i) = values.par_iter().position_first(|v| !v.is_finite()) {
+        let is_finite = |run: &[f64]| run.iter().fold(true, |all, v| all & v.is_finite());
+        if let Some(run) = values.par_chunks(examples).position_first(|run| !is_finite(run)) {
+            let first = values[run * examples..].iter().position(|v| !v.is_finite()).unwrap_or_default();
+            let i = run * examples + first;
             return Err(Error::Invalid(format!(
                 "the margin of run {} on example {} is not finite: leave that run out",
                 i / examples,
@@ -71,7 +74,7 @@ pub fn label_margins<T: Real>(logits: &Logits<'_, T>) -> Vec<f64> {
     if logits.classes() == 2 {
         return class_margins(logits, 1);
     }
-    logits.rows().map(|(z, y)| z[y].into() - log_sum_exp_except(z, y)).collect()
+    logits.rows().map(|(z, y)| log_odds(z, y)).collect()
 }
 
 /// The one-vs-rest margin of `class` on each example, `[N]`: z_c − log Σ_{k≠c} exp z_k.
@@ -81,7 +84,7 @@ pub fn label_margins<T: Real>(logits: &Logits<'_, T>) -> Vec<f64> {
 #[must_use]
 pub fn class_margins<T: Real>(logits: &Logits<'_, T>, class: usize) -> Vec<f64> {
     assert!(class < logits.classes(), "class {class} of {}", logits.classes());
-    logits.rows().map(|(z, _)| z[class].into() - log_sum_exp_except(z, class)).collect()
+    logits.rows().map(|(z, _)| log_odds(z, class)).collect()
 }
 
 /// The share, in [0, 1], of margins with |m| ≥ `limit`; 0 for none.

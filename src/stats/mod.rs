@@ -15,6 +15,7 @@ pub mod churn;
 pub mod descriptive;
 pub mod duplicates;
 pub mod ensemble;
+pub mod examples;
 pub mod kendall;
 pub mod logits;
 pub mod margins;
@@ -33,6 +34,8 @@ pub mod wasserstein;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod invariance;
 
 pub use logits::Logits;
 pub use margins::Margins;

@@ -12,7 +12,7 @@ pub struct Pairs {
 
 impl Pairs {
     /// From the rows of the upper triangle: row a holds the values of (a, a+1), …, (a, M−1).
-    pub(super) fn from_rows(rows: Vec<Vec<f64>>) -> Self {
+    pub(crate) fn from_rows(rows: Vec<Vec<f64>>) -> Self {
         let runs = rows.len();
         let values = rows.concat();
         debug_assert_eq!(values.len(), runs * runs.saturating_sub(1) / 2);

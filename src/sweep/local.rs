@@ -16,11 +16,9 @@ use super::progress::{Ended, Observer};
 use super::state::{self, RunState};
 use super::stop::{PARENT_VARIABLE, Stop};
 use super::unit::Progress;
+use crate::config::Backend;
 use crate::error::{Error, Result, exit};
 use crate::record::{SweepDir, files, record_failure, tidy};
-
-/// Which of the devices handed out the process of a run is to use.
-pub const DEVICE_VARIABLE: &str = "HARNESS_DEVICE";
 
 /// How long to wait for news before looking around.
 const TICK: Duration = Duration::from_millis(20);
@@ -36,7 +34,7 @@ const LINES: usize = 20;
 pub struct Options {
     /// Threads for each place; there are as many runs side by side as places.
     pub threads: Vec<usize>,
-    /// Handed out to the places in turn as [`DEVICE_VARIABLE`]; none for CPUs.
+    /// Handed out to the places in turn as [`Backend::DEVICE_VARIABLE`]; none for CPUs.
     pub devices: Vec<String>,
     /// How often a run that failed is tried again.
     pub retries: u32,
@@ -227,7 +225,7 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         let mut command = (self.command)(run);
         command.env("RAYON_NUM_THREADS", &threads).env("POLARS_MAX_THREADS", &threads).env(PARENT_VARIABLE, "1");
         if let Some(device) = self.options.devices.get(place % self.options.devices.len().max(1)) {
-            command.env(DEVICE_VARIABLE, device);
+            command.env(Backend::DEVICE_VARIABLE, device);
         }
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = match spawned {

@@ -5,6 +5,7 @@
 //! missing, and may be killed at any moment. The process of a run takes the run's [`Lease`], so that engines need not
 //! know of each other.
 
+mod adopt;
 mod create;
 mod identity;
 mod lease;
@@ -19,6 +20,7 @@ mod stop;
 mod testing;
 mod unit;
 
+pub use adopt::adopt;
 pub use create::{Definition, Opened, open, open_or_create};
 pub use identity::Identity;
 pub use lease::{Holder, Lease, Standing, standing};

@@ -1,11 +1,102 @@
 //! From the experiment's backend to a Burn device.
 
+use std::fmt;
+use std::str::FromStr;
+
 use burn::tensor::Device;
+#[cfg(feature = "wgpu")]
+use burn::tensor::DeviceKind;
 
 use crate::config::Backend;
 use crate::error::{Error, Result};
 
-/// The plain device of a backend; `.autodiff()` makes it one for training.
+/// A wgpu adapter: its kind, and its place among those of the kind. Written `discrete:0`, `integrated:0`, `virtual:0`, `cpu`
+/// (software) or `default` (the best there is).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adapter {
+    Discrete(usize),
+    Integrated(usize),
+    Virtual(usize),
+    Cpu,
+    Default,
+}
+
+impl FromStr for Adapter {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (kind, place) = text.split_once(':').unwrap_or((text, ""));
+        let place = if place.is_empty() { Some(0) } else { place.parse().ok() };
+        match (kind, place) {
+            ("discrete", Some(place)) => Ok(Self::Discrete(place)),
+            ("integrated", Some(place)) => Ok(Self::Integrated(place)),
+            ("virtual", Some(place)) => Ok(Self::Virtual(place)),
+            ("cpu", Some(0)) => Ok(Self::Cpu),
+            ("default", Some(0)) => Ok(Self::Default),
+            _ => Err(format!(
+                "\"{text}\" is no adapter; known are discrete:0, discrete:1 …, integrated:0 …, virtual:0 …, cpu and default"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Discrete(place) => write!(f, "discrete:{place}"),
+            Self::Integrated(place) => write!(f, "integrated:{place}"),
+            Self::Virtual(place) => write!(f, "virtual:{place}"),
+            Self::Cpu => write!(f, "cpu"),
+            Self::Default => write!(f, "default"),
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+impl Adapter {
+    fn kind(self) -> DeviceKind {
+        match self {
+            Self::Discrete(place) => DeviceKind::DiscreteGpu(place),
+            Self::Integrated(place) => DeviceKind::IntegratedGpu(place),
+            Self::Virtual(place) => DeviceKind::VirtualGpu(place),
+            Self::Cpu => DeviceKind::Cpu,
+            Self::Default => DeviceKind::DefaultDevice,
+        }
+    }
+}
+
+/// The adapters that runs are handed in turn unless the user names some: every discrete GPU, else every integrated or virtual
+/// one, else whatever wgpu takes for the best. None for backends on the CPU.
+///
+/// # Errors
+/// As [`device`].
+pub fn pool(backend: Backend) -> Result<Vec<Adapter>> {
+    match backend {
+        Backend::Flex | Backend::Ndarray => Ok(Vec::new()),
+        #[cfg(not(feature = "wgpu"))]
+        Backend::Wgpu => Err(not_built("wgpu")),
+        #[cfg(feature = "wgpu")]
+        Backend::Wgpu => {
+            let found = Device::enumerate(burn::tensor::DeviceType::Wgpu);
+            let is_there = |adapter: &Adapter| found.contains(&Device::wgpu(adapter.kind()));
+            let of_kind = |kind: fn(usize) -> Adapter| (0..found.len()).map(kind).filter(is_there).collect::<Vec<_>>();
+            let kinds: [fn(usize) -> Adapter; 3] = [Adapter::Discrete, Adapter::Integrated, Adapter::Virtual];
+            let all = kinds.into_iter().map(of_kind).find(|adapters| !adapters.is_empty());
+            Ok(all.unwrap_or_else(|| vec![Adapter::Default]))
+        }
+    }
+}
+
+/// The adapter that the environment names for this process.
+#[cfg(feature = "wgpu")]
+fn handed_out() -> Result<Adapter> {
+    match std::env::var(Backend::DEVICE_VARIABLE) {
+        Ok(text) => text.parse().map_err(|why| Error::Invalid(format!("{}: {why}", Backend::DEVICE_VARIABLE))),
+        Err(_) => Ok(Adapter::Default),
+    }
+}
+
+/// The plain device of a backend; `.autodiff()` makes it one for training. For wgpu the one that [`Backend::DEVICE_VARIABLE`] names.
 ///
 /// # Errors
 /// `Invalid` when this program was built without the backend, saying how to build it.
@@ -18,7 +109,7 @@ pub fn device(backend: Backend) -> Result<Device> {
         #[cfg(not(feature = "ndarray"))]
         Backend::Ndarray => Err(not_built("ndarray")),
         #[cfg(feature = "wgpu")]
-        Backend::Wgpu => Ok(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
+        Backend::Wgpu => Ok(Device::wgpu(handed_out()?.kind())),
         #[cfg(not(feature = "wgpu"))]
         Backend::Wgpu => Err(not_built("wgpu")),
     }
@@ -47,4 +138,27 @@ fn not_built(feature: &str) -> Error {
     Error::Invalid(format!(
         "train.backend is \"{feature}\", which is not part of this program; build it with `cargo build --release --features {feature}`"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adapters_are_read_as_they_are_written() {
+        for adapter in
+            [Adapter::Discrete(1), Adapter::Integrated(0), Adapter::Virtual(2), Adapter::Cpu, Adapter::Default]
+        {
+            assert_eq!(adapter.to_string().parse(), Ok(adapter));
+        }
+        assert_eq!("discrete".parse(), Ok(Adapter::Discrete(0)));
+        for wrong in ["", "gpu", "discrete:x", "discrete:-1", "cpu:1", "cuda:0"] {
+            assert!(wrong.parse::<Adapter>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn backends_on_the_cpu_need_no_adapters() {
+        assert_eq!(pool(Backend::Flex), Ok(Vec::new()));
+    }
 }

@@ -1,12 +1,13 @@
-//! Burn's optimisers as the experiment asks for them: weight decay spares biases and norms, momentum is not dampened.
+//! The optimisers as an experiment asks for them: each step is one pass over the memory of a parameter ([`ops::sgd_step`],
+//! [`ops::adam_step`]), weight decay spares biases and norms, and the state can be saved and taken up again.
 
 use burn::module::ParamGroup;
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
+use burn::optim::{LearningRate, ModuleOptimizer, RecordState, StateSink, StateSource};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::Optimizer;
 use crate::model::Network;
+use crate::ops;
 
 /// The optimiser of a network, with no state yet.
 #[must_use]
@@ -14,39 +15,125 @@ pub fn build(config: &Optimizer, network: &Network) -> ModuleOptimizer {
     let spared = ParamGroup::from_ids(network.undecayed());
     match *config {
         Optimizer::Sgd { momentum, nesterov, weight_decay } => {
-            let sgd = |decay: f64| {
-                let momentum = (momentum > 0.0)
-                    .then(|| MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(nesterov));
-                SgdConfig::new().with_momentum(momentum).with_weight_decay(l2(decay)).build()
-            };
+            let sgd = |weight_decay: f64| Sgd { momentum, nesterov, weight_decay };
             ModuleOptimizer::from(sgd(weight_decay)).with_group(spared, sgd(0.0), None)
         }
         Optimizer::Adam { beta1, beta2, epsilon, weight_decay } => {
-            let adam = |decay: f64| {
-                AdamConfig::new()
-                    .with_beta_1(beta1 as f32)
-                    .with_beta_2(beta2 as f32)
-                    .with_epsilon(epsilon as f32)
-                    .with_weight_decay(l2(decay))
-                    .build()
-            };
+            let adam = |weight_decay: f64| Adam { betas: [beta1, beta2], epsilon, weight_decay, decoupled: false };
             ModuleOptimizer::from(adam(weight_decay)).with_group(spared, adam(0.0), None)
         }
         Optimizer::Adamw { beta1, beta2, epsilon, weight_decay } => {
-            let adamw = |decay: f64| {
-                AdamWConfig::new()
-                    .with_beta_1(beta1 as f32)
-                    .with_beta_2(beta2 as f32)
-                    .with_epsilon(epsilon as f32)
-                    .with_weight_decay(decay as f32)
-                    .build()
-            };
-            ModuleOptimizer::from(adamw(weight_decay)).with_group(spared, adamw(0.0), None)
+            let adam = |weight_decay: f64| Adam { betas: [beta1, beta2], epsilon, weight_decay, decoupled: true };
+            ModuleOptimizer::from(adam(weight_decay)).with_group(spared, adam(0.0), None)
         }
     }
 }
 
-/// Weight decay added to the gradient, none at all where it is 0.
-fn l2(penalty: f64) -> Option<WeightDecayConfig> {
-    (penalty > 0.0).then(|| WeightDecayConfig::new(penalty as f32))
+/// Stochastic gradient descent with momentum that is not dampened.
+#[derive(Debug, Clone, Copy)]
+struct Sgd {
+    momentum: f64,
+    nesterov: bool,
+    weight_decay: f64,
+}
+
+/// What [`Sgd`] keeps for a parameter.
+#[derive(Debug, Clone)]
+struct Velocity<const D: usize>(Tensor<D>);
+
+impl burn::optim::Optimizer for Sgd {
+    type State<const D: usize> = Velocity<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: LearningRate,
+        value: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Velocity<D>>,
+    ) -> (Tensor<D>, Option<Velocity<D>>) {
+        let velocity = state.map_or_else(|| value.zeros_like(), |Velocity(velocity)| velocity);
+        let sgd = ops::Sgd {
+            learning_rate: rate as f32,
+            momentum: self.momentum as f32,
+            nesterov: self.nesterov,
+            weight_decay: self.weight_decay as f32,
+        };
+        let (value, velocity) = ops::sgd_step(value, grad, velocity, sgd);
+        (value, Some(Velocity(velocity)))
+    }
+
+    fn to_device<const D: usize>(Velocity(velocity): Velocity<D>, device: &Device) -> Velocity<D> {
+        Velocity(velocity.to_device(device))
+    }
+}
+
+/// Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019) where the decay is decoupled.
+#[derive(Debug, Clone, Copy)]
+struct Adam {
+    betas: [f64; 2],
+    epsilon: f64,
+    weight_decay: f64,
+    decoupled: bool,
+}
+
+/// What [`Adam`] keeps for a parameter.
+#[derive(Debug, Clone)]
+struct Moments<const D: usize> {
+    steps: u32,
+    first: Tensor<D>,
+    second: Tensor<D>,
+}
+
+impl burn::optim::Optimizer for Adam {
+    type State<const D: usize> = Moments<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: LearningRate,
+        value: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<Moments<D>>,
+    ) -> (Tensor<D>, Option<Moments<D>>) {
+        let Moments { steps, first, second } =
+            state.unwrap_or_else(|| Moments { steps: 0, first: value.zeros_like(), second: value.zeros_like() });
+        let steps = steps + 1;
+        let decay = if self.decoupled { [0.0, self.weight_decay] } else { [self.weight_decay, 0.0] };
+        let adam = ops::Adam::new(rate, self.betas, self.epsilon, decay, steps);
+        let (value, [first, second]) = ops::adam_step(value, grad, [first, second], adam);
+        (value, Some(Moments { steps, first, second }))
+    }
+
+    fn to_device<const D: usize>(state: Moments<D>, device: &Device) -> Moments<D> {
+        let [first, second] = [state.first, state.second].map(|moment| moment.to_device(device));
+        Moments { steps: state.steps, first, second }
+    }
+}
+
+impl<const D: usize> RecordState for Velocity<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_tensor(prefix, "velocity", self.0.to_data());
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        take(prefix, "velocity", src, device).map(Self)
+    }
+}
+
+impl<const D: usize> RecordState for Moments<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_scalar(prefix, "steps", self.steps.into());
+        out.push_tensor(prefix, "first", self.first.to_data());
+        out.push_tensor(prefix, "second", self.second.to_data());
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let steps = src.take_scalar(prefix, "steps")?.try_into().ok()?;
+        let (first, second) = (take(prefix, "first", src, device)?, take(prefix, "second", src, device)?);
+        Some(Self { steps, first, second })
+    }
+}
+
+fn take<const D: usize>(prefix: &str, name: &str, src: &mut StateSource, device: &Device) -> Option<Tensor<D>> {
+    let data: TensorData = src.take_tensor(prefix, name)?;
+    (data.rank() == D).then(|| Tensor::from_data(data, device))
 }

@@ -11,6 +11,7 @@ use crate::config::{Experiment, Stream};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::model::{HostTensor, Mode, Network, Plan, Training};
+use crate::ops;
 
 /// Examples evaluated at a time: enough to keep the cores busy, few enough to stay small.
 const EVALUATION_BATCH: usize = 256;
@@ -118,6 +119,7 @@ impl<'a> Trainer<'a> {
                 return Err(Error::Interrupted(format!("run {} was stopped in epoch {}", self.run, self.epoch + 1)));
             }
         }
+        ops::free_buffers();
         self.epoch += 1;
         let n = order.len() as f64;
         Ok(EpochMetrics { loss: total_loss / n, accuracy: right as f64 / n, learning_rate })
@@ -129,7 +131,9 @@ impl<'a> Trainer<'a> {
         let logits = self.network.forward(input, &mut Mode::Train(training));
         let loss = loss::cross_entropy(logits.clone(), &batch.labels, self.experiment.train.label_smoothing);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        self.network = self.optimizer.step(learning_rate, self.network.clone(), gradients);
+        // The optimiser works in place on what nobody else holds.
+        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+        self.network = self.optimizer.step(learning_rate, network, gradients);
         self.network.update_statistics(std::mem::take(&mut training.statistics));
         Ok(loss::tally(&to_host(logits.inner())?, &batch.labels))
     }
@@ -190,4 +194,88 @@ fn to_host(logits: Tensor<2>) -> Result<Vec<f32>> {
         .into_data()
         .try_into_vec::<f32>()
         .map_err(|e| Error::Unexpected(format!("cannot read logits from the device: {e:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::random::Random;
+
+    const SGD: &str = r#"{ kind = "sgd", momentum = 0.9, nesterov = true, weight_decay = 1e-2 }"#;
+    const ADAM: &str = r#"{ kind = "adam", weight_decay = 1e-2 }"#;
+    const ADAMW: &str = r#"{ kind = "adamw", weight_decay = 1e-2 }"#;
+
+    fn cases() -> [(&'static str, &'static str); 5] {
+        let cnn = r#"{ kind = "cnn", channels = [6, 20], kernel = 3, pool = 2, batch_norm = false, head = [300] }"#;
+        [
+            (r#"{ kind = "mlp", widths = [600, 500], dropout = 0.2 }"#, SGD),
+            (cnn, ADAM),
+            (r#"{ kind = "cnn", channels = [5, 6], kernel = 5, pool = 2, batch_norm = true, head = [] }"#, SGD),
+            (r#"{ kind = "resnet", depth = 8, width = 5 }"#, SGD),
+            (r#"{ kind = "resnet", depth = 8, width = 5 }"#, ADAMW),
+        ]
+    }
+
+    fn experiment(model: &str, optimizer: &str) -> Experiment {
+        let text = format!(
+            r#"
+            name = "test"
+            data = {{ dataset = "npz", path = "unused" }}
+            model = {model}
+            train = {{ epochs = 2, batch_size = 40, optimizer = {optimizer}, schedule = {{ kind = "constant", rate = 0.01 }} }}
+            "#
+        );
+        config::from_stored(&text, std::path::Path::new("test.toml")).expect("a valid experiment")
+    }
+
+    fn data() -> Dataset {
+        let mut random = Random::from_parts(0, "test", 0);
+        let mut split = |len: usize| Split {
+            pixels: (0..len * 3 * 12 * 12).map(|_| random.normal() as f32).collect(),
+            labels: (0..len).map(|i| (i % 3) as u32).collect(),
+        };
+        let (train, eval) = (split(100), split(30));
+        let classes = ["a", "b", "c"].map(String::from).to_vec();
+        Dataset { shape: [3, 12, 12], classes, train, eval, digest: String::new() }
+    }
+
+    fn bits(state: &State) -> Vec<u32> {
+        state.weights.iter().flat_map(|tensor| tensor.values.iter().map(|x| x.to_bits())).collect()
+    }
+
+    #[test]
+    fn any_number_of_threads_trains_the_same_bits() {
+        let data = data();
+        for (model, optimizer) in cases() {
+            let experiment = experiment(model, optimizer);
+            let trained = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+                pool.install(|| {
+                    let mut trainer = Trainer::new(&experiment, &data, 0).expect("a network for the data");
+                    trainer.train_epoch(&mut |_| true).expect("nobody stops it");
+                    let logits: Vec<u32> = trainer.evaluate().expect("logits").into_iter().map(f32::to_bits).collect();
+                    (bits(&trainer.state().expect("a state")), logits)
+                })
+            };
+            let one = trained(1);
+            assert!(one == trained(2) && one == trained(4), "{model} with {optimizer}");
+        }
+    }
+
+    #[test]
+    fn a_resumed_run_trains_the_same_bits() {
+        let data = data();
+        for (model, optimizer) in cases() {
+            let experiment = experiment(model, optimizer);
+            let mut trainer = Trainer::new(&experiment, &data, 0).expect("a network for the data");
+            trainer.train_epoch(&mut |_| true).expect("nobody stops it");
+            let state = trainer.state().expect("a state");
+            let mut resumed = Trainer::resume(&experiment, &data, 0, state).expect("a state of this experiment");
+            let (whole, parts) = (trainer.train_epoch(&mut |_| true), resumed.train_epoch(&mut |_| true));
+            assert_eq!(whole.expect("nobody stops it"), parts.expect("nobody stops it"), "{model} with {optimizer}");
+            let [whole, parts] = [trainer, resumed].map(|trainer| trainer.state().expect("a state"));
+            assert!(bits(&whole) == bits(&parts), "{model} with {optimizer}");
+        }
+    }
 }

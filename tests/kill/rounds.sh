@@ -15,7 +15,7 @@ cd "$folder"
 
 # Takes the place of the shell that calls it, so that the process which is killed is the engine.
 sweep() {
-    "$harness" run "$experiment" --out "$1" --runs 4 --jobs 2 --quiet \
+    exec "$harness" run "$experiment" --out "$1" --runs 4 --jobs 2 --quiet \
         --set train.epochs=3 --set 'record.checkpoints=[0, 1]' --set record.kernel.probes=20
 }
 

@@ -19,6 +19,44 @@ pub struct BatchNorm {
     pub relu: bool,
 }
 
+/// What the channels of a batch are normalised with, one value for each channel.
+#[derive(Debug, Clone, Copy)]
+pub struct Channels<'a> {
+    pub mean: &'a [f32],
+    /// `sqrt(var + epsilon)`
+    pub deviation: &'a [f32],
+    pub gamma: &'a [f32],
+    pub beta: &'a [f32],
+}
+
+/// How the values of one channel are normalised.
+#[derive(Debug, Clone, Copy)]
+pub struct Affine {
+    pub mean: f32,
+    pub scale: f32,
+    pub beta: f32,
+}
+
+impl Channels<'_> {
+    pub fn of(&self, channel: usize) -> Affine {
+        let scale = self.gamma[channel] / self.deviation[channel];
+        Affine { mean: self.mean[channel], scale, beta: self.beta[channel] }
+    }
+}
+
+impl Affine {
+    #[inline(always)]
+    pub fn apply(&self, x: f32) -> f32 {
+        (x - self.mean) * self.scale + self.beta
+    }
+}
+
+/// The negative replaced by 0, `NaN` kept.
+#[inline(always)]
+pub fn rectified(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
 /// What the backward pass returns besides the input's gradient.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParameterGradients {
@@ -26,25 +64,22 @@ pub struct ParameterGradients {
     pub beta: Vec<f32>,
 }
 
-impl BatchNorm {
-    fn image(&self) -> usize {
-        self.channels * self.positions
-    }
+/// Mean and biased variance of each channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statistics {
+    pub mean: Vec<f32>,
+    pub var: Vec<f32>,
+}
 
-    /// Mean and biased variance of each channel.
-    pub fn statistics(&self, input: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let mut planes = vec![[0.0f32; 2]; input.len() / self.positions.max(1)];
-        each(&mut planes, self.channels, |n, planes| {
-            let image = &input[n * self.image()..][..self.image()];
-            for (plane, values) in planes.iter_mut().zip(image.chunks_exact(self.positions)) {
-                *plane = plane_moments(values);
-            }
-        });
-        let count = self.positions as f64;
-        let moments = (0..self.channels).map(|c| {
-            // Chan, Golub & LeVeque 1983: joins the moments of parts without the cancellation of raw sums of squares.
+impl Statistics {
+    /// Joins the [`moments`] of planes of `positions` values, `[n, channels]`, channel by channel.
+    ///
+    /// Chan, Golub & LeVeque 1983: without the cancellation of raw sums of squares.
+    pub fn join(planes: &[[f32; 2]], channels: usize, positions: usize) -> Self {
+        let count = positions as f64;
+        let joined = (0..channels).map(|c| {
             let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
-            for &[plane_mean, plane_squares] in planes.iter().skip(c).step_by(self.channels) {
+            for &[plane_mean, plane_squares] in planes.iter().skip(c).step_by(channels) {
                 let delta = f64::from(plane_mean) - mean;
                 squares += f64::from(plane_squares) + delta * delta * n * count / (n + count);
                 n += count;
@@ -52,92 +87,18 @@ impl BatchNorm {
             }
             (mean as f32, (squares / n) as f32)
         });
-        moments.unzip()
+        let (mean, var) = joined.unzip();
+        Self { mean, var }
     }
 
-    /// Normalises `input` with the given statistics.
-    pub fn forward(&self, input: &[f32], [mean, deviation, gamma, beta]: [&[f32]; 4], out: &mut [f32]) {
-        each(out, self.image(), |n, out| {
-            let image = &input[n * self.image()..][..self.image()];
-            for (c, (x, y)) in image.chunks_exact(self.positions).zip(out.chunks_exact_mut(self.positions)).enumerate()
-            {
-                let (mean, scale, beta) = (mean[c], gamma[c] / deviation[c], beta[c]);
-                let relu = self.relu;
-                pulp::Arch::new().dispatch(
-                    #[inline(always)]
-                    || {
-                        for (y, &x) in y.iter_mut().zip(x) {
-                            let value = (x - mean) * scale + beta;
-                            *y = if relu && value < 0.0 { 0.0 } else { value };
-                        }
-                    },
-                );
-            }
-        });
-    }
-
-    /// The gradients with respect to input, gamma and beta.
-    pub fn backward(
-        &self,
-        input: &[f32],
-        grad: &[f32],
-        [mean, deviation, gamma, beta]: [&[f32]; 4],
-        out: &mut [f32],
-    ) -> ParameterGradients {
-        let mut planes = vec![[0.0f32; 2]; input.len() / self.positions.max(1)];
-        let positive = |x: f32, c: usize| !self.relu || (x - mean[c]) * (gamma[c] / deviation[c]) + beta[c] > 0.0;
-        each(&mut planes, self.channels, |n, planes| {
-            let at = n * self.image();
-            let image = input[at..][..self.image()].chunks_exact(self.positions);
-            let grads = grad[at..][..self.image()].chunks_exact(self.positions);
-            for (c, (plane, (x, g))) in planes.iter_mut().zip(image.zip(grads)).enumerate() {
-                let mean = mean[c];
-                let (sum, product) = pulp::Arch::new().dispatch(
-                    #[inline(always)]
-                    || {
-                        sums_of(x, g, |x, g| {
-                            let g = if positive(x, c) { g } else { 0.0 };
-                            (g, g * (x - mean))
-                        })
-                    },
-                );
-                *plane = [sum, product];
-            }
-        });
-        let total = |c: usize, part: usize| -> f64 {
-            planes.iter().skip(c).step_by(self.channels).map(|plane| f64::from(plane[part])).sum()
-        };
-        let sums: Vec<[f64; 2]> = (0..self.channels).map(|c| [total(c, 0), total(c, 1)]).collect();
-        let count = (planes.len() / self.channels.max(1) * self.positions) as f64;
-        each(out, self.image(), |n, out| {
-            let at = n * self.image();
-            let image = input[at..][..self.image()].chunks_exact(self.positions);
-            let grads = grad[at..][..self.image()].chunks_exact(self.positions);
-            for (c, (out, (x, g))) in out.chunks_exact_mut(self.positions).zip(image.zip(grads)).enumerate() {
-                let mean = mean[c];
-                let scale = gamma[c] / deviation[c];
-                let shift = (sums[c][0] / count) as f32;
-                let slope = (sums[c][1] / count / (f64::from(deviation[c]) * f64::from(deviation[c]))) as f32;
-                pulp::Arch::new().dispatch(
-                    #[inline(always)]
-                    || {
-                        for (out, (&x, &g)) in out.iter_mut().zip(x.iter().zip(g)) {
-                            let g = if positive(x, c) { g } else { 0.0 };
-                            *out = scale * (g - shift - (x - mean) * slope);
-                        }
-                    },
-                );
-            }
-        });
-        ParameterGradients {
-            gamma: sums.iter().zip(deviation).map(|(s, &d)| (s[1] / f64::from(d)) as f32).collect(),
-            beta: sums.iter().map(|s| s[0] as f32).collect(),
-        }
+    /// `sqrt(var + epsilon)` of each channel.
+    pub fn deviation(&self, epsilon: f64) -> Vec<f32> {
+        self.var.iter().map(|&v| (f64::from(v) + epsilon).sqrt() as f32).collect()
     }
 }
 
 /// Mean of the values and the sum of their squared distances from it.
-fn plane_moments(values: &[f32]) -> [f32; 2] {
+pub fn moments(values: &[f32]) -> [f32; 2] {
     let mean = sum(values) / values.len() as f32;
     let squares = pulp::Arch::new().dispatch(
         #[inline(always)]
@@ -146,54 +107,141 @@ fn plane_moments(values: &[f32]) -> [f32; 2] {
     [mean, squares]
 }
 
-/// `out = max(input, 0)`, `NaN` kept.
-pub fn relu(input: &[f32], out: &mut [f32]) {
-    each_chunk(out, |at, out| {
-        for (out, &x) in out.iter_mut().zip(&input[at..]) {
-            *out = if x < 0.0 { 0.0 } else { x };
-        }
-    });
+/// The gradient of a normalisation from two sums over each channel: of the gradient `g` of what was normalised, and of
+/// `g · (x − mean)`.
+#[derive(Debug)]
+pub struct Backward {
+    pub parameters: ParameterGradients,
+    /// Mean of `g`, and its slope over `x − mean`.
+    slopes: Vec<[f32; 2]>,
 }
 
-/// The gradient of [`relu`], from its output.
-pub fn relu_backward(output: &[f32], grad: &[f32], out: &mut [f32]) {
-    each_chunk(out, |at, out| {
-        for (out, (&y, &g)) in out.iter_mut().zip(output[at..].iter().zip(&grad[at..])) {
-            *out = if y > 0.0 { g } else { 0.0 };
+impl Backward {
+    /// Joins the sums over planes, `[n, channels]`, channel by channel.
+    pub fn join(planes: &[[f32; 2]], positions: usize, deviation: &[f32]) -> Self {
+        let channels = deviation.len();
+        let count = (planes.len() / channels.max(1) * positions) as f64;
+        let mut parameters = ParameterGradients { gamma: Vec::new(), beta: Vec::new() };
+        let mut slopes = Vec::new();
+        for (c, &deviation) in deviation.iter().enumerate() {
+            let total = |part: usize| -> f64 {
+                planes.iter().skip(c).step_by(channels).map(|plane| f64::from(plane[part])).sum()
+            };
+            let (sum, product, deviation) = (total(0), total(1), f64::from(deviation));
+            parameters.beta.push(sum as f32);
+            parameters.gamma.push((product / deviation) as f32);
+            slopes.push([(sum / count) as f32, (product / count / (deviation * deviation)) as f32]);
         }
-    });
+        Self { parameters, slopes }
+    }
+
+    /// The gradient with respect to `x` of the plane of a channel, from that of what was normalised, `masked` where that was not
+    /// what came out.
+    #[inline(always)]
+    pub fn plane(
+        &self,
+        channel: usize,
+        of: Affine,
+        x: &[f32],
+        grad: &[f32],
+        out: &mut [f32],
+        masked: impl Fn(f32) -> bool,
+    ) {
+        let [shift, slope] = self.slopes[channel];
+        for (out, (&x, &g)) in out.iter_mut().zip(x.iter().zip(grad)) {
+            let g = if masked(x) { 0.0 } else { g };
+            *out = of.scale * (g - shift - (x - of.mean) * slope);
+        }
+    }
 }
 
-/// Calls `work` with the start of each piece of `out` of a length that suits the caches.
-fn each_chunk(out: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
-    const LEN: usize = 1 << 14;
-    each(out, LEN, |n, out| {
-        pulp::Arch::new().dispatch(
+impl BatchNorm {
+    fn image(&self) -> usize {
+        self.channels * self.positions
+    }
+
+    /// Mean and biased variance of each channel.
+    pub fn statistics(&self, input: &[f32]) -> Statistics {
+        let mut planes = vec![[0.0f32; 2]; input.len() / self.positions.max(1)];
+        each(&mut planes, self.channels, |n, planes| {
+            let image = &input[n * self.image()..][..self.image()];
+            for (plane, values) in planes.iter_mut().zip(image.chunks_exact(self.positions)) {
+                *plane = moments(values);
+            }
+        });
+        Statistics::join(&planes, self.channels, self.positions)
+    }
+
+    /// Normalises `input`.
+    pub fn forward(&self, input: &[f32], channels: Channels, out: &mut [f32]) {
+        each(out, self.image(), |n, out| {
+            let image = &input[n * self.image()..][..self.image()];
+            for (c, (x, y)) in image.chunks_exact(self.positions).zip(out.chunks_exact_mut(self.positions)).enumerate()
+            {
+                let (of, relu) = (channels.of(c), self.relu);
+                pulp::Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        for (y, &x) in y.iter_mut().zip(x) {
+                            let value = of.apply(x);
+                            *y = if relu { rectified(value) } else { value };
+                        }
+                    },
+                );
+            }
+        });
+    }
+
+    /// The gradients with respect to input, gamma and beta.
+    pub fn backward(&self, input: &[f32], grad: &[f32], channels: Channels, out: &mut [f32]) -> ParameterGradients {
+        let mut planes = vec![[0.0f32; 2]; input.len() / self.positions.max(1)];
+        each(&mut planes, self.channels, |n, planes| {
+            let at = n * self.image();
+            let image = input[at..][..self.image()].chunks_exact(self.positions);
+            let grads = grad[at..][..self.image()].chunks_exact(self.positions);
+            for (c, (plane, (x, g))) in planes.iter_mut().zip(image.zip(grads)).enumerate() {
+                *plane = self.plane_sums(channels.of(c), x, g);
+            }
+        });
+        let backward = Backward::join(&planes, self.positions, channels.deviation);
+        each(out, self.image(), |n, out| {
+            let at = n * self.image();
+            self.image_gradient(&backward, channels, &input[at..][..self.image()], &grad[at..][..self.image()], out);
+        });
+        backward.parameters
+    }
+
+    /// Sums over one plane for [`Backward::join`].
+    pub fn plane_sums(&self, of: Affine, x: &[f32], grad: &[f32]) -> [f32; 2] {
+        let relu = self.relu;
+        let (sum, product) = pulp::Arch::new().dispatch(
             #[inline(always)]
-            || work(n * LEN, out),
-        )
-    });
-}
+            || {
+                sums_of(x, grad, |x, g| {
+                    let g = if relu && of.apply(x) <= 0.0 { 0.0 } else { g };
+                    (g, g * (x - of.mean))
+                })
+            },
+        );
+        [sum, product]
+    }
 
-/// `out = max(a + b, 0)`, `NaN` kept.
-pub fn add_relu(a: &[f32], b: &[f32], out: &mut [f32]) {
-    each_chunk(out, |at, out| {
-        for (out, (&a, &b)) in out.iter_mut().zip(a[at..].iter().zip(&b[at..])) {
-            *out = if a + b < 0.0 { 0.0 } else { a + b };
+    /// The gradient with respect to one image.
+    pub fn image_gradient(
+        &self,
+        backward: &Backward,
+        channels: Channels,
+        input: &[f32],
+        grad: &[f32],
+        out: &mut [f32],
+    ) {
+        let planes = input.chunks_exact(self.positions).zip(grad.chunks_exact(self.positions));
+        for (c, (out, (x, g))) in out.chunks_exact_mut(self.positions).zip(planes).enumerate() {
+            let (of, relu) = (channels.of(c), self.relu);
+            pulp::Arch::new().dispatch(
+                #[inline(always)]
+                || backward.plane(c, of, x, g, out, |x| relu && of.apply(x) <= 0.0),
+            );
         }
-    });
-}
-
-/// Sum of each channel over images and positions; `out` has one element for each channel.
-pub fn channel_sums(input: &[f32], positions: usize, out: &mut [f32]) {
-    let channels = out.len();
-    let mut planes = vec![0.0; input.len() / positions.max(1)];
-    each(&mut planes, channels, |n, planes| {
-        for (plane, values) in planes.iter_mut().zip(input[n * channels * positions..].chunks_exact(positions)) {
-            *plane = sum(values);
-        }
-    });
-    for (c, out) in out.iter_mut().enumerate() {
-        *out = planes.iter().skip(c).step_by(channels).map(|&plane| f64::from(plane)).sum::<f64>() as f32;
     }
 }

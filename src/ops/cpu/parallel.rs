@@ -35,21 +35,21 @@ pub fn each_pair<T: Send, U: Send>(
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes of a line of the cache, and of the widest register: reads of a register that cross a line cost two.
 const LINE: usize = 64;
 
-/// Lends a buffer of this thread, whatever it holds, that starts at a line of the cache.
+/// Lends a buffer of this thread, whatever it holds, that starts at a line of the cache. Loans can be nested.
 pub fn with_scratch<R>(len: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut buffer = SCRATCH.take();
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
     let room = len + LINE / size_of::<f32>();
     if buffer.len() < room {
         buffer.resize(room, 0.0);
     }
     let skip = buffer.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
     let result = work(&mut buffer[skip..][..len]);
-    SCRATCH.replace(buffer);
+    SCRATCH.with_borrow_mut(|buffers| buffers.push(buffer));
     result
 }

@@ -45,28 +45,23 @@ impl Copy {
             return;
         }
         let first_column = self.column.wrapping_add_unsigned(left * self.step).unsigned_abs();
-        let copied = copy[top * columns..bottom * columns].chunks_exact_mut(columns);
+        let copied = &mut copy[top * columns..bottom * columns];
         let rows = source.chunks_exact(width).skip(first_row).step_by(self.step);
-        for (copy, row) in copied.zip(rows) {
-            let (zeros, copy) = copy.split_at_mut(left);
-            let (copy, more_zeros) = copy.split_at_mut(right - left);
-            zeros.iter_mut().for_each(|zero| *zero = 0.0);
-            more_zeros.iter_mut().for_each(|zero| *zero = 0.0);
-            let row = row.get(first_column..).unwrap_or_default();
-            match self.step {
-                1 => short_copy(&row[..copy.len()], copy),
-                2 => {
-                    let (pairs, last) = row.as_chunks::<2>();
-                    for (copy, pair) in copy.iter_mut().zip(pairs) {
-                        *copy = pair[0];
-                    }
-                    if let (Some(copy), Some(&last)) = (copy.get_mut(pairs.len()), last.first()) {
-                        *copy = last;
-                    }
-                }
-                step => {
-                    for (copy, &x) in copy.iter_mut().zip(row.iter().step_by(step)) {
-                        *copy = x;
+        let rows = rows.map(|row| row.get(first_column..).unwrap_or_default());
+        // Rows of a common length are copied without a call, which would take longer than the copy.
+        match (self.step, right - left, columns - (right - left)) {
+            (1, 32, 2) => copy_rows::<32, 2>(rows, left, copied),
+            (1, 16, 2) => copy_rows::<16, 2>(rows, left, copied),
+            (step, ..) => {
+                for (copy, row) in copied.chunks_exact_mut(columns).zip(rows) {
+                    let (zeros, copy) = copy.split_at_mut(left);
+                    let (copy, more_zeros) = copy.split_at_mut(right - left);
+                    zeros.iter_mut().for_each(|zero| *zero = 0.0);
+                    more_zeros.iter_mut().for_each(|zero| *zero = 0.0);
+                    match step {
+                        1 => copy.copy_from_slice(&row[..copy.len()]),
+                        2 => every_second(row, copy),
+                        _ => copy.iter_mut().zip(row.iter().step_by(step)).for_each(|(copy, &x)| *copy = x),
                     }
                 }
             }
@@ -74,9 +69,65 @@ impl Copy {
     }
 }
 
+/// Copies rows of `LEN`, each moved to the right by `SHIFT`.
+#[inline(always)]
+fn shift_rows<const LEN: usize, const SHIFT: usize>(source: &[f32], copy: &mut [f32]) {
+    for (copy, row) in copy.as_chunks_mut::<LEN>().0.iter_mut().zip(source.as_chunks::<LEN>().0) {
+        *copy = std::array::from_fn(|i| if i < SHIFT { 0.0 } else { row[i - SHIFT] });
+    }
+}
+
+/// Copies rows of `LEN`, each moved to the left by `SHIFT`.
+#[inline(always)]
+fn unshift_rows<const LEN: usize, const SHIFT: usize>(source: &[f32], copy: &mut [f32]) {
+    for (copy, row) in copy.as_chunks_mut::<LEN>().0.iter_mut().zip(source.as_chunks::<LEN>().0) {
+        *copy = std::array::from_fn(|i| if i + SHIFT < LEN { row[i + SHIFT] } else { 0.0 });
+    }
+}
+
+/// Copies rows of `LEN` to rows of `LEN + GAP`, behind `left` zeros of the gap.
+#[inline(always)]
+fn copy_rows<'a, const LEN: usize, const GAP: usize>(
+    rows: impl Iterator<Item = &'a [f32]>,
+    left: usize,
+    copy: &mut [f32],
+) {
+    // Read from the first value on, every row has its whole gap behind it; the last one lacks what came before the first.
+    let (zeros, copy) = copy.split_at_mut(left);
+    zeros.fill(0.0);
+    for (copy, row) in copy.chunks_mut(LEN + GAP).zip(rows) {
+        if let (Some((copy, gap)), Some(row)) = (copy.split_first_chunk_mut::<LEN>(), row.first_chunk::<LEN>()) {
+            *copy = *row;
+            match gap.first_chunk_mut::<GAP>() {
+                Some(gap) => *gap = [0.0; GAP],
+                None => gap.fill(0.0),
+            }
+        }
+    }
+}
+
+/// Copies the even places of a row, whose last may be missing.
+#[inline(always)]
+fn every_second(row: &[f32], copy: &mut [f32]) {
+    let (pairs, last) = row.as_chunks::<2>();
+    for (copy, pair) in copy.iter_mut().zip(pairs) {
+        *copy = pair[0];
+    }
+    if let (Some(copy), Some(&last)) = (copy.get_mut(pairs.len()), last.first()) {
+        *copy = last;
+    }
+}
+
 impl Copy {
     /// For rows as long as the source's: one long copy, then zeros over what crossed the end of a row.
+    #[inline(always)]
     fn fill_whole_rows(&self, source: &[f32], columns: usize, copy: &mut [f32]) {
+        match (columns, self.column) {
+            (8, -1) => return shift_rows::<8, 1>(source, copy),
+            (8, 0) => return copy.copy_from_slice(source),
+            (8, 1) => return unshift_rows::<8, 1>(source, copy),
+            _ => {}
+        }
         let shift = self.column.unsigned_abs();
         let kept = copy.len() - shift;
         let edge = if self.column >= 0 {
@@ -91,26 +142,6 @@ impl Copy {
                 *value = 0.0;
             }
         }
-    }
-}
-
-/// Copies a row; those of a common length without the call of a library function, which would take longer than the copy.
-#[inline(always)]
-fn short_copy(from: &[f32], to: &mut [f32]) {
-    #[inline(always)]
-    fn exactly<const N: usize>(from: &[f32], to: &mut [f32]) {
-        if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
-            *to = *from;
-        }
-    }
-    match to.len() {
-        7 => exactly::<7>(from, to),
-        8 => exactly::<8>(from, to),
-        15 => exactly::<15>(from, to),
-        16 => exactly::<16>(from, to),
-        31 => exactly::<31>(from, to),
-        32 => exactly::<32>(from, to),
-        _ => to.copy_from_slice(from),
     }
 }
 

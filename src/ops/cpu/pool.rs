@@ -25,12 +25,22 @@ impl MaxPool {
         let [height, width] = self.input;
         let [rows, columns] = self.output();
         each_pair((out, rows * columns), (places, rows * columns), |plane, out, places| {
-            let input = &input[plane * height * width..][..height * width];
-            let rows = out.chunks_exact_mut(columns).zip(places.chunks_exact_mut(columns));
-            for ((out, places), input) in rows.zip(input.chunks_exact(width * self.size)) {
-                pulp::Arch::new().dispatch(|| self.row(input, out, places));
-            }
+            self.plane(&input[plane * height * width..][..height * width], out, places);
         });
+    }
+
+    /// [`Self::forward`] for one channel of one image.
+    pub fn plane(&self, input: &[f32], out: &mut [f32], places: &mut [u8]) {
+        let ([_, width], [_, columns]) = (self.input, self.output());
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let rows = out.chunks_exact_mut(columns).zip(places.chunks_exact_mut(columns));
+                for ((out, places), input) in rows.zip(input.chunks_exact(width * self.size)) {
+                    self.row(input, out, places);
+                }
+            },
+        );
     }
 
     #[inline(always)]
@@ -65,14 +75,25 @@ impl MaxPool {
         each(out, height * width, |plane, out| {
             let grad = &grad[plane * rows * columns..][..rows * columns];
             let places = &places[plane * rows * columns..][..rows * columns];
-            let (windows, left_out) = out.split_at_mut(rows * self.size * width);
-            left_out.fill(0.0);
-            let windows = windows.chunks_exact_mut(self.size * width);
-            let grads = grad.chunks_exact(columns).zip(places.chunks_exact(columns));
-            for (out, (grad, places)) in windows.zip(grads) {
-                pulp::Arch::new().dispatch(|| self.row_back(grad, places, out));
-            }
+            self.plane_back(grad, places, out);
         });
+    }
+
+    /// [`Self::backward`] for one channel of one image. A place outside of the window has no gradient.
+    pub fn plane_back(&self, grad: &[f32], places: &[u8], out: &mut [f32]) {
+        let ([_, width], [rows, columns]) = (self.input, self.output());
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                let (windows, left_out) = out.split_at_mut(rows * self.size * width);
+                left_out.fill(0.0);
+                let windows = windows.chunks_exact_mut(self.size * width);
+                let grads = grad.chunks_exact(columns).zip(places.chunks_exact(columns));
+                for (out, (grad, places)) in windows.zip(grads) {
+                    self.row_back(grad, places, out);
+                }
+            },
+        );
     }
 
     #[inline(always)]

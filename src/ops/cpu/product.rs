@@ -199,6 +199,10 @@ impl WithSimd for WeightGradient<'_> {
         let mut done = 0;
         while done < registers {
             match (registers - done, S::REGISTER_COUNT >= 32) {
+                (1, true) if this.in_runs() => {
+                    this.column_of_runs::<S, 4>(simd, done);
+                    done += 1;
+                }
                 (1, true) => {
                     this.column::<S, 12, 1>(simd, done);
                     done += 1;
@@ -245,6 +249,69 @@ impl WeightGradient<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the taps come in threes that lie side by side: those of a row of a 3x3 kernel, on padded copies.
+    fn in_runs(&self) -> bool {
+        let (runs, rest) = self.offsets.as_chunks::<3>();
+        rest.is_empty() && runs.iter().all(|&[a, b, c]| (b, c) == (a + 1, a + 2))
+    }
+
+    /// [`Self::column`] of one register, in tiles of `B` runs of three taps. A value that is a tap of several positions is
+    /// spread over a register once for four of them: with one register of channels, these loads are what limits the speed.
+    #[inline(always)]
+    fn column_of_runs<S: Simd, const B: usize>(&mut self, simd: S, register: usize) {
+        let channel = register * S::F32_LANES;
+        for start in (0..self.offsets.len()).step_by(3 * B) {
+            let count = B.min((self.offsets.len() - start) / 3);
+            let offsets = std::array::from_fn(|b| self.offsets[start + 3 * b.min(count - 1)] as usize);
+            let sums = self.tile_of_runs::<S, B>(simd, offsets, channel);
+            let out = self.out[start * self.width..].chunks_exact_mut(self.width);
+            for (out, sum) in out.zip(sums.as_flattened()).take(3 * count) {
+                let (out, _) = S::as_mut_simd_f32s(&mut out[channel..][..S::F32_LANES]);
+                out[0] = simd.add_f32s(out[0], *sum);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn tile_of_runs<S: Simd, const B: usize>(&self, simd: S, offsets: [usize; B], channel: usize) -> [[S::f32s; 3]; B] {
+        let mut sums = [[simd.splat_f32s(0.0); 3]; B];
+        let columns = self.grid.columns;
+        for (row, grad) in self.grad.chunks_exact(columns * self.width).enumerate() {
+            let copies = &self.copies[row * self.grid.pitch..];
+            let lines: [&[f32]; B] = std::array::from_fn(|b| &copies[offsets[b]..][..columns + 2]);
+            let mut x = 0;
+            while x + 4 <= columns {
+                // No closures here: they would not be compiled for the instruction set.
+                let mut grads = [simd.splat_f32s(0.0); 4];
+                for i in 0..4 {
+                    grads[i] = S::as_simd_f32s(&grad[(x + i) * self.width + channel..][..S::F32_LANES]).0[0];
+                }
+                for b in 0..B {
+                    let Some(line) = lines[b][x..].first_chunk::<6>() else { continue };
+                    let mut taps = [simd.splat_f32s(0.0); 6];
+                    for i in 0..6 {
+                        taps[i] = simd.splat_f32s(line[i]);
+                    }
+                    for i in 0..4 {
+                        for r in 0..3 {
+                            sums[b][r] = simd.mul_add_e_f32s(taps[i + r], grads[i], sums[b][r]);
+                        }
+                    }
+                }
+                x += 4;
+            }
+            for x in x..columns {
+                let grad = S::as_simd_f32s(&grad[x * self.width + channel..][..S::F32_LANES]).0[0];
+                for b in 0..B {
+                    for r in 0..3 {
+                        sums[b][r] = simd.mul_add_e_f32s(simd.splat_f32s(lines[b][x + r]), grad, sums[b][r]);
+                    }
+                }
+            }
+        }
+        sums
     }
 
     #[inline(always)]

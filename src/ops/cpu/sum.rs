@@ -26,6 +26,22 @@ pub fn sum_of<T>((blocks, rest): (&[[T; WIDE]], &[T]), term: impl Fn(&T) -> f32)
     join(sums)
 }
 
+/// Sum of `term` over the pairs of elements of two slices of the same length.
+#[inline(always)]
+pub fn sum_pairs<T, U>(a: &[T], b: &[U], term: impl Fn(&T, &U) -> f32) -> f32 {
+    let mut sums = [0.0f32; WIDE];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<WIDE>(), b.as_chunks::<WIDE>());
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..WIDE {
+            sums[i] += term(&a[i], &b[i]);
+        }
+    }
+    for (sum, (a, b)) in sums.iter_mut().zip(a_rest.iter().zip(b_rest)) {
+        *sum += term(a, b);
+    }
+    join(sums)
+}
+
 /// Two sums over the elements of two slices of the same length.
 #[inline(always)]
 pub fn sums_of(a: &[f32], b: &[f32], terms: impl Fn(f32, f32) -> (f32, f32)) -> (f32, f32) {

@@ -1,5 +1,6 @@
 //! The figures of a report, each drawn from a section of the analysis and absent without it.
 
+mod ensembles;
 mod kernels;
 mod margins;
 pub(super) mod matrix;
@@ -27,8 +28,11 @@ pub(super) const SINGLE: usize = 24;
 /// Flagged runs that a legend names, at most.
 const NAMED: usize = 12;
 
+/// The figure of the ensembles, which has a section of its own.
+pub(super) const ENSEMBLES: &str = "ensembles.svg";
+
 /// Every file name that a figure can have.
-pub const FILES: [&str; 9] = [
+pub const FILES: [&str; 10] = [
     "runs.svg",
     "margins.svg",
     "learning-curves.svg",
@@ -38,6 +42,7 @@ pub const FILES: [&str; 9] = [
     "eigenvalues.svg",
     "kernel-training.svg",
     "cka.svg",
+    ENSEMBLES,
 ];
 
 /// One figure of a report.
@@ -67,6 +72,7 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>> {
         kernels::spectra(analysis, &looks)?,
         kernels::over_training(analysis, &looks)?,
         matrix::draw(analysis, &looks, &matrix::ALIGNMENT)?,
+        ensembles::draw(analysis)?,
     ];
     Ok(drawn.into_iter().flatten().collect())
 }

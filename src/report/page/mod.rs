@@ -8,11 +8,11 @@ mod plots;
 
 use minijinja::{AutoEscape, Environment, Value, context};
 
-use super::figures::{Figure, draws_single, is_void};
+use super::figures::{ENSEMBLES, Figure, draws_single, is_void};
 use super::style::Looks;
 use super::tables::{self, Column};
-use super::words;
-use crate::analysis::{Analysis, Images, Run};
+use super::{ensembles, words};
+use crate::analysis::{Analysis, Ensembles, Images, Run};
 use crate::error::{Error, Result};
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -76,7 +76,8 @@ pub fn page(analysis: &Analysis, images: Option<&Images>, figures: &[Figure]) ->
             single => draws_single(analysis),
             more_keys => keys.len().saturating_sub(KEYS),
             keys => keys.into_iter().take(KEYS).collect::<Vec<Value>>(),
-            figures => figures.iter().map(fallback).collect::<Vec<Value>>(),
+            figures => figures.iter().filter(|figure| figure.file != ENSEMBLES).map(still).collect::<Vec<Value>>(),
+            ensembles => analysis.ensembles.as_ref().map(|held| put_together(held, figures)),
             checkpoint_columns => tables::CHECKPOINT_COLUMNS,
             checkpoints => tables::checkpoints(analysis),
             facts => tables::facts(analysis).into_iter().map(Vec::from).collect::<Vec<Vec<String>>>(),
@@ -123,7 +124,15 @@ fn totals(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)> {
     vec![("mean", of(|estimate| Some(estimate.mean))), ("std", of(|estimate| estimate.std))]
 }
 
-fn fallback(figure: &Figure) -> Value {
+/// What is said of ensembles, the strategies, and the figure.
+fn put_together(held: &Ensembles, figures: &[Figure]) -> Value {
+    let paragraphs: Vec<String> = ensembles::paragraphs(held).iter().map(|text| text.replace('`', "")).collect();
+    let rows: Vec<Vec<String>> = held.strategies.iter().map(|strategy| ensembles::row(strategy).to_vec()).collect();
+    let figure = figures.iter().find(|figure| figure.file == ENSEMBLES).map(still);
+    context! { paragraphs => paragraphs, columns => ensembles::HEADER, rows => rows, figure => figure }
+}
+
+fn still(figure: &Figure) -> Value {
     context! { title => figure.title.as_str(), svg => figure.svg.as_str(), caption => figure.caption.replace('`', "") }
 }
 

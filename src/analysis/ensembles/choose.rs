@@ -1,0 +1,171 @@
+//! The strategies: each chooses on the selection half alone and is measured on the held-out half alone.
+
+use rayon::prelude::*;
+
+use super::super::evidence::Evidence;
+use super::super::flags;
+use super::super::schema::{Estimate, Run, Settings};
+use super::{Options, Strategy, StrategyKind};
+use crate::error::Result;
+use crate::stats::bootstrap::{Bootstrap, Interval};
+use crate::stats::calibration::{BINS, calibration};
+use crate::stats::ensemble::{self, mean_prediction};
+use crate::stats::examples::Outcomes;
+use crate::stats::logits::Real;
+use crate::stats::scores::scores;
+use crate::stats::{Logits, Margins, Ranking, alpha, churn, margins, temperature};
+
+/// Resamples of an interval over examples.
+const RESAMPLES: usize = 2000;
+/// Confidence of an interval.
+const LEVEL: f64 = 0.95;
+
+/// Runs chosen by one strategy, as places among the distinct runs.
+pub struct Pick {
+    kind: StrategyKind,
+    members: Vec<usize>,
+}
+
+/// Scores, distances and flags of each run on the selection half alone. The kernels take no part: their probes lie in both
+/// halves.
+pub fn judged<T: Real>(
+    selection: &[Logits<'_, T>],
+    indices: &[u32],
+    evidence: &Evidence,
+    settings: &Settings,
+) -> Result<Vec<Run>> {
+    let decisions: Vec<Vec<u32>> = selection.par_iter().map(churn::decisions).collect();
+    let churn = churn::pairwise(&decisions)?.run_means();
+    let mut values: Vec<f64> = selection.par_iter().flat_map_iter(margins::label_margins).collect();
+    if let Some(limit) = settings.analysis.clip {
+        margins::clip(&mut values, limit);
+    }
+    let examples = selection.first().map_or(0, Logits::examples);
+    let rows = Margins::new(&values, selection.len(), examples)?;
+    let levels = alpha::leave_one_out(&Ranking::new(&rows)?, settings.analysis.epsilon)?.runs;
+    let mut runs: Vec<Run> = selection
+        .par_iter()
+        .zip(indices)
+        .zip(levels)
+        .zip(churn)
+        .map(|(((logits, &index), level), churn)| {
+            let scores = scores(logits);
+            Run {
+                accuracy: Some(scores.accuracy),
+                nll: Some(scores.nll),
+                ece: Some(calibration(logits, BINS).ece),
+                churn: Some(churn),
+                alpha: Some(level.alpha),
+                alpha_relative: Some(level.alpha_relative),
+                ks: Some(level.ks),
+                ..Run::empty(index)
+            }
+        })
+        .collect();
+    flags::judge(&mut runs.iter_mut().collect::<Vec<_>>(), None, &settings.flags);
+    for run in &mut runs {
+        if let Some(&(_, epoch)) = evidence.diverged.iter().find(|(index, _)| *index == run.run) {
+            run.flags.push(flags::diverged_loss(epoch));
+        }
+    }
+    Ok(runs)
+}
+
+/// Runs in the order in which they join, as many as make the negative log-likelihood on the selection half smallest, or
+/// as many as are asked for.
+pub fn greedy<T: Real>(selection: &[Logits<'_, T>], options: &Options) -> Result<Vec<usize>> {
+    let steps = ensemble::greedy(selection, options.size.unwrap_or(selection.len()), options.combination)?;
+    let best = (1..steps.len()).fold(0, |best, step| if steps[step].nll < steps[best].nll { step } else { best });
+    let size = options.size.unwrap_or(best + 1);
+    Ok(steps.into_iter().take(size).map(|step| step.run).collect())
+}
+
+/// What each strategy but `random` chooses; those that need a number take `size`.
+pub fn picks(judged: &[Run], greedy: Vec<usize>, size: usize) -> Vec<Pick> {
+    let unflagged: Vec<usize> = (0..judged.len()).filter(|&place| !judged[place].is_flagged()).collect();
+    // Sorting keeps the order of those that tie, so the lowest index comes first.
+    let first_by = |key: &dyn Fn(&Run) -> (f64, f64)| {
+        let mut order: Vec<usize> = (0..judged.len()).collect();
+        order.sort_by(|&a, &b| {
+            let (a, b) = (key(&judged[a]), key(&judged[b]));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        });
+        order.truncate(size);
+        order.sort_unstable();
+        order
+    };
+    let or_last = |value: Option<f64>| value.unwrap_or(f64::INFINITY);
+    [
+        (StrategyKind::All, (0..judged.len()).collect()),
+        (StrategyKind::Unflagged, unflagged),
+        (StrategyKind::BestAccuracy, first_by(&|run| (or_last(run.accuracy.map(|a| -a)), or_last(run.nll)))),
+        (StrategyKind::LowestAlpha, first_by(&|run| (or_last(run.alpha), or_last(run.ks)))),
+        (StrategyKind::Greedy, greedy),
+    ]
+    .into_iter()
+    .filter(|(_, members): &(_, Vec<usize>)| !members.is_empty())
+    .map(|(kind, members)| Pick { kind, members })
+    .collect()
+}
+
+/// The strategies with their numbers on the held-out half; `runs` are still places among the distinct runs.
+pub fn measured<T: Real>(
+    picks: &[Pick],
+    selection: &[Logits<'_, T>],
+    held_out: &[Logits<'_, T>],
+    options: &Options,
+    settings: &Settings,
+) -> Result<Vec<Strategy>> {
+    let bootstrap = Bootstrap { resamples: RESAMPLES, level: LEVEL, seed: settings.analysis.seed };
+    let found = picks
+        .iter()
+        .map(|pick| prediction(&pick.members, selection, held_out, options))
+        .collect::<Result<Vec<(Outcomes, Option<f64>)>>>()?;
+    let all = picks.iter().position(|pick| pick.kind == StrategyKind::All).and_then(|place| found.get(place));
+    picks
+        .iter()
+        .zip(&found)
+        .map(|(pick, (outcomes, temperature))| {
+            let against = all.filter(|_| pick.kind != StrategyKind::All);
+            let against = against.map(|(all, _)| outcomes.nll_difference(all, &bootstrap)).transpose()?;
+            Ok(Strategy {
+                name: pick.kind,
+                runs: pick.members.iter().map(|&place| place as u32).collect(),
+                size: pick.members.len(),
+                temperature: *temperature,
+                accuracy: estimate(outcomes.accuracy(&bootstrap)?),
+                nll: estimate(outcomes.nll(&bootstrap)?),
+                ece: estimate(outcomes.ece(&bootstrap)?),
+                nll_against_all: against.map(estimate),
+            })
+        })
+        .collect()
+}
+
+fn estimate(interval: Interval) -> Estimate {
+    Estimate { mean: interval.estimate, std: None, low: interval.low, high: interval.high }
+}
+
+/// What an ensemble makes of the held-out half, and the temperature that was fitted to it on the selection half.
+fn prediction<T: Real>(
+    members: &[usize],
+    selection: &[Logits<'_, T>],
+    held_out: &[Logits<'_, T>],
+    options: &Options,
+) -> Result<(Outcomes, Option<f64>)> {
+    let mean = mean_prediction(held_out, members, options.combination)?;
+    let mean = wrap(&mean, held_out)?;
+    if !options.temperature {
+        return Ok((Outcomes::of(&mean), None));
+    }
+    let fitted = mean_prediction(selection, members, options.combination)?;
+    let temperature = temperature::fit(&wrap(&fitted, selection)?)?.temperature;
+    let scaled = temperature::scale(&mean, temperature);
+    Ok((Outcomes::of(&wrap(&scaled, held_out)?), Some(temperature)))
+}
+
+/// Predictions as logits of the examples that `runs` were judged on.
+pub fn wrap<'a, T: Real>(values: &'a [f64], runs: &[Logits<'a, T>]) -> Result<Logits<'a, f64>> {
+    let (labels, classes) = runs.first().map_or((&[][..], 0), |first| (first.labels(), first.classes()));
+    Logits::new(values, labels, classes)
+}

@@ -1,0 +1,195 @@
+//! Which runs to put together, and how many. [`ensembles`] chooses on one half of the evaluation set, the *selection
+//! half*, and quotes every number on the other, the *held-out half*, so that no number profits from the choice.
+
+mod choose;
+mod halves;
+mod sizes;
+pub mod table;
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::Evidence;
+use super::input::Input;
+use super::schema::{Estimate, Settings};
+use crate::error::{Error, Result};
+use crate::stats::ensemble::Combination;
+use crate::stats::logits::Real;
+use halves::Halves;
+
+/// How ensembles are made and chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// What the members' predictions are averaged as.
+    pub combination: Combination,
+    /// Whether a temperature is fitted to each ensemble, on the selection half.
+    pub temperature: bool,
+    /// Divides the evaluation set into halves and draws random subsets.
+    pub seed: u64,
+    /// Members of the strategies that need a number; the recommended size when absent.
+    pub size: Option<usize>,
+}
+
+/// A way of choosing runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrategyKind {
+    /// Every distinct run.
+    All,
+    /// Those without a flag on the selection half.
+    Unflagged,
+    /// The most accurate; ties: the smaller negative log-likelihood.
+    BestAccuracy,
+    /// Those of the smallest exact α against the others; ties: the smaller KS distance.
+    LowestAlpha,
+    /// One after the other the run that lowers the ensemble's negative log-likelihood most (Caruana 2004).
+    Greedy,
+    /// Any runs: what the others must beat.
+    Random,
+}
+
+impl StrategyKind {
+    /// All of them, in the order in which they are shown.
+    pub const EVERY: [Self; 6] =
+        [Self::All, Self::Unflagged, Self::BestAccuracy, Self::LowestAlpha, Self::Greedy, Self::Random];
+
+    /// As on the command line and in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Unflagged => "unflagged",
+            Self::BestAccuracy => "best-accuracy",
+            Self::LowestAlpha => "lowest-alpha",
+            Self::Greedy => "greedy",
+            Self::Random => "random",
+        }
+    }
+}
+
+/// Which runs to put together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ensembles {
+    /// Divided the evaluation set and drew the random subsets.
+    pub seed: u64,
+    pub combination: Combination,
+    /// Examples that chose, and examples on which the numbers were measured.
+    pub selection: usize,
+    pub held_out: usize,
+    pub strategies: Vec<Strategy>,
+    pub sizes: Vec<EnsembleSize>,
+    /// The limit that α̂'s interval must stay under: `flags.alpha`.
+    pub limit: f64,
+    /// The smallest size of `sizes` whose α̂ interval stays under the limit.
+    pub recommended: Option<usize>,
+    /// Sentences a reader should know before trusting a number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// One way of choosing runs. Intervals are 95 % bootstrap intervals over the held-out examples; those of `random` are the
+/// middle 95 % of random subsets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Strategy {
+    pub name: StrategyKind,
+    /// Ascending; in the order of their choice for `greedy`. Empty for `random`, which stands for many choices.
+    pub runs: Vec<u32>,
+    /// Number of runs chosen.
+    pub size: usize,
+    /// Fitted on the selection half; `null` where none was, and for `random`.
+    pub temperature: Option<f64>,
+    pub accuracy: Estimate,
+    /// Nats.
+    pub nll: Estimate,
+    pub ece: Estimate,
+    /// By how much its negative log-likelihood exceeds that of all runs together, example by example: below 0 it is
+    /// better. `null` for `all` and `random`.
+    pub nll_against_all: Option<Estimate>,
+}
+
+/// Ensembles of one size: mean over random subsets, their standard deviation, and their middle 95 %.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnsembleSize {
+    pub size: usize,
+    /// On the held-out half, like the two below.
+    pub accuracy: Estimate,
+    /// Nats.
+    pub nll: Estimate,
+    pub ece: Estimate,
+    /// Trimming level by the published protocol on the selection half, of the ensemble's margins against those of the
+    /// ensemble of all runs; each bootstrap draws a subset and the examples.
+    pub alpha_hat: Estimate,
+}
+
+impl Ensembles {
+    /// The entry of a strategy, if it could choose.
+    #[must_use]
+    pub fn strategy(&self, kind: StrategyKind) -> Option<&Strategy> {
+        self.strategies.iter().find(|held| held.name == kind)
+    }
+}
+
+/// Ensembles of the distinct runs of `input`, chosen in every way; none when there are fewer than two such runs, or fewer
+/// than four examples to divide.
+///
+/// # Errors
+/// [`Error::Invalid`] for a size that there are not enough distinct runs for, or settings out of range.
+pub fn ensembles<T: Real>(
+    input: &Input<T>,
+    evidence: &Evidence,
+    options: &Options,
+    settings: &Settings,
+) -> Result<Option<Ensembles>> {
+    let Some(halves) = Halves::of(input, evidence, options.seed)? else { return Ok(None) };
+    let (runs, selection, held_out) = (halves.indices.len(), halves.selection()?, halves.held_out()?);
+    if let Some(size) = options.size.filter(|size| *size == 0 || *size > runs) {
+        return Err(Error::Invalid(format!("an ensemble of {size} cannot be chosen from {runs} distinct runs")));
+    }
+    let judged = choose::judged(&selection, &halves.indices, evidence, settings)?;
+    let greedy = choose::greedy(&selection, options)?;
+    let wanted: Vec<usize> = options.size.into_iter().chain([greedy.len()]).collect();
+    let sizes = sizes::curve(&selection, &held_out, &wanted, options, settings)?;
+    let limit = settings.flags.alpha;
+    let recommended = sizes.iter().find(|size| size.alpha_hat.high < limit).map(|size| size.size);
+    let size = options.size.or(recommended).unwrap_or(greedy.len());
+    let picks = choose::picks(&judged, greedy, size);
+    let mut strategies = choose::measured(&picks, &selection, &held_out, options, settings)?;
+    for strategy in &mut strategies {
+        strategy.runs = strategy.runs.iter().filter_map(|&place| halves.indices.get(place as usize).copied()).collect();
+    }
+    if let Some(EnsembleSize { accuracy, nll, ece, .. }) = sizes.iter().find(|held| held.size == size) {
+        strategies.push(Strategy {
+            name: StrategyKind::Random,
+            runs: Vec::new(),
+            size,
+            temperature: None,
+            accuracy: *accuracy,
+            nll: *nll,
+            ece: *ece,
+            nll_against_all: None,
+        });
+    }
+    let mut notes = Vec::new();
+    if !strategies.iter().any(|held| held.name == StrategyKind::Unflagged) {
+        notes.push("Every run is flagged on the selection half, so there is no ensemble of unflagged runs.".to_owned());
+    }
+    if recommended.is_some_and(|size| 2 * size > runs) {
+        notes.push(format!(
+            "The recommended size is more than half of the {runs} runs, so every such ensemble shares most of its members \
+             with the reference: train more runs to be sure of it."
+        ));
+    }
+    Ok(Some(Ensembles {
+        seed: options.seed,
+        combination: options.combination,
+        selection: halves.selection_examples(),
+        held_out: halves.held_out_examples(),
+        strategies,
+        sizes,
+        limit,
+        recommended,
+        notes,
+    }))
+}
+
+#[cfg(test)]
+mod tests;
