@@ -10,6 +10,7 @@ pub mod ensembles;
 mod evidence;
 pub mod files;
 mod flags;
+pub mod images;
 mod independence;
 mod input;
 mod judge;
@@ -20,9 +21,12 @@ mod schema;
 mod summary;
 pub mod sweep;
 pub mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use ensembles::{EnsembleSize, Ensembles, Strategy, StrategyKind};
 pub use evidence::{Evidence, KernelPair, RawSeries};
+pub use images::Images;
 pub use input::{Input, RunLogits};
 pub use judge::analyze;
 pub use schema::*;

@@ -10,7 +10,9 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 use super::print;
 use crate::analysis::files::{AnyInput, Foreign, Reading};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant};
-use crate::analysis::{Analysis, Evidence, Fact, Run, Settings, analyze, ensembles, files, sweep, tables};
+use crate::analysis::{
+    Analysis, Evidence, Fact, Images, Run, Settings, analyze, ensembles, files, images, sweep, tables,
+};
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
@@ -19,6 +21,8 @@ use crate::report::{self, words};
 
 /// Runs in the table of a terminal, at most.
 const SHOWN: usize = 40;
+/// Bytes of all pictures of a page, at most.
+const PICTURES: usize = 600_000;
 
 /// How runs are judged; what is not given stays as in the experiment.
 #[derive(Debug, Clone, Default, Args)]
@@ -84,7 +88,8 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     match (&args.out, swept) {
         (Some(folder), _) => {
             tables::write(&analysis, folder)?;
-            report::write(&analysis, folder)
+            let images = swept.map_or(Ok(None), |root| pictures(root, &analysis))?;
+            report::write(&analysis, images.as_ref(), folder)
         }
         (None, Some(root)) => write_tables(&SweepDir::new(root), &analysis),
         (None, None) => Ok(()),
@@ -274,15 +279,41 @@ fn table(analysis: &Analysis, terminal: bool) -> String {
 /// [`Error::Unexpected`] when the file system refuses.
 pub fn write(sweep: &record::SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<PathBuf> {
     write_tables(sweep, analysis)?;
+    let images = pictures(sweep.root(), analysis)?;
     if let Some(folder) = folder {
-        report::write(analysis, folder)?;
+        report::write(analysis, images.as_ref(), folder)?;
         return Ok(folder.to_path_buf());
     }
     // Only the sweep's own files are there for `verify` to check.
-    record::index::make(sweep, &sweep.report(), |folder| report::write(analysis, folder))?;
+    record::index::make(sweep, &sweep.report(), |folder| report::write(analysis, images.as_ref(), folder))?;
     Ok(sweep.report())
 }
 
 fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<()> {
     record::index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder))
+}
+
+/// The examples on which runs stand alone as pictures. None where no run does, and, with a word on stderr, where the data
+/// are not at hand or are no longer those that the runs saw: the report is written all the same.
+fn pictures(root: &Path, analysis: &Analysis) -> Result<Option<Images>> {
+    if images::wanted(analysis, 1).is_empty() {
+        return Ok(None);
+    }
+    let reader = SweepReader::open(root)?;
+    let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
+    let (runs, _) = reader.runs();
+    let seen = runs.first().and_then(|run| run.outcome().provenance.data_digest.clone());
+    let found = data::facts(&experiment.data).and_then(|facts| {
+        let size: usize = facts.shape.iter().product();
+        data::pictures(&experiment.data, &images::wanted(analysis, PICTURES / size.max(1)))
+    });
+    let missing = match found {
+        Ok(found) if seen.is_none_or(|seen| seen == found.digest) => {
+            return Ok(Some(Images { shape: found.shape, pixels: found.pixels }));
+        }
+        Ok(_) => "the data are no longer those that the runs saw".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    anstream::eprintln!("the page shows no pictures: {missing}");
+    Ok(None)
 }

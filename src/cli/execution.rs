@@ -124,7 +124,7 @@ fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> R
     }
     let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
     let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
-    print(&format!("{}\n{}\n", words::headline(&analysis), folder.join("report.md").display()))?;
+    print(&format!("{}\n{}", words::headline(&analysis), super::report_files(&folder)))?;
     summary.check()
 }
 

@@ -117,6 +117,11 @@ fn differing_keys(old: &str, new: &str) -> Result<Vec<String>> {
         .collect())
 }
 
+/// Where a report is, a line for each way of reading it.
+fn report_files(folder: &Path) -> String {
+    ["report.md", "report.html"].map(|name| format!("{}\n", folder.join(name).display())).concat()
+}
+
 /// Writes data to stdout. A reader that has gone away, as `head` does, is no error.
 fn print(text: &str) -> Result<()> {
     use std::io::Write;

@@ -33,9 +33,8 @@ pub struct ReportArgs {
 pub fn run(args: &ReportArgs) -> Result<()> {
     let analysis = analyze::of_sweep(&args.sweep, args.epoch, &args.settings)?;
     let folder = analyze::write(&SweepDir::new(&args.sweep), &analysis, args.report.as_deref())?;
-    let page = folder.join("report.md");
-    super::print(&format!("{}\n", page.display()))?;
-    if args.open { open(&page) } else { Ok(()) }
+    super::print(&super::report_files(&folder))?;
+    if args.open { open(&folder.join("report.html")) } else { Ok(()) }
 }
 
 /// Shows a file with whatever the system shows such files with.

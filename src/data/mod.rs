@@ -11,12 +11,14 @@ mod digits;
 pub mod fetch;
 mod idx;
 mod npz;
+mod pictures;
 pub mod published;
 mod select;
 mod source;
 mod standardise;
 
 pub use augment::augment;
+pub use pictures::{Pictures, pictures};
 
 use crate::config::Data;
 use crate::error::Result;

@@ -1,10 +1,10 @@
 //! `report.md`: what was found in words, then tables, then figures.
 
 use super::figures::Figure;
+use super::tables::{self, COLUMNS};
 use super::{ensembles, words};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
 use crate::analysis::{Analysis, FlagKind, Run};
-use crate::config::Reference;
 
 /// Runs in a table, at most; more are in `runs.parquet`.
 const SHOWN: usize = 60;
@@ -18,6 +18,7 @@ pub fn markdown(analysis: &Analysis, figures: &[Figure]) -> String {
     for paragraph in words::findings(analysis) {
         page.line(&plain(&paragraph));
     }
+    page.line("[report.html](report.html) is the same as a page of linked plots, with the examples on which runs stand alone.");
     reasons(&mut page, analysis);
     summary(&mut page, analysis);
     runs(&mut page, analysis);
@@ -85,7 +86,7 @@ fn reasons(page: &mut Page, analysis: &Analysis) {
         page.line("## Why these runs");
         let rows = flagged.iter().take(SHOWN).flat_map(|run| {
             run.flags.iter().map(|flag| {
-                vec![run.run.to_string(), format!("`{}`", flag.flag.name()), format!("{}.", plain(&capital(&flag.why)))]
+                vec![run.run.to_string(), format!("`{}`", flag.flag.name()), plain(&words::sentence(&flag.why))]
             })
         });
         page.table(&["run", "flag", "reason"], "rll", rows);
@@ -101,11 +102,6 @@ fn reasons(page: &mut Page, analysis: &Analysis) {
     for note in &analysis.notes {
         page.line(&format!("> {}", plain_but_code(note)));
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn summary(page: &mut Page, analysis: &Analysis) {
@@ -148,28 +144,16 @@ fn summary(page: &mut Page, analysis: &Analysis) {
 
 fn runs(page: &mut Page, analysis: &Analysis) {
     page.line("## Runs");
-    let header = ["run", "accuracy", "NLL", "ECE", "churn", "α", "α relative", "α̂", "KS", "W₁", "alone on", "flags"];
+    let header: Vec<&str> =
+        std::iter::once("run").chain(COLUMNS.iter().map(|column| column.name)).chain(["flags"]).collect();
     let keep = |run: &&Run| analysis.runs.len() <= SHOWN || run.is_flagged();
     let shown: Vec<&Run> = analysis.runs.iter().filter(keep).take(SHOWN).collect();
     let rows = shown.iter().map(|run| {
-        let alone = analysis.alone.iter().find(|held| held.run == run.run);
         let flags: Vec<String> = run.flags.iter().map(|flag| format!("`{}`", flag.flag.name())).collect();
-        vec![
-            run.run.to_string(),
-            or_dash(run.accuracy, percent),
-            or_dash(run.nll, significant),
-            or_dash(run.ece, percent),
-            or_dash(run.churn, percent),
-            or_dash(run.alpha, percent),
-            or_dash(run.alpha_relative, percent),
-            hat(run),
-            or_dash(run.ks, |ks| fixed(ks, 3)),
-            or_dash(run.wasserstein, significant),
-            alone.map_or_else(|| "–".to_owned(), |held| held.count.to_string()),
-            flags.join(" "),
-        ]
+        let cells = COLUMNS.iter().map(|column| (column.show)(analysis, run));
+        std::iter::once(run.run.to_string()).chain(cells).chain([flags.join(" ")]).collect()
     });
-    page.table(&header, "rrrrrrrrrrrl", rows);
+    page.table(&header, &format!("{}l", "r".repeat(header.len() - 1)), rows);
     if shown.len() < analysis.runs.len() {
         let which = if shown.len() == SHOWN { "The first flagged runs are" } else { "Only flagged runs are" };
         page.line(&format!("{which} shown; all {} are in `runs.parquet`.", thousands(analysis.runs.len())));
@@ -182,37 +166,12 @@ fn runs(page: &mut Page, analysis: &Analysis) {
     );
 }
 
-/// α̂ with its interval; a half reads "at least".
-fn hat(run: &Run) -> String {
-    match (run.alpha_hat, run.alpha_hat_low, run.alpha_hat_high) {
-        (Some(level), Some(low), Some(high)) => {
-            let sign = if level >= 0.5 { "≥ " } else { "" };
-            format!("{sign}{} ({} to {})", percent(level), fixed(low * 100.0, 1), fixed(high * 100.0, 1))
-        }
-        _ => "–".to_owned(),
-    }
-}
-
 fn checkpoints(page: &mut Page, analysis: &Analysis) {
-    if analysis.checkpoints.len() < 2 {
-        return;
+    let rows = tables::checkpoints(analysis);
+    if !rows.is_empty() {
+        page.line("## Checkpoints");
+        page.table(&tables::CHECKPOINT_COLUMNS, "rrrrrrrr", rows.into_iter());
     }
-    page.line("## Checkpoints");
-    let rows = analysis.checkpoints.iter().map(|held| {
-        let kernel = analysis.kernels.iter().find(|kernel| kernel.epoch == held.epoch);
-        vec![
-            held.epoch.to_string(),
-            or_dash(held.accuracy.as_ref().map(|e| e.mean), percent),
-            or_dash(held.accuracy.as_ref().and_then(|e| e.std), percent),
-            or_dash(held.nll.as_ref().map(|e| e.mean), significant),
-            or_dash(held.ece.as_ref().map(|e| e.mean), percent),
-            or_dash(held.mean_churn, percent),
-            or_dash(held.ambiguity, percent),
-            or_dash(kernel.and_then(|kernel| kernel.mean_cka), |cka| fixed(cka, 3)),
-        ]
-    });
-    let header = ["epoch", "accuracy", "std", "NLL", "ECE", "churn", "ambiguity", "CKA of kernels"];
-    page.table(&header, "rrrrrrrr", rows);
 }
 
 fn pairs(page: &mut Page, analysis: &Analysis) {
@@ -242,33 +201,8 @@ fn pairs(page: &mut Page, analysis: &Analysis) {
 
 fn provenance(page: &mut Page, analysis: &Analysis) {
     page.line("## How this was made");
-    let settings = &analysis.settings.analysis;
-    let mut rows: Vec<[String; 2]> =
-        analysis.source.facts.iter().map(|fact| [plain(&fact.name), plain(&fact.value)]).collect();
-    let mut fact = |name: &str, value: String| rows.push([name.to_owned(), value]);
-    if let Some(hash) = &analysis.source.experiment {
-        fact("experiment (BLAKE3)", format!("`{hash}`"));
-    }
-    if let Some(epoch) = analysis.source.epoch {
-        fact("judged at epoch", epoch.to_string());
-    }
-    fact("test examples N, classes C", format!("{}, {}", thousands(analysis.examples), analysis.classes));
-    fact("ε, δ", format!("{}, {}", analysis.epsilon, fixed(analysis.delta, 5)));
-    if let Some(relative) = analysis.delta_relative {
-        fact("δ relative to the ensemble", fixed(relative, 5));
-    }
-    let reference = match settings.reference {
-        Reference::LeaveOneOut => "all other runs (leave-one-out)",
-        Reference::SplitHalf => "the other half of the runs (split-half); exact α leaves one out",
-    };
-    fact("reference of α̂", reference.to_owned());
-    fact("bootstraps of α̂, seed", format!("{}, {}", settings.bootstraps, settings.seed));
-    if let Some(clip) = settings.clip {
-        fact("margins clipped at", significant(clip));
-    }
-    let flags = &analysis.settings.flags;
-    fact("limits of flags", format!("α relative {}, modified z-score {}", percent(flags.alpha), flags.outlier));
-    page.table(&["", ""], "ll", rows.into_iter().map(Vec::from));
+    let rows = tables::facts(analysis).into_iter().map(|fact| fact.iter().map(|text| plain(text)).collect());
+    page.table(&["", ""], "ll", rows);
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What people read: Markdown and figures, drawn from the structs of `analysis` and computing nothing.
+//! What people read: Markdown, figures and a page, drawn from the structs of `analysis` and computing nothing.
 
 pub mod attribution;
 mod axis;
@@ -6,13 +6,15 @@ mod canvas;
 pub mod ensembles;
 pub mod figures;
 mod markdown;
+mod page;
 mod panel;
 mod style;
+mod tables;
 pub mod words;
 
 use std::path::Path;
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Images};
 use crate::error::Result;
 use crate::record::files;
 
@@ -24,14 +26,19 @@ pub struct Page {
     pub bytes: Vec<u8>,
 }
 
-/// Every file of the report: `report.md` and its figures. The same analysis gives the same bytes.
+/// Every file of the report: `report.md`, its figures, and `report.html` with the `images` that are at hand. The same
+/// analysis gives the same bytes.
 ///
 /// # Errors
 /// [`crate::error::Error::Unexpected`] when a figure cannot be drawn.
-pub fn pages(analysis: &Analysis) -> Result<Vec<Page>> {
+pub fn pages(analysis: &Analysis, images: Option<&Images>) -> Result<Vec<Page>> {
     let figures = figures::all(analysis)?;
     let text = markdown::markdown(analysis, &figures);
-    let mut pages = vec![Page { name: "report.md".to_owned(), bytes: text.into_bytes() }];
+    let page = page::page(analysis, images, &figures)?;
+    let mut pages = vec![
+        Page { name: "report.md".to_owned(), bytes: text.into_bytes() },
+        Page { name: "report.html".to_owned(), bytes: page.into_bytes() },
+    ];
     pages.extend(
         figures.into_iter().map(|figure| Page { name: figure.file.to_owned(), bytes: figure.svg.into_bytes() }),
     );
@@ -42,8 +49,8 @@ pub fn pages(analysis: &Analysis) -> Result<Vec<Page>> {
 ///
 /// # Errors
 /// As [`pages`], and [`crate::error::Error::Unexpected`] when the file system refuses.
-pub fn write(analysis: &Analysis, folder: &Path) -> Result<()> {
-    let pages = pages(analysis)?;
+pub fn write(analysis: &Analysis, images: Option<&Images>, folder: &Path) -> Result<()> {
+    let pages = pages(analysis, images)?;
     files::create_folder(folder)?;
     for page in &pages {
         files::write(&folder.join(&page.name), &page.bytes)?;

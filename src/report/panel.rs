@@ -165,6 +165,12 @@ impl<'a, 'b> Panel<'a, 'b> {
         }
     }
 
+    /// How many pixels apart two values of the vertical axis lie.
+    #[must_use]
+    pub fn apart(&self, a: f64, b: f64) -> f64 {
+        self.up(a).zip(self.up(b)).map_or(f64::INFINITY, |(a, b)| (a - b).abs())
+    }
+
     /// A horizontal bar from `low` to `high` at height `y`: an interval.
     ///
     /// # Errors
@@ -176,11 +182,11 @@ impl<'a, 'b> Panel<'a, 'b> {
         }
     }
 
-    /// A dashed line across the panel at height `y`, with a text above its right end.
+    /// A dashed line across the panel at height `y`, with a text at its right end, above it or `below`.
     ///
     /// # Errors
     /// See [`Panel::new`].
-    pub fn limit(&self, y: f64, label: &str) -> Result<()> {
+    pub fn limit(&self, y: f64, label: &str, below: bool) -> Result<()> {
         let Some(height) = self.up(y) else { return Ok(()) };
         let Frame { left, right, .. } = self.frame;
         self.canvas.line(&[(left, height), (right, height)], LIMIT, 0.75, 1.0, Some((5.0, 4.0)))?;
@@ -189,8 +195,9 @@ impl<'a, 'b> Panel<'a, 'b> {
         }
         // Curves must not run through the text.
         let room = text_width(label, SMALL);
-        self.canvas.rectangle((right - 4.0 - room, height - 15.0), (right - 1.0, height - 2.0), PAPER)?;
-        self.canvas.text(label, (right - 4.0, height - 8.0), Text { colour: INK, ..ink(SMALL, Align::End) })
+        let middle = if below { height + 9.0 } else { height - 8.0 };
+        self.canvas.rectangle((right - 4.0 - room, middle - 7.0), (right - 1.0, middle + 6.0), PAPER)?;
+        self.canvas.text(label, (right - 4.0, middle), Text { colour: INK, ..ink(SMALL, Align::End) })
     }
 
     /// A text beside a value, `dx` pixels to its right and `dy` below.

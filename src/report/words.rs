@@ -39,6 +39,14 @@ pub fn judged(analysis: &Analysis) -> impl Iterator<Item = &Run> {
     analysis.runs.iter().filter(|run| run.accuracy.is_some() && !run.has(FlagKind::Duplicate))
 }
 
+/// A fragment as a sentence.
+#[must_use]
+pub fn sentence(fragment: &str) -> String {
+    let mut letters = fragment.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).chain(['.']).collect()
+}
+
 /// `1 run`, `2 runs`.
 #[must_use]
 pub fn count(number: usize, noun: &str) -> String {

@@ -6,7 +6,7 @@ use super::super::axis::{Axis, span};
 use super::super::canvas::{Align, svg};
 use super::super::panel::{Frame, Panel, SMALL, Swatch, ink, legend};
 use super::super::style::{BAND, INK, Look, Mark, PALETTE};
-use super::{Figure, LEGEND, LEGEND_ROOM, WIDTH};
+use super::{ENSEMBLES, Figure, LEGEND, LEGEND_ROOM, WIDTH};
 use crate::analysis::numbers::fixed;
 use crate::analysis::{Analysis, Band, EnsembleSize, Ensembles, Estimate, Strategy, StrategyKind};
 use crate::error::Result;
@@ -81,7 +81,7 @@ pub fn draw(analysis: &Analysis) -> Result<Option<Figure>> {
          The other panels: quality on the half of the test set that chose nothing, with each way of choosing runs as a \
          mark at its own size; a mark inside the band is no better than runs taken at random."
     );
-    Ok(Some(Figure { file: "ensembles.svg", svg, title: title.to_owned(), caption }))
+    Ok(Some(Figure { file: ENSEMBLES, svg, title: title.to_owned(), caption }))
 }
 
 /// The strategies that choose, each with its look.
@@ -130,7 +130,7 @@ fn panel(
     };
     panel.band(&sizes, &band, BAND, INK)?;
     if is_level {
-        panel.limit(ensembles.limit, &format!("limit {} %", fixed(ensembles.limit * 100.0, 0)))?;
+        panel.limit(ensembles.limit, &format!("limit {} %", fixed(ensembles.limit * 100.0, 0)), false)?;
         let found = ensembles.recommended.and_then(|size| ensembles.sizes.iter().find(|held| held.size == size));
         if let Some(held) = found {
             let at = (held.size as f64, held.alpha_hat.mean);

@@ -7,8 +7,7 @@ use super::super::canvas::svg;
 use super::super::panel::{Frame, Panel, ROW, Swatch, legend, legend_columns};
 use super::super::style::{BAND, INK, Looks};
 use super::{
-    Figure, LEGEND, LEGEND_ROOM, TYPICAL_TEXT, WIDTH, curve_rows, draw_curves, drawn_values, draws_single, epochs,
-    flagged_rows,
+    Figure, LEGEND, LEGEND_ROOM, TYPICAL_TEXT, WIDTH, curve_rows, draw_curves, draws_single, flagged_rows, plan,
 };
 use crate::analysis::{Analysis, Band, KernelCheckpoint};
 use crate::error::Result;
@@ -79,19 +78,8 @@ pub fn spectra(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
 /// # Errors
 /// As [`super::all`].
 pub fn over_training(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
-    let plans = [
-        ("alignment", "Alignment with labels", "centred alignment"),
-        ("effective_rank", "Effective rank", "(Σλ)² / Σλ²"),
-        ("mean_cka", "Agreement between runs", "mean CKA with the others"),
-    ];
-    let found: Vec<_> = plans
-        .iter()
-        .filter_map(|plan| {
-            let series = analysis.kernel_training.iter().find(|series| series.name == plan.0)?;
-            (series.curves.x.len() > 1).then_some((plan, &series.curves))
-        })
-        .collect();
-    if found.is_empty() {
+    let plans = plan::kernels(analysis);
+    if plans.is_empty() {
         return Ok(None);
     }
     let single = draws_single(analysis);
@@ -100,13 +88,12 @@ pub fn over_training(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure
     let rows = curve_rows(analysis, looks);
     let height = 306.0 + ROW * rows.len().div_ceil(COLUMNS) as f64;
     let svg = svg(WIDTH, height as u32, title, |canvas| {
-        for (place, (plan, curves)) in found.iter().enumerate() {
+        for (place, plan) in plans.iter().enumerate() {
             let left = 62.0 + 278.0 * place as f64;
             let frame = Frame { left, top: 40.0, right: left + 206.0, bottom: 248.0 };
-            let (low, high) = span(drawn_values(curves, looks, single, f64::NEG_INFINITY), 0.06);
-            let y = Axis::linear(plan.2, low, high, 5, 1.0);
-            let panel = Panel::new(canvas, frame, plan.1, epochs(&curves.x, f64::NEG_INFINITY), y, 46.0)?;
-            draw_curves(&panel, curves, analysis, looks)?;
+            let (x, y) = plan.axes(looks, single);
+            let panel = Panel::new(canvas, frame, plan.title, x, y, 46.0)?;
+            draw_curves(&panel, plan.curves, analysis, looks)?;
         }
         legend_columns(canvas, (62.0, 312.0), 278.0, COLUMNS, &rows)
     })?;

@@ -33,9 +33,12 @@ pub fn draw(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
             let x = Axis::linear("share trimmed, α (%)", low, high, 5, 100.0);
             let panel = Panel::new(canvas, frame, "Distance from the other runs", x, y, 48.0)?;
             draw_curves(&panel, trimming, analysis, looks)?;
-            panel.limit(analysis.delta, &format!("noise of the test set: δ = {}", fixed(analysis.delta, 3)))?;
-            if let Some(relative) = analysis.delta_relative.filter(|&relative| relative > analysis.delta * 1.05) {
-                panel.limit(relative, &format!("this ensemble's spread: {}", fixed(relative, 3)))?;
+            let relative = analysis.delta_relative.filter(|&relative| relative > analysis.delta * 1.05);
+            // Two labels that would lie on each other go to both sides of their lines.
+            let below = relative.is_some_and(|relative| panel.apart(relative, analysis.delta) < 18.0);
+            panel.limit(analysis.delta, &format!("noise of the test set: δ = {}", fixed(analysis.delta, 3)), below)?;
+            if let Some(relative) = relative {
+                panel.limit(relative, &format!("this ensemble's spread: {}", fixed(relative, 3)), false)?;
             }
         }
         curve_legend(canvas, analysis, looks)

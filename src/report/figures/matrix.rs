@@ -16,7 +16,7 @@ const SHOWN: usize = 60;
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 560;
 /// Stops of a ramp from light to dark, of even steps in lightness.
-const RAMP: [(u8, u8, u8); 6] = [
+pub const RAMP: [(u8, u8, u8); 6] = [
     (0xF4, 0xF7, 0xFB),
     (0xCC, 0xDB, 0xEC),
     (0x94, 0xBA, 0xD9),
@@ -25,61 +25,93 @@ const RAMP: [(u8, u8, u8); 6] = [
     (0x08, 0x30, 0x6B),
 ];
 
-/// Churn of every two runs.
-///
-/// # Errors
-/// As [`super::all`].
-pub fn churn(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
-    let plan = Plan {
-        file: "churn.svg",
-        title: "Churn between runs",
-        bar: "test examples decided differently (%)",
-        factor: 100.0,
-        value: |pair| Some(pair.churn),
-        caption: "Share of test examples that two runs decide differently. A dark cross is a run that disagrees with \
-                  everybody; a pale cell off the diagonal is two runs that are closer than their siblings, and a white \
-                  one (0 %) two runs that decide alike everywhere.",
-    };
-    draw(analysis, looks, &plan)
+/// A quantity of every two runs.
+pub struct Plan {
+    file: &'static str,
+    pub title: &'static str,
+    /// What the colours mean, with its unit.
+    pub label: &'static str,
+    /// Values are shown multiplied by this; shares, which are shown in per cent, begin at 0.
+    pub factor: f64,
+    value: fn(&Pair) -> Option<f64>,
+    pub caption: &'static str,
 }
+
+/// Churn of every two runs.
+pub const CHURN: Plan = Plan {
+    file: "churn.svg",
+    title: "Churn between runs",
+    label: "test examples decided differently (%)",
+    factor: 100.0,
+    value: |pair| Some(pair.churn),
+    caption: "Share of test examples that two runs decide differently. A dark cross is a run that disagrees with everybody; \
+              a pale cell off the diagonal is two runs that are closer than their siblings, and the palest (0 %) two runs \
+              that decide alike everywhere.",
+};
 
 /// Alignment of the kernels of every two runs.
+pub const ALIGNMENT: Plan = Plan {
+    file: "cka.svg",
+    title: "Alignment of the kernels of two runs",
+    label: "centred kernel alignment (CKA)",
+    factor: 1.0,
+    value: |pair| pair.cka,
+    caption: "How alike the kernels of two runs are at the last checkpoint: 1 means that both generalise from the same \
+              examples in the same proportions, whatever they decide. A pale cross is a run that learned a different \
+              geometry.",
+};
+
+/// The cells of a square.
+pub struct Cells {
+    /// Which runs it shows, in order.
+    pub runs: Vec<u32>,
+    /// Row, column (the larger one) and value.
+    pub values: Vec<(usize, usize, f64)>,
+    /// What the lightest and the darkest colour stand for.
+    pub range: (f64, f64),
+}
+
+impl Plan {
+    /// What there is to show; nothing where no pair has a value.
+    #[must_use]
+    pub fn cells(&self, analysis: &Analysis) -> Option<Cells> {
+        let runs = shown(analysis);
+        let place = |run: u32| runs.binary_search(&run).ok();
+        let of_pair = |pair: &Pair| Some((place(pair.a)?, place(pair.b)?, (self.value)(pair)?));
+        let values: Vec<(usize, usize, f64)> = analysis.pairs.iter().filter_map(of_pair).collect();
+        let (low, high) = span(values.iter().map(|cell| cell.2), 0.0);
+        let range = (if self.factor > 1.0 { 0.0 } else { low }, high);
+        (!values.is_empty()).then_some(Cells { runs, values, range })
+    }
+
+    /// Decimals of a value that stands in its cell.
+    #[must_use]
+    pub fn decimals(&self) -> usize {
+        if self.factor > 1.0 { 1 } else { 2 }
+    }
+
+    /// Says of what the cells are a part, if they are.
+    #[must_use]
+    pub fn caption(&self, analysis: &Analysis, cells: &Cells) -> String {
+        let all = finite(analysis).count();
+        if cells.runs.len() == all {
+            return self.caption.to_owned();
+        }
+        format!(
+            "{} Of {all} runs, {} are shown: flagged ones, and others at even distances.",
+            self.caption,
+            cells.runs.len()
+        )
+    }
+}
+
+/// The figure of a plan.
 ///
 /// # Errors
 /// As [`super::all`].
-pub fn alignment(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
-    let plan = Plan {
-        file: "cka.svg",
-        title: "Alignment of the kernels of two runs",
-        bar: "centred kernel alignment (CKA)",
-        factor: 1.0,
-        value: |pair| pair.cka,
-        caption: "How alike the kernels of two runs are at the last checkpoint: 1 means that both generalise from the same \
-                  examples in the same proportions, whatever they decide. A pale cross is a run that learned a different \
-                  geometry.",
-    };
-    draw(analysis, looks, &plan)
-}
-
-struct Plan {
-    file: &'static str,
-    title: &'static str,
-    bar: &'static str,
-    factor: f64,
-    value: fn(&Pair) -> Option<f64>,
-    caption: &'static str,
-}
-
-fn draw(analysis: &Analysis, looks: &Looks, plan: &Plan) -> Result<Option<Figure>> {
-    let shown = shown(analysis);
-    let place = |run: u32| shown.binary_search(&run).ok();
-    let cells: Vec<(usize, usize, f64)> =
-        analysis.pairs.iter().filter_map(|pair| Some((place(pair.a)?, place(pair.b)?, (plan.value)(pair)?))).collect();
-    if cells.is_empty() {
-        return Ok(None);
-    }
-    let (low, high) = span(cells.iter().map(|cell| cell.2), 0.0);
-    let low = if plan.factor > 1.0 { 0.0 } else { low };
+pub fn draw(analysis: &Analysis, looks: &Looks, plan: &Plan) -> Result<Option<Figure>> {
+    let Some(found) = plan.cells(analysis) else { return Ok(None) };
+    let Cells { runs: shown, values: cells, range: (low, high) } = &found;
     let count = shown.len() as f64;
     let svg = svg(WIDTH, HEIGHT, plan.title, |canvas| {
         let frame = Frame { left: 66.0, top: 40.0, right: 506.0, bottom: 480.0 };
@@ -90,8 +122,8 @@ fn draw(analysis: &Analysis, looks: &Looks, plan: &Plan) -> Result<Option<Figure
         // Run 0 above: the square reads like a table.
         let down: Vec<(f64, String)> = ticks.iter().map(|(at, run)| (count - at, run.clone())).collect();
         let panel = Panel::new(canvas, frame, "", axis(), axis().with_ticks(down), 46.0)?;
-        let bar_axis = Axis::linear("", low, high, 6, plan.factor);
-        for &(a, b, value) in &cells {
+        let bar_axis = Axis::linear("", *low, *high, 6, plan.factor);
+        for &(a, b, value) in cells {
             let colour = ramp(bar_axis.share(value).unwrap_or(0.0));
             for (column, row) in [(a, b), (b, a)] {
                 let from = (column as f64, count - row as f64);
@@ -120,28 +152,20 @@ fn draw(analysis: &Analysis, looks: &Looks, plan: &Plan) -> Result<Option<Figure
             }
         }
         if cells.len() <= 100 {
-            for &(a, b, value) in &cells {
+            for &(a, b, value) in cells {
                 let dark = bar_axis.share(value).unwrap_or(0.0) > 0.55;
                 let colour = if dark { RGBColor(0xFF, 0xFF, 0xFF) } else { INK };
-                let decimals = if plan.factor > 1.0 { 1 } else { 2 };
-                let text = fixed(value * plan.factor, decimals);
+                let text = fixed(value * plan.factor, plan.decimals());
                 for (column, row) in [(a, b), (b, a)] {
                     let at = (column as f64 + 0.5, count - row as f64 - 0.5);
                     panel.note(at.0, at.1, (0.0, 0.0), &text, Text { colour, ..ink(11.0, Align::Middle) })?;
                 }
             }
         }
-        bar(canvas, &bar_axis, plan.bar)
+        bar(canvas, &bar_axis, plan.label)
     })?;
-    let mut caption = plan.caption.to_owned();
-    if shown.len() < finite(analysis).count() {
-        caption.push_str(&format!(
-            " Of {} runs, {} are shown: the flagged ones and others at even distances.",
-            finite(analysis).count(),
-            shown.len()
-        ));
-    }
-    if looks.iter().any(|(run, _)| place(run).is_some()) {
+    let mut caption = plan.caption(analysis, &found);
+    if shown.iter().any(|&run| looks.flagged(run).is_some()) {
         caption.push_str(" Coloured arrows point at flagged runs.");
     }
     Ok(Some(Figure { file: plan.file, svg, title: plan.title.to_owned(), caption }))

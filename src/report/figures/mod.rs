@@ -3,12 +3,12 @@
 mod ensembles;
 mod kernels;
 mod margins;
-mod matrix;
-mod reliability;
+pub(super) mod matrix;
+pub(super) mod plan;
+pub(super) mod reliability;
 mod runs;
 mod training;
 
-use super::axis::{Axis, span};
 use super::canvas::Canvas;
 use super::panel::{Panel, Swatch, TYPICAL_BAND, legend};
 use super::style::{BAND, INK, Looks, TYPICAL_LOOK};
@@ -24,9 +24,12 @@ const LEGEND_ROOM: f64 = 194.0;
 /// What the band is.
 const TYPICAL_TEXT: &str = "typical runs (5–95 %)";
 /// Runs drawn one by one besides the band, at most.
-const SINGLE: usize = 24;
+pub(super) const SINGLE: usize = 24;
 /// Flagged runs that a legend names, at most.
 const NAMED: usize = 12;
+
+/// The figure of the ensembles, which has a section of its own.
+pub(super) const ENSEMBLES: &str = "ensembles.svg";
 
 /// Every file name that a figure can have.
 pub const FILES: [&str; 10] = [
@@ -39,7 +42,7 @@ pub const FILES: [&str; 10] = [
     "eigenvalues.svg",
     "kernel-training.svg",
     "cka.svg",
-    "ensembles.svg",
+    ENSEMBLES,
 ];
 
 /// One figure of a report.
@@ -64,11 +67,11 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>> {
         margins::draw(analysis, &looks)?,
         training::learning(analysis, &looks)?,
         training::parting(analysis, &looks)?,
-        matrix::churn(analysis, &looks)?,
+        matrix::draw(analysis, &looks, &matrix::CHURN)?,
         reliability::draw(analysis, &looks)?,
         kernels::spectra(analysis, &looks)?,
         kernels::over_training(analysis, &looks)?,
-        matrix::alignment(analysis, &looks)?,
+        matrix::draw(analysis, &looks, &matrix::ALIGNMENT)?,
         ensembles::draw(analysis)?,
     ];
     Ok(drawn.into_iter().flatten().collect())
@@ -95,7 +98,7 @@ fn is_typical(run: &Run) -> bool {
 }
 
 /// Whether single typical runs are drawn: few enough to tell apart.
-fn draws_single(analysis: &Analysis) -> bool {
+pub(super) fn draws_single(analysis: &Analysis) -> bool {
     analysis.runs.iter().filter(|run| is_typical(run)).count() <= SINGLE
 }
 
@@ -162,13 +165,7 @@ fn drawn_values<'a>(curves: &'a Curves, looks: &'a Looks, single: bool, from: f6
     band.chain(runs.flat_map(move |curve| curve.y.iter().skip(at))).copied().flatten()
 }
 
-/// A horizontal axis of the epochs at `from` and later.
-fn epochs(x: &[f64], from: f64) -> Axis {
-    let (low, high) = span(x.iter().copied().filter(|&epoch| epoch >= from), 0.0);
-    Axis::whole("epoch", low, high, 6)
-}
-
 /// Whether this run only repeats another, or has no numbers.
-fn is_void(run: &Run) -> bool {
+pub(super) fn is_void(run: &Run) -> bool {
     run.has(FlagKind::Duplicate) || run.accuracy.is_none()
 }

@@ -50,7 +50,7 @@ pub fn draw(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
             let Some((ks, level)) = relative(run) else { continue };
             place(&panel, (ks, level), run, looks, few)?;
         }
-        panel.limit(limit, "")?;
+        panel.limit(limit, "", false)?;
         let text = format!("limit {} %", fixed(limit * 100.0, 0));
         panel.note(0.0, limit, (6.0, -9.0), &text, ink(SMALL, Align::Start))?;
 
