@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::config;
-use harness::data::{Dataset, Split};
+use harness::data::{Compact, Dataset, Split};
 use harness::random::Random;
 use harness::train::trainer::Trainer;
 
@@ -40,10 +40,12 @@ const NETWORKS: [Network; 3] = [
 ];
 
 /// Noise with labels.
-fn noise(len: usize) -> Dataset {
+fn noise(len: usize) -> Dataset<Compact> {
     let mut random = Random::from_parts(0, "bench", 0);
+    let pixels =
+        |len, random: &mut Random| -> Vec<f32> { (0..len).map(|_| random.uniform() as f32 * 2.0 - 1.0).collect() };
     let split = |len: usize, random: &mut Random| Split {
-        pixels: (0..len * SHAPE.iter().product::<usize>()).map(|_| random.uniform() as f32 * 2.0 - 1.0).collect(),
+        pixels: pixels(len * SHAPE.iter().product::<usize>(), random).into(),
         labels: (0..len).map(|i| ((i * 7 + 3) % CLASSES) as u32).collect(),
     };
     Dataset {

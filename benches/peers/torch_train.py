@@ -90,4 +90,5 @@ def main():
         measure(name, arguments.threads)
 
 
-main()
+if __name__ == "__main__":
+    main()

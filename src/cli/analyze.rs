@@ -182,7 +182,7 @@ impl AnalyzeArgs {
 /// Which examples of the evaluation set the recorded kernels are of; none where the experiment records no kernels.
 fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
     let Some(kernel) = &experiment.record.kernel else { return Vec::new() };
-    let none = || Split { pixels: Vec::new(), labels: Vec::new() };
+    let none = || -> Split { Split { pixels: Vec::new(), labels: Vec::new() } };
     // The choice depends on labels and seed alone.
     let outline = Dataset {
         shape: [0; 3],

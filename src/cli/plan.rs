@@ -16,7 +16,7 @@ const TIMED_STEPS: usize = 4;
 
 /// The plan as lines of text. Reads the data and times a few steps of training.
 pub fn describe(experiment: &Experiment, root: &Path) -> Result<String> {
-    let data = data::load(&experiment.data)?;
+    let data = data::load_compact(&experiment.data)?;
     let mut trainer = Trainer::new(experiment, &data, 0)?;
     let parameters = trainer.plan().parameters();
     let (runs, epochs) = (experiment.sweep.runs, experiment.train.epochs);

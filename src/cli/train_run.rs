@@ -49,7 +49,7 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
     if matches!(begun, Begin::Complete) {
         return Ok(());
     }
-    let data = data::load(&experiment.data)?;
+    let data = data::load_compact(&experiment.data)?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads =
         std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0).unwrap_or(threads);

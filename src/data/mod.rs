@@ -10,6 +10,7 @@ mod cifar;
 mod digits;
 pub mod fetch;
 mod idx;
+mod images;
 mod npz;
 mod pictures;
 pub mod published;
@@ -18,30 +19,32 @@ mod source;
 mod standardise;
 
 pub use augment::augment;
+pub use images::{Compact, Images};
 pub use pictures::{Pictures, pictures};
 
 use crate::config::Data;
 use crate::error::Result;
-use source::{Outline, Source};
+use source::{Outline, Pixels, Source};
+use standardise::Standardisation;
 
 /// Labelled images of one shape, pixels as `f32`, row-major `[len, channels, height, width]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Split {
-    /// `[len * channels * height * width]`
-    pub pixels: Vec<f32>,
+pub struct Split<P = Vec<f32>> {
+    /// `[len * channels * height * width]`, or [`Images`] of that size.
+    pub pixels: P,
     /// `[len]`, each below the number of classes.
     pub labels: Vec<u32>,
 }
 
 /// A data set ready for training: standardised per channel by the mean and deviation of the training part.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Dataset {
+pub struct Dataset<P = Vec<f32>> {
     /// Channels, height, width of one example.
     pub shape: [usize; 3],
     /// A name for each class, in label order.
     pub classes: Vec<String>,
-    pub train: Split,
-    pub eval: Split,
+    pub train: Split<P>,
+    pub eval: Split<P>,
     /// BLAKE3 in hex of all bytes of the files that were read, after gzip: names the data in provenance, whichever way it
     /// is packed and whatever is kept of it.
     pub digest: String,
@@ -58,7 +61,7 @@ pub struct DataFacts {
     pub eval_len: usize,
 }
 
-impl Split {
+impl<P> Split<P> {
     /// Number of examples.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -79,14 +82,32 @@ impl Split {
 /// [`Error::Invalid`](crate::error::Error::Invalid) if a file is missing or is not what its format calls for, or nothing is
 /// kept; [`Error::Unexpected`](crate::error::Error::Unexpected) if the machine fails.
 pub fn load(data: &Data) -> Result<Dataset> {
+    load_as(data, |standardisation, pixels, indices, shape| standardisation.apply(pixels, indices, shape))
+}
+
+/// [`load`], in a quarter of the memory where the files hold bytes: for training, which takes a batch at a time.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_compact(data: &Data) -> Result<Dataset<Compact>> {
+    load_as(data, Compact::new)
+}
+
+fn load_as<P>(
+    data: &Data,
+    standardised: impl Fn(&Standardisation, Pixels, &[usize], [usize; 3]) -> Result<P>,
+) -> Result<Dataset<P>> {
     let Source { shape, classes, train, eval, digest } = source::read(data)?;
     let kept = select::kept_classes(data, classes.len())?;
     let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
     let chosen_eval = select::select(&eval.labels, &kept, data.eval_limit, data.seed, "eval")?;
-    let standardisation = standardise::Standardisation::of(&train.pixels, &chosen.indices, shape);
-    let train = Split { pixels: standardisation.apply(train.pixels, &chosen.indices, shape)?, labels: chosen.labels };
-    let eval =
-        Split { pixels: standardisation.apply(eval.pixels, &chosen_eval.indices, shape)?, labels: chosen_eval.labels };
+    let standardisation = Standardisation::of(&train.pixels, &chosen.indices, shape);
+    let train =
+        Split { pixels: standardised(&standardisation, train.pixels, &chosen.indices, shape)?, labels: chosen.labels };
+    let eval = Split {
+        pixels: standardised(&standardisation, eval.pixels, &chosen_eval.indices, shape)?,
+        labels: chosen_eval.labels,
+    };
     Ok(Dataset { shape, classes: kept_names(&classes, &kept), train, eval, digest })
 }
 
@@ -138,7 +159,7 @@ pub fn facts(data: &Data) -> Result<DataFacts> {
 /// The evaluation examples on which the eNTK is computed: `probes` of them (all, if there are fewer), class-balanced, chosen
 /// by the seed, ascending. The same for every run and every epoch.
 #[must_use]
-pub fn probe_set(dataset: &Dataset, probes: usize, seed: u64) -> Vec<usize> {
+pub fn probe_set<P>(dataset: &Dataset<P>, probes: usize, seed: u64) -> Vec<usize> {
     select::balanced(&dataset.eval.labels, dataset.classes.len(), probes, seed, "data.probes")
 }
 

@@ -80,6 +80,13 @@ impl Standardisation {
         }
     }
 
+    /// What each byte stands for in each channel: `(value − mean) / deviation` in `f64`, rounded once.
+    pub fn tables(&self) -> Vec<[f32; 256]> {
+        let table =
+            |&(mean, deviation): &(f64, f64)| std::array::from_fn(|value| ((value as f64 - mean) / deviation) as f32);
+        self.channels.iter().map(table).collect()
+    }
+
     fn apply_to_bytes(
         &self,
         blocks: Vec<Vec<u8>>,
@@ -87,19 +94,10 @@ impl Standardisation {
         plane: usize,
         example: usize,
     ) -> Result<Vec<f32>> {
-        let tables: Vec<[f32; 256]> = self
-            .channels
-            .iter()
-            .map(|&(mean, deviation)| std::array::from_fn(|value| ((value as f64 - mean) / deviation) as f32))
-            .collect();
+        let tables = self.tables();
         let mut values: Vec<f32> = Vec::new();
         let total = indices.len() * example;
-        values.try_reserve_exact(total).map_err(|_| {
-            Error::Unexpected(format!(
-                "the data needs {} bytes of memory, which this machine does not have free",
-                4 * total
-            ))
-        })?;
+        values.try_reserve_exact(total).map_err(|_| not_enough_memory(4 * total))?;
         let (mut first, mut indices) = (0, indices.iter().peekable());
         for block in blocks {
             let end = first + block.len() / example;
@@ -113,6 +111,11 @@ impl Standardisation {
         }
         Ok(values)
     }
+}
+
+/// What to say where `bytes` of memory for the data are not to be had.
+pub(super) fn not_enough_memory(bytes: usize) -> Error {
+    Error::Unexpected(format!("the data needs {bytes} bytes of memory, which this machine does not have free"))
 }
 
 /// The images at `indices` (ascending) of consecutive blocks.

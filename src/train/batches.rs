@@ -1,7 +1,7 @@
 //! Batches of images on the host, in order or shuffled, plain or augmented.
 
 use crate::config::Augment;
-use crate::data::{Split, augment};
+use crate::data::{Images, Split, augment};
 use crate::random::Random;
 
 /// Pixels `[n, channels, height, width]` and labels `[n]` of some examples.
@@ -27,22 +27,24 @@ impl Batch {
 
 /// Gathers the examples `indices` of a split; with `augmentation`, each is changed by draws from the stream.
 #[must_use]
-pub fn gather(
-    split: &Split,
+pub fn gather<P: Images>(
+    split: &Split<P>,
     shape: [usize; 3],
     indices: &[usize],
     augmentation: Option<(&Augment, &mut Random)>,
 ) -> Batch {
     let length: usize = shape.iter().product();
     let mut pixels = vec![0.0; indices.len() * length];
-    let sources = indices.iter().map(|&i| &split.pixels[i * length..(i + 1) * length]);
+    let targets = pixels.chunks_exact_mut(length).zip(indices);
     match augmentation {
         Some((config, random)) if *config != Augment::default() => {
-            for (target, source) in pixels.chunks_exact_mut(length).zip(sources) {
-                augment(source, shape, config, random, target);
+            let mut image = vec![0.0; length];
+            for (target, &index) in targets {
+                split.pixels.write(index, &mut image);
+                augment(&image, shape, config, random, target);
             }
         }
-        _ => pixels.chunks_exact_mut(length).zip(sources).for_each(|(target, source)| target.copy_from_slice(source)),
+        _ => targets.for_each(|(target, &index)| split.pixels.write(index, target)),
     }
     Batch { pixels, labels: indices.iter().map(|&i| split.labels[i]).collect() }
 }

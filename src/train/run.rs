@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::batches::gather;
 use super::trainer::{State, Trainer};
 use crate::config::{self, Experiment, Stream};
-use crate::data::{self, Dataset};
+use crate::data::{self, Compact, Dataset};
 use crate::error::{Error, Result};
 use crate::kernel::{self, HostNetwork};
 use crate::model::HostTensor;
@@ -35,7 +36,7 @@ const OPTIMIZER: &str = "optimizer";
 /// One run to do.
 pub struct Job<'a> {
     pub experiment: &'a Experiment,
-    pub data: &'a Dataset,
+    pub data: &'a Dataset<Compact>,
     pub run: usize,
     /// Threads that this process computes with, for the record.
     pub threads: usize,
@@ -178,11 +179,9 @@ impl Recording<'_> {
 
 /// The kernels of the network as it stands, each `[P, P]` under the name of its kind, with the probes' places in the
 /// evaluation set (`probes`) and their labels (`labels`), both `[P]`.
-fn kernel_snapshot(trainer: &Trainer, data: &Dataset, config: &config::Kernel, seed: u64) -> Result<Tensors> {
+fn kernel_snapshot(trainer: &Trainer, data: &Dataset<Compact>, config: &config::Kernel, seed: u64) -> Result<Tensors> {
     let probes = data::probe_set(data, config.probes, seed);
-    let length: usize = data.shape.iter().product();
-    let pixels: Vec<f32> =
-        probes.iter().flat_map(|&i| &data.eval.pixels[i * length..(i + 1) * length]).copied().collect();
+    let pixels = gather(&data.eval, data.shape, &probes, None).pixels;
     let network = HostNetwork::new(trainer.plan(), &trainer.network().to_host())?;
     let snapshot = kernel::snapshot(&network, &pixels, &config.kinds, kernel::DEFAULT_BUDGET)?;
     let mut tensors = Tensors::new();

@@ -8,7 +8,7 @@ use super::batches::{Batch, gather};
 use super::schedule::{self, Position};
 use super::{device, initial, loss, optimizer};
 use crate::config::{Experiment, Stream};
-use crate::data::{Dataset, Split};
+use crate::data::{Compact, Dataset, Images, Split};
 use crate::error::{Error, Result};
 use crate::model::{HostTensor, Mode, Network, Plan, Training};
 use crate::ops;
@@ -36,7 +36,7 @@ pub struct State {
 /// One run of an experiment.
 pub struct Trainer<'a> {
     experiment: &'a Experiment,
-    data: &'a Dataset,
+    data: &'a Dataset<Compact>,
     plan: Plan,
     device: Device,
     network: Network,
@@ -50,7 +50,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// `Invalid` when the model does not fit the data or the backend is not part of this program.
-    pub fn new(experiment: &'a Experiment, data: &'a Dataset, run: u64) -> Result<Self> {
+    pub fn new(experiment: &'a Experiment, data: &'a Dataset<Compact>, run: u64) -> Result<Self> {
         let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
         let weights = initial::for_run(&experiment.sweep, &plan, run);
         let device = device::device(experiment.train.backend)?;
@@ -63,7 +63,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// `Corrupt` when the state is not one of this experiment's.
-    pub fn resume(experiment: &'a Experiment, data: &'a Dataset, run: u64, state: State) -> Result<Self> {
+    pub fn resume(experiment: &'a Experiment, data: &'a Dataset<Compact>, run: u64, state: State) -> Result<Self> {
         let corrupt = |what: &dyn std::fmt::Display| {
             Error::Corrupt(format!(
                 "the saved state of run {run} cannot be resumed ({what}); forget it to train the run anew"
@@ -175,11 +175,16 @@ impl<'a> Trainer<'a> {
 ///
 /// # Errors
 /// `Unexpected` when the device does not hand them out.
-pub fn logits(network: &Network, split: &Split, shape: [usize; 3], device: &Device) -> Result<Vec<f32>> {
+pub fn logits<P: Images>(network: &Network, split: &Split<P>, shape: [usize; 3], device: &Device) -> Result<Vec<f32>> {
     let length: usize = shape.iter().product();
-    let mut out = Vec::new();
-    for pixels in split.pixels.chunks(EVALUATION_BATCH * length) {
-        let input = images(pixels.to_vec(), pixels.len() / length, shape, device);
+    let (mut out, count) = (Vec::new(), split.pixels.count(length));
+    for first in (0..count).step_by(EVALUATION_BATCH) {
+        let batch = first..count.min(first + EVALUATION_BATCH);
+        let mut pixels = vec![0.0; batch.len() * length];
+        for (image, index) in pixels.chunks_exact_mut(length).zip(batch.clone()) {
+            split.pixels.write(index, image);
+        }
+        let input = images(pixels, batch.len(), shape, device);
         out.extend(to_host(network.forward(input, &mut Mode::Evaluate))?);
     }
     Ok(out)
@@ -229,10 +234,10 @@ mod tests {
         config::from_stored(&text, std::path::Path::new("test.toml")).expect("a valid experiment")
     }
 
-    fn data() -> Dataset {
+    fn data() -> Dataset<Compact> {
         let mut random = Random::from_parts(0, "test", 0);
         let mut split = |len: usize| Split {
-            pixels: (0..len * 3 * 12 * 12).map(|_| random.normal() as f32).collect(),
+            pixels: (0..len * 3 * 12 * 12).map(|_| random.normal() as f32).collect::<Vec<_>>().into(),
             labels: (0..len).map(|i| (i % 3) as u32).collect(),
         };
         let (train, eval) = (split(100), split(30));
