@@ -1,7 +1,8 @@
 //! The operations that our models spend their time in, as a Burn backend extension: on Flex, Burn's CPU backend, they run on
 //! kernels of our own with their own backward passes; every other backend uses Burn's operations.
 //!
-//! All of them are deterministic: the same bits for any number of threads, in any process, whatever runs beside.
+//! All of them are deterministic: the same bits for any number of threads, in any process, whatever runs beside. How fast they
+//! are, and how fast they could be: [`cpu`].
 
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
@@ -303,6 +304,13 @@ pub fn adam_step<const D: usize>(
     let (value, grad) = (value.into_dispatch(), grad.into_dispatch());
     let (value, first, second) = Dispatch::adapt(value, grad, first.into_dispatch(), second.into_dispatch(), adam);
     (Tensor::from_dispatch(value), [first, second].map(Tensor::from_dispatch))
+}
+
+/// A buffer of `len` values, whatever they are, for a tensor that one of these operations takes: its backward pass gives the
+/// buffer to the next step.
+#[must_use]
+pub fn buffer(len: usize) -> Vec<f32> {
+    cpu::buffers::take(len)
 }
 
 /// Gives the buffers that steps of training pass on to each other back to the system: for when something else begins.

@@ -2,6 +2,7 @@
 
 use crate::config::Augment;
 use crate::data::{Images, Split, augment};
+use crate::ops;
 use crate::random::Random;
 
 /// Pixels `[n, channels, height, width]` and labels `[n]` of some examples.
@@ -34,7 +35,7 @@ pub fn gather<P: Images>(
     augmentation: Option<(&Augment, &mut Random)>,
 ) -> Batch {
     let length: usize = shape.iter().product();
-    let mut pixels = vec![0.0; indices.len() * length];
+    let mut pixels = ops::buffer(indices.len() * length);
     let targets = pixels.chunks_exact_mut(length).zip(indices);
     match augmentation {
         Some((config, random)) if *config != Augment::default() => {

@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Number of values below which a buffer is left to the system.
 const SMALLEST: usize = 1 << 14;
+/// Returns of buffers after which one that nobody asked for goes back to the system: many more than in a step.
+const PATIENCE: u64 = 1 << 10;
 
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf::new());
 
@@ -36,8 +38,8 @@ pub fn take(len: usize) -> Vec<f32> {
 /// Takes a buffer that nobody needs any more.
 pub fn give(buffer: Vec<f32>) {
     if buffer.capacity() >= SMALLEST {
-        let evicted = shelf().give(buffer);
-        drop(evicted);
+        let unwanted = shelf().give(buffer);
+        drop(unwanted);
     }
 }
 
@@ -48,47 +50,29 @@ pub fn free() {
 }
 
 struct Shelf {
-    /// The longest unused first.
-    buffers: VecDeque<Vec<f32>>,
-    /// Values in them.
-    held: usize,
-    /// Values in buffers that were taken and not given back, and the most that they ever were.
-    lent: usize,
-    most: usize,
+    /// Each with the number of its return; the longest unused first.
+    buffers: VecDeque<(u64, Vec<f32>)>,
+    returns: u64,
 }
 
 impl Shelf {
     const fn new() -> Self {
-        Self { buffers: VecDeque::new(), held: 0, lent: 0, most: 0 }
+        Self { buffers: VecDeque::new(), returns: 0 }
     }
 
     /// The smallest buffer that `len` values fit into, if it is not more than twice too large.
     fn take(&mut self, len: usize) -> Option<Vec<f32>> {
-        let fits = |buffer: &Vec<f32>| (len..=2 * len).contains(&buffer.capacity());
-        let sizes = self.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
-        let best = sizes.min_by_key(|(_, buffer)| buffer.capacity()).map(|(place, _)| place);
-        let buffer = best.and_then(|place| self.buffers.remove(place));
-        let size = buffer.as_ref().map_or(len, Vec::capacity);
-        self.held -= buffer.as_ref().map_or(0, Vec::capacity);
-        self.lent += size;
-        self.most = self.most.max(self.lent);
-        buffer
+        let sizes = self.buffers.iter().map(|(_, buffer)| buffer.capacity()).enumerate();
+        let best = sizes.filter(|&(_, size)| (len..=2 * len).contains(&size)).min_by_key(|&(_, size)| size);
+        best.and_then(|(place, _)| self.buffers.remove(place)).map(|(_, buffer)| buffer)
     }
 
-    /// Keeps a buffer; returns those for which there is no room then. There is room for as much as was ever lent at a time, so
-    /// that buffers which came from elsewhere cannot pile up.
+    /// Keeps a buffer; returns those that nobody has asked for in a long time.
     fn give(&mut self, buffer: Vec<f32>) -> Vec<Vec<f32>> {
-        self.lent = self.lent.saturating_sub(buffer.capacity());
-        self.held += buffer.capacity();
-        self.buffers.push_back(buffer);
-        let mut evicted = Vec::new();
-        while self.held > self.most
-            && let Some(buffer) = self.buffers.pop_front()
-        {
-            self.held -= buffer.capacity();
-            evicted.push(buffer);
-        }
-        evicted
+        self.returns += 1;
+        self.buffers.push_back((self.returns, buffer));
+        let unwanted = self.buffers.partition_point(|&(returned, _)| returned + PATIENCE < self.returns);
+        self.buffers.drain(..unwanted).map(|(_, buffer)| buffer).collect()
     }
 }
 
@@ -100,27 +84,26 @@ mod tests {
     fn a_buffer_comes_back_where_it_fits() {
         let mut shelf = Shelf::new();
         for len in [100, 300, 200] {
-            assert!(shelf.take(len).is_none());
-        }
-        for len in [100, 300, 200] {
             assert!(shelf.give(vec![1.0; len]).is_empty());
         }
         assert_eq!(shelf.take(120).map(|buffer| buffer.len()), Some(200));
         assert!(shelf.take(120).is_none(), "300 is more than twice too large");
         assert_eq!(shelf.take(80).map(|buffer| buffer.len()), Some(100));
-        assert_eq!(shelf.held, 300);
+        assert_eq!(shelf.buffers.len(), 1);
     }
 
     #[test]
-    fn buffers_from_elsewhere_push_out_the_longest_unused() {
+    fn what_nobody_asks_for_does_not_pile_up() {
         let mut shelf = Shelf::new();
-        assert!(shelf.take(100).is_none());
-        assert!(shelf.give(vec![0.0; 100]).is_empty());
-        let evicted = shelf.give(vec![0.0; 60]);
-        assert_eq!(evicted.iter().map(Vec::len).collect::<Vec<_>>(), [100]);
-        assert_eq!((shelf.held, shelf.buffers.len()), (60, 1));
-        assert_eq!(shelf.give(vec![0.0; 500]).len(), 2);
-        assert_eq!((shelf.held, shelf.buffers.len()), (0, 0));
+        assert!(shelf.give(vec![0.0; 1000]).is_empty());
+        for turn in 0..3 * PATIENCE {
+            let wanted = shelf.take(100).unwrap_or_else(|| vec![0.0; 100]);
+            let evicted = shelf.give(wanted).len() + shelf.give(vec![0.0; 5]).len();
+            assert!(evicted <= 2, "{turn}");
+        }
+        assert!(shelf.take(1000).is_none());
+        assert!(shelf.take(100).is_some());
+        assert!(shelf.buffers.len() as u64 <= PATIENCE + 1);
     }
 
     #[test]
