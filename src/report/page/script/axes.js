@@ -1,6 +1,9 @@
 "use strict";
 // Elements, numbers and axes.
 
+// Without a script there is nothing to filter, sort or switch, and none of it is shown.
+document.documentElement.classList.add("live");
+
 const NS = "http://www.w3.org/2000/svg";
 
 function filled(node, attributes, text, parent) {
