@@ -81,8 +81,8 @@ fn each(found: &Attribution) -> Option<String> {
     let names: Vec<String> = less.map(|source| format!("`{}`", source.variant.name)).collect();
     Some(match names.len() {
         0 => "No source alone gives clearly less churn than all of them: their intervals overlap.".to_owned(),
-        1 => format!("Alone, {} gives clearly less churn than all sources together; the others do not.", list(&names)),
         many if many == alone().count() => "Every source alone gives clearly less churn than all together.".to_owned(),
+        1 => format!("Alone, {} gives clearly less churn than all sources together; the others do not.", list(&names)),
         _ => format!("Alone, {} give clearly less churn than all sources together; the others do not.", list(&names)),
     })
 }
