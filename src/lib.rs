@@ -22,7 +22,7 @@
 //! | [`sweep`] | many runs: directory, leases, local processes, Slurm, status | config, record |
 //! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: pure maths | – |
 //! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | record, stats, kernel |
-//! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | data, model, record, analysis |
+//! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | data, model, train, record, analysis |
 //! | [`report`] | Markdown and figures from what `analysis` found | analysis |
 
 pub mod analysis;

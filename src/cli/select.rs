@@ -31,7 +31,7 @@ pub struct SelectArgs {
     #[arg(long, value_name = "NAME", default_value = "greedy",
         value_parser = ["all", "unflagged", "best-accuracy", "lowest-alpha", "greedy", "random"])]
     strategy: String,
-    /// Number of runs for the strategies that need one; by default the recommended size, and for greedy its own
+    /// Number of runs for the strategies that need one; by default the recommended size
     #[arg(long, value_name = "K")]
     size: Option<usize>,
     /// Divides the evaluation set into the half that chooses and the half that measures; draws random subsets
@@ -180,11 +180,10 @@ impl SelectArgs {
         let strategy = found.strategies.iter().find(|held| held.name.name() == self.strategy);
         let strategy =
             strategy.ok_or_else(|| Error::Invalid(format!("strategy {} has no run to choose", self.strategy)))?;
-        if self.temperature && strategy.temperature.is_none() {
-            return Err(Error::Usage(format!(
-                "a temperature is fitted to one ensemble, and {} stands for many: choose another strategy",
-                self.strategy
-            )));
+        if self.temperature && strategy.name == StrategyKind::Random {
+            return Err(Error::Usage(
+                "a temperature is fitted to one ensemble, and random stands for many: choose another strategy".into(),
+            ));
         }
         Ok(strategy)
     }

@@ -77,13 +77,22 @@ fn smallest(found: &Attribution) -> Option<String> {
 fn each(found: &Attribution) -> Option<String> {
     let all = found.source("all")?.churn?;
     let alone = || found.sources.iter().filter(|source| !matches!(source.variant.name.as_str(), "all" | "none"));
-    let less = alone().filter(|source| source.churn.is_some_and(|churn| churn.high < all.low));
-    let names: Vec<String> = less.map(|source| format!("`{}`", source.variant.name)).collect();
-    Some(match names.len() {
-        0 => "No source alone gives clearly less churn than all of them: their intervals overlap.".to_owned(),
-        1 => format!("Alone, {} gives clearly less churn than all sources together; the others do not.", list(&names)),
-        many if many == alone().count() => "Every source alone gives clearly less churn than all together.".to_owned(),
-        _ => format!("Alone, {} give clearly less churn than all sources together; the others do not.", list(&names)),
+    let is_less = |source: &&Source| source.churn.is_some_and(|churn| churn.high < all.low);
+    let names = |less: bool| {
+        let kept = alone().filter(|source| is_less(source) == less);
+        kept.map(|source| format!("`{}`", source.variant.name)).collect::<Vec<String>>()
+    };
+    let (less, rest) = (names(true), names(false));
+    Some(match (less.len(), rest.len()) {
+        (0, _) => "No source alone gives clearly less churn than all of them: their intervals overlap.".to_owned(),
+        (_, 0) => "Every source alone gives clearly less churn than all together.".to_owned(),
+        (few, many) => format!(
+            "Alone, {} {} clearly less churn than all sources together; {} {} not.",
+            list(&less),
+            if few == 1 { "gives" } else { "give" },
+            list(&rest),
+            if many == 1 { "does" } else { "do" }
+        ),
     })
 }
 

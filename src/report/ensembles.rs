@@ -1,7 +1,7 @@
 //! Ensembles in words and tables: shared by `harness select` and the report.
 
 use super::words::{count, list};
-use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
+use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Analysis, EnsembleSize, Ensembles, Estimate, Strategy, StrategyKind};
 use crate::stats::ensemble::Combination;
 
@@ -35,8 +35,8 @@ fn recommendation(ensembles: &Ensembles) -> String {
     let size = ensembles.recommended.and_then(|size| ensembles.sizes.iter().find(|held| held.size == size));
     match size {
         Some(EnsembleSize { size, alpha_hat, .. }) => format!(
-            "Recommended size: {} of {largest}. From there on the interval of α̂ against the ensemble of all runs stays under \
-             {limit} (here {} to {}), whichever runs are taken.",
+            "Recommended size: {} of {largest}, the smallest whose interval of α̂ against the ensemble of all runs stays under \
+             {limit} (it goes from {} to {}), whichever runs are taken.",
             count(*size, "run"),
             percent(alpha_hat.low),
             percent(alpha_hat.high)
@@ -141,7 +141,7 @@ pub fn section(analysis: &Analysis) -> String {
             vec![
                 held.size.to_string(),
                 mean(&held.accuracy, percent),
-                mean(&held.nll, significant),
+                mean(&held.nll, |nll| fixed(nll, 4)),
                 mean(&held.ece, percent),
                 format!(
                     "{} ({} to {})",

@@ -11,7 +11,7 @@ use crate::stats::bootstrap::{Bootstrap, Interval};
 use crate::stats::calibration::{BINS, calibration};
 use crate::stats::ensemble::{self, mean_prediction};
 use crate::stats::examples::Outcomes;
-use crate::stats::logits::Real;
+use crate::stats::logits::{Real, argmax};
 use crate::stats::scores::scores;
 use crate::stats::{Logits, Margins, Ranking, alpha, churn, margins, temperature};
 
@@ -71,17 +71,17 @@ pub fn judged<T: Real>(
     Ok(runs)
 }
 
-/// Runs in the order in which they join, as many as make the negative log-likelihood on the selection half smallest, or
-/// as many as are asked for.
-pub fn greedy<T: Real>(selection: &[Logits<'_, T>], options: &Options) -> Result<Vec<usize>> {
-    let steps = ensemble::greedy(selection, options.size.unwrap_or(selection.len()), options.combination)?;
+/// All runs in the order in which they join, and how many of them make the negative log-likelihood on the selection half
+/// smallest.
+pub fn greedy<T: Real>(selection: &[Logits<'_, T>], options: &Options) -> Result<(Vec<usize>, usize)> {
+    let steps = ensemble::greedy(selection, selection.len(), options.combination)?;
     let best = (1..steps.len()).fold(0, |best, step| if steps[step].nll < steps[best].nll { step } else { best });
-    let size = options.size.unwrap_or(best + 1);
-    Ok(steps.into_iter().take(size).map(|step| step.run).collect())
+    Ok((steps.into_iter().map(|step| step.run).collect(), best + 1))
 }
 
 /// What each strategy but `random` chooses; those that need a number take `size`.
-pub fn picks(judged: &[Run], greedy: Vec<usize>, size: usize) -> Vec<Pick> {
+pub fn picks(judged: &[Run], mut greedy: Vec<usize>, size: usize) -> Vec<Pick> {
+    greedy.truncate(size);
     let unflagged: Vec<usize> = (0..judged.len()).filter(|&place| !judged[place].is_flagged()).collect();
     // Sorting keeps the order of those that tie, so the lowest index comes first.
     let first_by = |key: &dyn Fn(&Run) -> (f64, f64)| {
@@ -159,9 +159,19 @@ fn prediction<T: Real>(
         return Ok((Outcomes::of(&mean), None));
     }
     let fitted = mean_prediction(selection, members, options.combination)?;
-    let temperature = temperature::fit(&wrap(&fitted, selection)?)?.temperature;
-    let scaled = temperature::scale(&mean, temperature);
-    Ok((Outcomes::of(&wrap(&scaled, held_out)?), Some(temperature)))
+    let temperature = fitted_temperature(&wrap(&fitted, selection)?)?;
+    let scaled = temperature::scale(&mean, temperature.unwrap_or(1.0));
+    Ok((Outcomes::of(&wrap(&scaled, held_out)?), temperature))
+}
+
+/// The temperature that fits best; none where every decision is right, since the colder the better would then go on without
+/// end, and the first error elsewhere would cost as much.
+pub fn fitted_temperature(logits: &Logits<'_, f64>) -> Result<Option<f64>> {
+    let errors = logits.rows().filter(|&(row, y)| argmax(row) != y).count();
+    if errors == 0 {
+        return Ok(None);
+    }
+    Ok(Some(temperature::fit(logits)?.temperature))
 }
 
 /// Predictions as logits of the examples that `runs` were judged on.

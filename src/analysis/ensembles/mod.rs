@@ -25,7 +25,8 @@ pub struct Options {
     pub temperature: bool,
     /// Divides the evaluation set into halves and draws random subsets.
     pub seed: u64,
-    /// Members of the strategies that need a number; the recommended size when absent.
+    /// Members of the strategies that need a number. When absent, the recommended size; where there is none, as many as make
+    /// the negative log-likelihood of greedy selection smallest.
     pub size: Option<usize>,
 }
 
@@ -95,7 +96,8 @@ pub struct Strategy {
     pub runs: Vec<u32>,
     /// Number of runs chosen.
     pub size: usize,
-    /// Fitted on the selection half; `null` where none was, and for `random`.
+    /// Fitted on the selection half; `null` where none was asked for or none can be (no decision is wrong there), and for
+    /// `random`.
     pub temperature: Option<f64>,
     pub accuracy: Estimate,
     /// Nats.
@@ -145,12 +147,12 @@ pub fn ensembles<T: Real>(
         return Err(Error::Invalid(format!("an ensemble of {size} cannot be chosen from {runs} distinct runs")));
     }
     let judged = choose::judged(&selection, &halves.indices, evidence, settings)?;
-    let greedy = choose::greedy(&selection, options)?;
-    let wanted: Vec<usize> = options.size.into_iter().chain([greedy.len()]).collect();
+    let (greedy, own_size) = choose::greedy(&selection, options)?;
+    let wanted: Vec<usize> = options.size.into_iter().chain([own_size]).collect();
     let sizes = sizes::curve(&selection, &held_out, &wanted, options, settings)?;
     let limit = settings.flags.alpha;
     let recommended = sizes.iter().find(|size| size.alpha_hat.high < limit).map(|size| size.size);
-    let size = options.size.or(recommended).unwrap_or(greedy.len());
+    let size = options.size.or(recommended).unwrap_or(own_size);
     let picks = choose::picks(&judged, greedy, size);
     let mut strategies = choose::measured(&picks, &selection, &held_out, options, settings)?;
     for strategy in &mut strategies {
@@ -171,6 +173,15 @@ pub fn ensembles<T: Real>(
     let mut notes = Vec::new();
     if !strategies.iter().any(|held| held.name == StrategyKind::Unflagged) {
         notes.push("Every run is flagged on the selection half, so there is no ensemble of unflagged runs.".to_owned());
+    }
+    let unfitted = strategies.iter().filter(|held| held.name != StrategyKind::Random && held.temperature.is_none());
+    let unfitted: Vec<String> = unfitted.map(|held| format!("`{}`", held.name.name())).collect();
+    if options.temperature && !unfitted.is_empty() {
+        notes.push(format!(
+            "No temperature can be fitted to {}: no decision on the selection half is wrong, so nothing says how sure is too \
+             sure.",
+            unfitted.join(", ")
+        ));
     }
     if recommended.is_some_and(|size| 2 * size > runs) {
         notes.push(format!(

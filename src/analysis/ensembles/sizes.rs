@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::super::schema::{Estimate, Settings};
-use super::choose::wrap;
+use super::choose::{fitted_temperature, wrap};
 use super::{EnsembleSize, Options};
 use crate::error::Result;
 use crate::stats::alpha_hat::{self, Protocol};
@@ -12,7 +12,7 @@ use crate::stats::descriptive::{mean, quantile, std};
 use crate::stats::ensemble::{Ensemble, mean_prediction, random_orders};
 use crate::stats::logits::Real;
 use crate::stats::scores::scores;
-use crate::stats::{Logits, Sample, margins, temperature};
+use crate::stats::{Logits, Sample, margins};
 
 /// Up to here every size is measured; beyond, sizes grow by a quarter of an octave.
 const EVERY: usize = 32;
@@ -104,7 +104,7 @@ fn along<T: Real>(
         let inner = wrap(&inner, selection)?;
         let alpha_hat = alpha_hat::between(&sample(&inner, settings)?, reference, protocol)?.mean;
         if options.temperature {
-            let fitted = temperature::fit(&inner)?.temperature;
+            let fitted = fitted_temperature(&inner)?.unwrap_or(1.0);
             outer.iter_mut().for_each(|z| *z /= fitted);
         }
         let outer = wrap(&outer, held_out)?;
