@@ -9,6 +9,7 @@ mod completions;
 pub mod data;
 mod execution;
 mod export;
+mod kernel;
 mod plan;
 mod report;
 mod resume;
@@ -57,6 +58,8 @@ enum Verb {
     Verify(verify::VerifyArgs),
     /// Write logits, labels and kernels of all runs into one .npz file
     Export(export::ExportArgs),
+    /// Kernels of networks from elsewhere, and surrogates of runs
+    Kernel(kernel::KernelArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Verb::List(args) => status::list(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Export(args) => export::run(&args),
+        Verb::Kernel(args) => kernel::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

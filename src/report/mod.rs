@@ -1,10 +1,12 @@
 //! What people read: Markdown and figures, drawn from the structs of `analysis` and computing nothing.
 
+pub mod attribution;
 mod axis;
 mod canvas;
 pub mod figures;
 mod markdown;
 mod panel;
+mod png;
 mod style;
 pub mod words;
 
