@@ -99,7 +99,7 @@ fn pytorch_has_the_same_kernels() {
             relative(ours("pseudo"), &contract(&exact, 4, |_, _| true)),
             relative(ours("full"), &exact),
         ];
-        println!("{name}: relative errors of logits, trace, pseudo and full kernel {errors:.1e?}");
+        println!("{name}: relative errors of logits, trace, pseudo and full kernel {errors:?}");
         assert!(errors.iter().all(|&error| error < 1e-5), "{name}: {errors:?}");
         let estimates = [relative(ours("projected"), &trace), relative(ours("estimate"), &trace)];
         assert!(estimates.iter().all(|&error| error < 0.1), "{name}: {estimates:?}");
@@ -201,4 +201,84 @@ fn without_counters(bytes: &[u8]) -> Vec<u8> {
         kept.insert(name.as_str(), &shape, values).unwrap();
     }
     kept.encode().unwrap()
+}
+
+/// The quick start's experiment, cut down to two short runs.
+fn small_sweep(out: &str, more: &[&str]) {
+    let experiment = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("configs/digits.toml");
+    let mut arguments = vec!["run", experiment.to_str().unwrap(), "--out", out, "--quiet", "--runs", "2"];
+    for set in ["train.epochs=3", "record.checkpoints=[0]", "record.kernel.probes=20"].iter().chain(more) {
+        arguments.extend(["--set", set]);
+    }
+    let output = harness(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_surrogate_stands_in_for_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sweep, out) = (folder.path().join("sweep"), folder.path().join("surrogate"));
+    let (sweep, out) = (sweep.to_str().unwrap(), out.to_str().unwrap());
+    small_sweep(sweep, &["record.weights=true"]);
+    let arguments =
+        ["kernel", "surrogate", sweep, "--run", "1", "--train", "200", "--test", "150", "--json", "--out", out];
+    let run = |more: &[&str]| {
+        let output = harness(&[&arguments[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    let report = run(&["--top", "4", "--rows", "5"]);
+    let number = |key: &str| report[key].as_f64().unwrap();
+    assert_eq!((&report["epoch"], &report["train"], &report["test"]), (&3.into(), &200.into(), &150.into()));
+    assert!(number("gradient_norm") < 1e-6);
+    assert!((number("tad") - (number("surrogate_accuracy") - number("network_accuracy"))).abs() < 1e-12);
+    // A network that learned something, and a stand-in that follows it.
+    assert!(number("network_accuracy") > 0.8 && number("tad").abs() < 0.1 && number("tau") > 0.3, "{report}");
+    let rows = report["attribution"].as_array().unwrap();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        let sizes: Vec<f64> =
+            row["weighs_most"].as_array().unwrap().iter().map(|w| w["contribution"].as_f64().unwrap().abs()).collect();
+        assert!(sizes.len() == 4 && sizes.is_sorted_by(|a, b| a >= b), "{row}");
+    }
+    let svg = std::fs::read_to_string(Path::new(out).join("attribution.svg")).unwrap();
+    assert_eq!(svg.matches("<image").count(), 5 * 5);
+    for name in ["surrogate.json", "attribution.parquet"] {
+        assert!(Path::new(out).join(name).is_file());
+    }
+    assert_eq!(run(&["--top", "4", "--rows", "5"]), report);
+    let chosen = run(&["--explain", "17,3", "--checkpoint", "0"]);
+    assert_eq!((&chosen["epoch"], &chosen["attribution"][0]["example"]), (&0.into(), &17.into()));
+
+    let refused = |arguments: &[&str], part: &str| {
+        let output = harness(arguments);
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{message}");
+        assert!(message.contains(part) && message.trim_end().lines().count() == 1, "{message}");
+    };
+    refused(&["kernel", "surrogate", sweep, "--run", "2"], "its runs are 0 to 1");
+    refused(&["kernel", "surrogate", sweep, "--run", "0", "--checkpoint", "2"], "record.weights = true");
+    refused(&["kernel", "surrogate", sweep, "--run", "0", "--explain", "5000"], "no evaluation example 5000");
+    refused(&["kernel", "surrogate", out, "--run", "0"], "is not the directory of a sweep");
+}
+
+#[test]
+fn singular_values_are_recorded_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = folder.path().join("sweep");
+    let sweep = sweep.to_str().unwrap();
+    small_sweep(sweep, &["record.spectra=true"]);
+    let output = harness(&["analyze", sweep, "--json"]);
+    let analysis: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let checkpoints = analysis["weight_spectra"].as_array().unwrap();
+    assert_eq!(checkpoints.iter().map(|held| held["epoch"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 3]);
+    let layers = checkpoints[1]["layers"].as_array().unwrap();
+    assert_eq!(layers.last().unwrap()["layer"], "fc");
+    for layer in layers {
+        assert_eq!(layer["runs"].as_array().unwrap().len(), 2);
+        let norm = layer["runs"][0]["norm"].as_f64().unwrap();
+        assert!(norm > 0.0 && layer["runs"][0]["stable_rank"].as_f64().unwrap() >= 1.0, "{layer}");
+    }
+    assert!(Path::new(sweep).join("report/weights.svg").is_file());
+    assert!(harness(&["verify", sweep]).status.success());
 }

@@ -18,8 +18,9 @@ mod schema;
 mod summary;
 pub mod sweep;
 pub mod tables;
+mod weights;
 
-pub use evidence::{Evidence, KernelPair, RawSeries};
+pub use evidence::{Evidence, KernelPair, RawSeries, RawSpectra};
 pub use input::{Input, RunLogits};
 pub use judge::analyze;
 pub use schema::*;

@@ -6,6 +6,7 @@ mod matrix;
 mod reliability;
 mod runs;
 mod training;
+mod weights;
 
 use super::axis::{Axis, span};
 use super::canvas::Canvas;
@@ -28,7 +29,7 @@ const SINGLE: usize = 24;
 const NAMED: usize = 12;
 
 /// Every file name that a figure can have.
-pub const FILES: [&str; 9] = [
+pub const FILES: [&str; 10] = [
     "runs.svg",
     "margins.svg",
     "learning-curves.svg",
@@ -38,6 +39,7 @@ pub const FILES: [&str; 9] = [
     "eigenvalues.svg",
     "kernel-training.svg",
     "cka.svg",
+    "weights.svg",
 ];
 
 /// One figure of a report.
@@ -67,6 +69,7 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>> {
         kernels::spectra(analysis, &looks)?,
         kernels::over_training(analysis, &looks)?,
         matrix::alignment(analysis, &looks)?,
+        weights::draw(analysis)?,
     ];
     Ok(drawn.into_iter().flatten().collect())
 }
