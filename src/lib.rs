@@ -17,7 +17,7 @@
 //! | [`model`] | the zoo, as plans, initial weights and Burn modules | config, ops, random |
 //! | [`ops`] | the operations that models spend their time in, with our own kernels on CPUs | – |
 //! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | data, model, record, kernel |
-//! | [`kernel`] | eNTK, its spectrum, alignment, projections, surrogates | model |
+//! | [`kernel`] | eNTK, its spectrum, alignment, projections, surrogates; networks from elsewhere | model, record, stats |
 //! | [`record`] | what is on disk: layout, manifests, formats, digests, atomic writes | – |
 //! | [`sweep`] | many runs: directory, leases, local processes, Slurm, status | config, record |
 //! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: pure maths | – |

@@ -21,6 +21,17 @@ pub struct KernelPair {
     pub cka: f64,
 }
 
+/// A run and the singular values of one of its matrices, largest first.
+pub type RunSpectrum = (u32, Vec<f64>);
+
+/// Singular values of every layer's weight matrix at one epoch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RawSpectra {
+    pub epoch: usize,
+    /// In forward order: name, and of each run the values, largest first.
+    pub layers: Vec<(String, Vec<RunSpectrum>)>,
+}
+
 /// Everything that a sweep recorded besides the soft decisions that are judged; empty for soft decisions of others.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
@@ -46,6 +57,8 @@ pub struct Evidence {
     pub kernels: Vec<KernelCheckpoint>,
     /// At the last of `kernels`.
     pub kernel_pairs: Vec<KernelPair>,
+    /// In order of epochs.
+    pub weight_spectra: Vec<RawSpectra>,
     /// Sentences a reader should know.
     pub notes: Vec<String>,
 }

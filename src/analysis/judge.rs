@@ -11,7 +11,7 @@ use super::schema::{
     Summary,
 };
 use super::summary::{estimate, estimate_of_pairs};
-use super::{alone, curves, flags, kernels, reliability};
+use super::{alone, curves, flags, kernels, reliability, weights};
 use crate::config::Reference;
 use crate::error::Result;
 use crate::stats::alpha_hat::{self, AlphaHat, Protocol};
@@ -76,6 +76,7 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         recorded,
         kernel_training,
         kernels: kernels::banded(evidence.kernels, typical),
+        weight_spectra: weights::judged(evidence.weight_spectra, typical),
         checkpoints: evidence.checkpoints,
         ensembles: None,
     })

@@ -23,9 +23,10 @@ pub mod sweep;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use ensembles::{EnsembleSize, Ensembles, Strategy, StrategyKind};
-pub use evidence::{Evidence, KernelPair, RawSeries};
+pub use evidence::{Evidence, KernelPair, RawSeries, RawSpectra};
 pub use images::Images;
 pub use input::{Input, RunLogits};
 pub use judge::analyze;

@@ -68,6 +68,9 @@ pub struct Analysis {
     pub checkpoints: Vec<Checkpoint>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernels: Vec<KernelCheckpoint>,
+    /// Where the experiment records spectra.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weight_spectra: Vec<WeightCheckpoint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensembles: Option<Ensembles>,
 }
@@ -452,6 +455,33 @@ pub struct KernelRun {
     pub spectrum_ks: Option<f64>,
     /// Exact α at δ = √(ln(2/ε)/P) of the eigenvalues against those of the other runs.
     pub spectrum_alpha: Option<f64>,
+}
+
+/// The weight matrices of all runs at one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WeightCheckpoint {
+    pub epoch: usize,
+    /// In forward order.
+    pub layers: Vec<LayerSpectrum>,
+}
+
+/// The weight matrix of one layer, `[out, in]` or `[out, in · k · k]`, at one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerSpectrum {
+    pub layer: String,
+    /// Singular values over the typical runs, largest first.
+    pub singular_values: Band,
+    pub runs: Vec<LayerRun>,
+}
+
+/// The weight matrix of one layer of one run at one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerRun {
+    pub run: u32,
+    /// The largest singular value.
+    pub norm: f64,
+    /// Σσ² / σ₁², at least 1: how many directions as strong as the strongest would hold all weights.
+    pub stable_rank: f64,
 }
 
 impl Band {

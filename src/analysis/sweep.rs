@@ -8,6 +8,7 @@ use super::independence::{Standing, standings};
 use super::input::{Input, RunLogits};
 use super::kernels::{self, Snapshot};
 use super::schema::{Fact, LeftOut, Settings};
+use super::weights;
 use crate::error::{Error, Result};
 use crate::record::{EpochMetrics, Provenance, RunReader, SoftDecisions, SweepReader, layout};
 
@@ -56,6 +57,7 @@ pub fn read(
     }
     let probes = probes(input.labels(), input.classes());
     add_kernels(&mut evidence, &distinct, input.labels(), &probes, settings)?;
+    evidence.weight_spectra = weights::read(&distinct, &mut evidence.notes);
     Ok((input, evidence))
 }
 

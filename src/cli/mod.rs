@@ -10,6 +10,7 @@ mod completions;
 pub mod data;
 mod execution;
 mod export;
+mod kernel;
 mod plan;
 mod predict;
 mod report;
@@ -66,6 +67,8 @@ enum Verb {
     Attribute(attribute::AttributeArgs),
     /// Apply an exported ensemble to new images
     Predict(predict::PredictArgs),
+    /// Kernels of networks from elsewhere, and surrogates of runs
+    Kernel(kernel::KernelArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Verb::Select(args) => select::run(&args),
         Verb::Attribute(args) => attribute::run(args),
         Verb::Predict(args) => predict::run(&args),
+        Verb::Kernel(args) => kernel::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

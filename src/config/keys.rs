@@ -353,6 +353,7 @@ const RECORD: &[Key] = &[
         "Snapshots of the empirical NTK at every checkpoint; none when absent.",
     ),
     key("weights", Shape::Flag, Is("false"), "Keep the weights at every checkpoint, not only at the last."),
+    key("spectra", Shape::Flag, Is("false"), "Record the singular values of every weight matrix at every checkpoint."),
 ];
 
 const KERNEL: &[Key] = &[

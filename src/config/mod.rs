@@ -85,6 +85,22 @@ pub fn from_stored(text: &str, path: &Path) -> Result<Experiment> {
     resolve(&tree, Vec::new(), Backends::Any, Some(path)).map_err(damaged)
 }
 
+/// Reads the model of a file that holds a `[model]` table: one of its own, or a whole experiment, which no override reaches.
+///
+/// # Errors
+/// [`Error::Invalid`] with a line for everything that is wrong.
+pub fn read_model(path: &Path) -> Result<Model> {
+    let mut file = read(path)?;
+    // What an experiment needs besides.
+    let stand_in = parse(path, "name = 'model'\ndata = { dataset = 'npz', path = 'none' }")?;
+    if let (node::Value::Table(keys), node::Value::Table(others)) = (&mut file.value, stand_in.value) {
+        others.into_iter().for_each(|(key, value)| {
+            keys.entry(key).or_insert(value);
+        });
+    }
+    resolve(&file, Vec::new(), Backends::Any, Some(path)).map(|experiment| experiment.model)
+}
+
 /// Checks everything that can be said before the data are read: ranges, combinations, and what is known of published data.
 ///
 /// # Errors

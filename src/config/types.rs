@@ -186,11 +186,13 @@ pub struct Record {
     pub kernel: Option<Kernel>,
     /// Keep the weights at every checkpoint, not only at the last.
     pub weights: bool,
+    /// Record the singular values of every weight matrix at every checkpoint.
+    pub spectra: bool,
 }
 
 impl Default for Record {
     fn default() -> Self {
-        Self { checkpoints: Checkpoints::At(vec![0]), kernel: None, weights: false }
+        Self { checkpoints: Checkpoints::At(vec![0]), kernel: None, weights: false, spectra: false }
     }
 }
 

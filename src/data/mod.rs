@@ -163,6 +163,12 @@ pub fn probe_set<P>(dataset: &Dataset<P>, probes: usize, seed: u64) -> Vec<usize
     select::balanced(&dataset.eval.labels, dataset.classes.len(), probes, seed, "data.probes")
 }
 
+/// At most `count` examples of a split of `classes` classes, class-balanced, chosen by the seed, ascending.
+#[must_use]
+pub fn subset(split: &Split, classes: usize, count: usize, seed: u64) -> Vec<usize> {
+    select::balanced(&split.labels, classes, count, seed, "data.subset")
+}
+
 fn kept_names(classes: &[String], kept: &[u32]) -> Vec<String> {
     kept.iter().filter_map(|&class| classes.get(class as usize).cloned()).collect()
 }

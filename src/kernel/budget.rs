@@ -1,46 +1,72 @@
 //! How much memory a pass takes, and so how many examples and outputs go into one.
 
+use super::backward::Limits;
 use super::host::{Conv, HostLayer, HostNetwork, Shape};
+use super::trunk::kept_values;
 use crate::config::Activation;
 use crate::error::{Error, Result};
 
-/// Share of the budget that one block of gradients may take, and its bounds in bytes: large enough for efficient products,
-/// small enough for the last-level cache.
-const BLOCK_SHARE: usize = 8;
-const BLOCK_BYTES: [usize; 2] = [1 << 20, 16 << 20];
+/// Bytes of gradients that are formed at a time: enough for efficient products, little enough for the cache.
+const BLOCK: usize = 4 << 20;
 
-/// What one pass may take, and what it would.
+/// What a pass may take, and what it would.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct Budget<'n> {
     bytes: usize,
+    network: &'n HostNetwork,
     /// Bytes that the forward pass keeps of each example.
     recorded: usize,
-    /// Bytes of gradients in flight for each example and output.
-    gradients: usize,
-    /// Bytes of working space of each thread for each output.
-    scratch: usize,
-    threads: usize,
+    /// Most values between two layers behind the first one with parameters.
+    widest: usize,
+    /// Most values in the output of a convolution.
+    output: usize,
+    /// Most values of an example's input as a gradient reads it.
+    laid_out: usize,
 }
 
-impl Budget {
-    pub fn new(network: &HostNetwork, bytes: usize) -> Self {
+impl<'n> Budget<'n> {
+    pub fn new(network: &'n HostNetwork, bytes: usize) -> Self {
         let mut sizes = Sizes::default();
         sizes.layers(&network.layers, network.input);
-        // The gradients behind a block, within its body, and those that arrive through it.
-        let gradients = 3 * sizes.widest * 4 + sizes.contracted * 4;
-        let scratch = sizes.output * 2 * 4;
         let recorded = sizes.recorded + 4 * network.example_len();
-        Self { bytes, recorded, gradients, scratch, threads: rayon::current_num_threads() }
+        Self { bytes, network, recorded, widest: sizes.widest, output: sizes.output, laid_out: sizes.laid_out }
     }
 
-    /// Bytes that one block of gradients may take.
-    pub fn block(&self) -> usize {
-        (self.bytes / BLOCK_SHARE).clamp(BLOCK_BYTES[0], BLOCK_BYTES[1])
+    /// What a pass over so many examples and outputs may use.
+    pub fn limits(&self, examples: usize, outputs: usize) -> Limits {
+        let least = examples * self.least_kept(outputs);
+        let spare = self.bytes.saturating_sub(self.pass(examples, outputs));
+        Limits { block: BLOCK.min(self.bytes / 8), kept: least + spare / 2 }
     }
 
-    /// Bytes that a pass over so many examples and outputs takes, about, the kernel itself apart.
+    /// Bytes that have to be kept of one example for that part of the network which cannot be divided.
+    fn least_kept(&self, outputs: usize) -> usize {
+        let one = |conv: &Conv| 4 * kept_values(conv, outputs);
+        let layer = |layer: &HostLayer| -> usize {
+            match layer {
+                HostLayer::Conv(conv) => one(conv),
+                HostLayer::Residual { body, shortcut } => {
+                    let body = body.iter().map(|layer| match layer {
+                        HostLayer::Conv(conv) => one(conv),
+                        _ => 0,
+                    });
+                    body.sum::<usize>() + shortcut.as_ref().map_or(0, one)
+                }
+                _ => 0,
+            }
+        };
+        self.network.layers.iter().map(layer).max().unwrap_or(0)
+    }
+
+    /// Bytes that a pass over so many examples and outputs takes at least, about, the kernel itself apart.
     fn pass(&self, examples: usize, outputs: usize) -> usize {
-        self.block() + examples * (self.recorded + outputs * self.gradients) + self.threads * outputs * self.scratch
+        // The gradients at both ends of a segment, or on both sides of a dense layer.
+        let edges = 2 * outputs * self.widest * 4;
+        let scratch = outputs * (4 * self.widest + 2 * self.output) * 4;
+        let threads = rayon::current_num_threads().min(examples);
+        2 * BLOCK.min(self.bytes / 8)
+            + examples * (self.recorded + edges + self.least_kept(outputs) + 4 * self.laid_out)
+            + threads * scratch
     }
 
     /// How many of `wanted` outputs to follow at a time.
@@ -50,17 +76,17 @@ impl Budget {
         wanted.div_ceil(wanted.div_ceil(most))
     }
 
-    /// How many of `wanted` examples fit into a pass that follows one output.
-    pub fn examples(&self, wanted: usize) -> Result<usize> {
-        if self.pass(wanted, 1) <= self.bytes {
+    /// How many of `wanted` examples fit into a pass that follows so many outputs at once at least.
+    pub fn examples(&self, wanted: usize, outputs: usize) -> Result<usize> {
+        if self.pass(wanted, outputs) <= self.bytes {
             return Ok(wanted);
         }
-        let most = (2..wanted).rev().find(|&examples| self.pass(examples, 1) <= self.bytes);
+        let most = (2..wanted).rev().find(|&examples| self.pass(examples, outputs) <= self.bytes);
         most.ok_or_else(|| {
             Error::Invalid(format!(
                 "a memory budget of {} MiB is too small for the kernel of this network, which needs at least {} MiB",
                 self.bytes >> 20,
-                (self.pass(2, 1) >> 20) + 1
+                (self.pass(wanted.min(2), outputs) >> 20) + 1
             ))
         })
     }
@@ -70,12 +96,9 @@ impl Budget {
 #[derive(Debug, Default)]
 struct Sizes {
     recorded: usize,
-    /// Most values in the input of a layer with parameters, the first such layer apart.
     widest: usize,
-    /// Most values in the output of a convolution.
     output: usize,
-    /// Most values that a contraction of Gram matrices lays out.
-    contracted: usize,
+    laid_out: usize,
     behind_first: bool,
 }
 
@@ -120,13 +143,14 @@ impl Sizes {
     }
 
     fn conv(&mut self, conv: &Conv) -> Shape {
-        let count = |shape: &Shape| shape.iter().product::<usize>();
-        self.parametric(count(&conv.input));
-        self.output = self.output.max(count(&conv.output));
-        // Only few positions make contraction the cheaper way.
-        if conv.positions() <= 64 {
-            self.contracted = self.contracted.max(conv.positions() * conv.window() + count(&conv.output));
-        }
+        self.parametric(conv.input.iter().product());
+        self.output = self.output.max(conv.output.iter().product());
+        // The padded image; or its windows, where the channels are few or few positions make a contraction the cheaper way.
+        let ([channels, height, width], around) = (conv.input, 2 * conv.padding);
+        let padded = (height + around) * (width + around) * channels;
+        let by_window = conv.kernel * channels < 16 || conv.positions() <= 64;
+        let windows = if by_window { conv.positions() * conv.window().next_multiple_of(16) } else { 0 };
+        self.laid_out = self.laid_out.max(padded).max(windows);
         conv.output
     }
 

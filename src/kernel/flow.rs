@@ -1,25 +1,25 @@
-//! Gradients on their way back: what is known of them at one place of the network, and the layers without parameters that
-//! they still have to pass.
+//! Gradients on their way back through one example: what is known of them at one place of the network, and the layers
+//! without parameters that they still have to pass.
 //!
 //! Activations, pooling and flattening send each gradient to at most one place and multiply it by a factor that is the same
-//! for all outputs. So they are not applied one by one to C gradients per example; they are composed into a route for each
-//! example, which says for each element at the far end where its gradient is found and what to multiply it by.
+//! for all outputs. So they are not applied one by one to C gradients; they are composed into a route, which says for each
+//! element at the far end where its gradient is found and what to multiply it by.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use super::forward::{Slopes, Step};
 use super::host::Shape;
 
-/// Gradients of S outputs with respect to a layer's output, before `pending` layers are passed.
+/// Gradients of S outputs with respect to a layer's output for one example, before `pending` layers are passed.
 #[derive(Debug, Clone)]
-pub(super) struct Flow<'r> {
-    pub values: Arc<Vec<f32>>,
+pub(super) struct Flow<'v, 'r> {
+    pub values: Cow<'v, [f32]>,
     pub layout: Layout,
     /// The nearest first.
     pub pending: Vec<&'r Step<'r>>,
 }
 
-/// Where the gradient of an element is, within the values of one example.
+/// Where the gradient of an element is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub shape: Shape,
@@ -27,28 +27,23 @@ pub(super) struct Layout {
     pub position: usize,
     pub channel: usize,
     pub output: usize,
-    /// Values per example.
-    pub example: usize,
 }
 
 impl Layout {
-    /// `[height · width, outputs, channels]` for each example.
+    /// `[height · width, outputs, channels]`
     pub fn contiguous(shape: Shape, outputs: usize) -> Self {
-        let [channels, height, width] = shape;
-        let example = shape.iter().product::<usize>() * outputs;
-        debug_assert_eq!(example, channels * height * width * outputs);
-        Self { shape, position: outputs * channels, channel: 1, output: channels, example }
+        Self { shape, position: outputs * shape[0], channel: 1, output: shape[0] }
     }
 
     /// The same gradients seen before flattening, from `shape`.
     pub fn unflattened(self, shape: Shape) -> Self {
         let positions = shape[1] * shape[2];
-        Self { shape, position: self.channel, channel: self.channel * positions, ..self }
+        Self { shape, position: self.channel, channel: self.channel * positions, output: self.output }
     }
 }
 
-/// For each element `[positions, channels]` of one example at the end of the pending layers: where its gradient for the first
-/// output is within the example's values, and its factor; nothing arrives where the factor is 0.
+/// For each element `[positions, channels]` at the end of the pending layers: where its gradient for the first output is
+/// among the values, and its factor; nothing arrives where the factor is 0.
 #[derive(Debug, Default)]
 pub(super) struct Route {
     pub sources: Vec<u32>,
@@ -56,28 +51,37 @@ pub(super) struct Route {
     spare: (Vec<u32>, Vec<f32>),
 }
 
-impl<'r> Flow<'r> {
+impl<'r> Flow<'_, 'r> {
+    /// The same gradients, to be followed along another way.
+    pub fn again(&self) -> Flow<'_, 'r> {
+        Flow { values: Cow::Borrowed(&self.values), layout: self.layout, pending: self.pending.clone() }
+    }
+
+    /// The same flow with values of its own.
+    pub fn into_owned(self) -> Flow<'static, 'r> {
+        Flow { values: Cow::Owned(self.values.into_owned()), layout: self.layout, pending: self.pending }
+    }
+
+    /// Whether nothing is pending and the values are `[height · width, outputs, channels]`.
+    pub fn has_arrived(&self, outputs: usize) -> bool {
+        self.pending.is_empty() && self.layout == Layout::contiguous(self.layout.shape, outputs)
+    }
+
     /// The shape at the end of the pending layers.
     pub fn shape(&self) -> Shape {
         match self.pending.last() {
-            None => self.layout.shape,
             Some(Step::Slope { shape, .. }) => *shape,
             Some(Step::MaxPool { from, .. } | Step::GlobalMeanPool { from } | Step::Flatten { from }) => *from,
-            Some(Step::Conv(_) | Step::Dense { .. } | Step::Residual { .. }) => self.layout.shape,
+            None | Some(Step::Conv(_) | Step::Dense { .. } | Step::Residual { .. }) => self.layout.shape,
         }
     }
 
-    /// The values of one example.
-    pub fn example(&self, example: usize) -> &[f32] {
-        &self.values[example * self.layout.example..][..self.layout.example]
-    }
-
-    /// Writes or adds the gradients `[positions, outputs, channels]` of one example at the end of the pending layers.
+    /// Writes or adds the gradients `[height · width, outputs, channels]` at the end of the pending layers.
     pub fn arrive(&self, example: usize, outputs: usize, route: &mut Route, out: &mut [f32], add: bool) {
         route.compose(self, example);
         let channels = self.shape()[0];
-        let values = self.example(example);
-        let direct = self.layout.channel == 1 && !self.pending.iter().any(|step| moves(step));
+        let moved = self.pending.iter().any(|step| matches!(step, Step::MaxPool { .. } | Step::GlobalMeanPool { .. }));
+        let direct = self.layout.channel == 1 && !moved;
         let positions = route.sources.chunks_exact(channels).zip(route.factors.chunks_exact(channels));
         for (out, (sources, factors)) in out.chunks_exact_mut(outputs * channels).zip(positions) {
             for (s, out) in out.chunks_exact_mut(channels).enumerate() {
@@ -86,13 +90,13 @@ impl<'r> Flow<'r> {
                     out.fill(0.0);
                 }
                 if direct {
-                    let values = &values[sources[0] as usize + offset..][..channels];
+                    let values = &self.values[sources[0] as usize + offset..][..channels];
                     for ((out, factor), value) in out.iter_mut().zip(factors).zip(values) {
                         *out += factor * value;
                     }
                 } else {
                     for ((out, factor), source) in out.iter_mut().zip(factors).zip(sources) {
-                        *out += factor * values[*source as usize + offset];
+                        *out += factor * self.values[*source as usize + offset];
                     }
                 }
             }
@@ -100,13 +104,8 @@ impl<'r> Flow<'r> {
     }
 }
 
-/// Whether a layer sends gradients to other places, not only multiplies them.
-fn moves(step: &Step) -> bool {
-    matches!(step, Step::MaxPool { .. } | Step::GlobalMeanPool { .. })
-}
-
 impl Route {
-    /// Follows the pending layers of `flow` for one example.
+    /// Follows the pending layers of `flow`, which belongs to `example`.
     pub fn compose(&mut self, flow: &Flow, example: usize) {
         let layout = flow.layout;
         let [channels, height, width] = layout.shape;

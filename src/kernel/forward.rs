@@ -61,6 +61,28 @@ pub(super) struct ConvStep<'a> {
     pub input: Arc<Vec<f32>>,
 }
 
+impl Step<'_> {
+    /// Whether it has anything to be trained.
+    pub fn has_parameters(&self) -> bool {
+        match self {
+            Self::Conv(_) | Self::Dense { .. } => true,
+            Self::Residual { body, shortcut } => shortcut.is_some() || body.iter().any(Self::has_parameters),
+            Self::Slope { .. } | Self::MaxPool { .. } | Self::GlobalMeanPool { .. } | Self::Flatten { .. } => false,
+        }
+    }
+
+    /// The shape of its input.
+    pub fn input_shape(&self) -> Shape {
+        match self {
+            Self::Conv(step) => step.conv.input,
+            Self::Dense { dense, .. } => [dense.inputs, 1, 1],
+            Self::Slope { shape, .. } => *shape,
+            Self::MaxPool { from, .. } | Self::GlobalMeanPool { from } | Self::Flatten { from } => *from,
+            Self::Residual { body, .. } => body.first().map_or([0; 3], Self::input_shape),
+        }
+    }
+}
+
 /// Slopes of an activation.
 #[derive(Debug)]
 pub(super) enum Slopes {

@@ -62,6 +62,11 @@ impl Conv {
         self.window() + usize::from(self.bias.is_some()) + 2 * usize::from(self.norm.is_some())
     }
 
+    /// What the batch norm, if any, multiplies a channel by.
+    pub fn factor(&self, channel: usize) -> f32 {
+        self.norm.as_ref().map_or(1.0, |norm| norm.factor(channel))
+    }
+
     /// Positions of the output.
     pub fn positions(&self) -> usize {
         self.output[1] * self.output[2]
@@ -105,6 +110,7 @@ impl HostNetwork {
         let tensors = weights.iter().map(|t| (t.name.as_str(), t)).collect();
         let mut source = Source { tensors, parameters: 0 };
         let layers = source.layers(&plan.layers)?;
+        check_order(&layers)?;
         Ok(Self { input: plan.input, classes: plan.classes, layers, parameters: source.parameters })
     }
 
@@ -125,6 +131,23 @@ impl HostNetwork {
     pub fn example_len(&self) -> usize {
         self.input.iter().product()
     }
+}
+
+/// Dense layers have to stand at the end, with nothing but activations between them; residual bodies hold something.
+fn check_order(layers: &[HostLayer]) -> Result<()> {
+    let head = layers.iter().position(|layer| matches!(layer, HostLayer::Dense(_))).unwrap_or(layers.len());
+    let (trunk, head) = layers.split_at(head);
+    let after = head.iter().all(|layer| matches!(layer, HostLayer::Dense(_) | HostLayer::Activation(_)));
+    let within = trunk.iter().all(|layer| match layer {
+        HostLayer::Residual { body, .. } => !body.is_empty() && body.iter().all(|l| !matches!(l, HostLayer::Dense(_))),
+        _ => true,
+    });
+    if after && within {
+        return Ok(());
+    }
+    Err(Error::Invalid(
+        "the kernel of a network whose dense layers do not all stand at its end, or with an empty residual block, is not implemented".into(),
+    ))
 }
 
 struct Source<'a> {

@@ -5,19 +5,22 @@ mod backward;
 #[cfg(test)]
 mod brute;
 mod budget;
-mod buffers;
+pub mod elsewhere;
 mod flow;
 mod forward;
 mod host;
-pub mod kendall;
 pub mod matrix;
 mod packed;
 pub mod projection;
 mod snapshot;
 pub mod spectrum;
+pub mod study;
 pub mod surrogate;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tile;
+mod trunk;
 
 pub use host::HostNetwork;
 pub use snapshot::{Approximation, DEFAULT_BUDGET, Snapshot, approximate, full, projected, snapshot};

@@ -1,6 +1,6 @@
 //! Kernels of a network on a set of probes: which passes are made, and how they fit into memory.
 
-use super::backward::Reverse;
+use super::backward::reverse;
 use super::budget::Budget;
 use super::forward::Recording;
 use super::host::HostNetwork;
@@ -64,7 +64,8 @@ pub fn full(network: &HostNetwork, probes: &[f32], budget: usize) -> Result<Vec<
     let (kernels, _) = in_blocks(network, probes, &budget, classes, |recording| {
         let side = recording.examples * classes;
         let target = Target::Full(vec![0.0; side * side]);
-        Ok(vec![Reverse::run(recording, &identity(classes), budget.block(), target).into_values()])
+        let limits = budget.limits(recording.examples, classes);
+        Ok(vec![reverse(recording, &identity(classes), limits, target).into_values()])
     })?;
     one(kernels)
 }
@@ -85,7 +86,8 @@ pub fn projected(network: &HostNetwork, probes: &[f32], signs: Signs, budget: us
         for combinations in passes(recording, &identity(network.classes), &budget) {
             let outputs = combinations.len() / network.classes;
             let target = Target::Projected { signs, values: vec![0.0; examples * outputs * k] };
-            if let Target::Projected { values, .. } = Reverse::run(recording, combinations, budget.block(), target) {
+            let limits = budget.limits(examples, outputs);
+            if let Target::Projected { values, .. } = reverse(recording, combinations, limits, target) {
                 kernel.add_rows(&Rows { values: &values, examples, outputs, length: k, offset: 0 });
             }
         }
@@ -119,7 +121,8 @@ pub fn approximate(
         for combinations in passes(recording, &signs, &budget) {
             let outputs = combinations.len() / classes;
             let target = Target::Each(vec![0.0; outputs * count]);
-            let each = Reverse::run(recording, combinations, budget.block(), target).into_values();
+            let limits = budget.limits(recording.examples, outputs);
+            let each = reverse(recording, combinations, limits, target).into_values();
             for kernel in each.chunks_exact(count) {
                 sum.iter_mut().zip(kernel).for_each(|(s, v)| *s += v);
                 squares.iter_mut().zip(kernel).for_each(|(s, v)| *s += v * v);
@@ -155,8 +158,10 @@ fn passes<'c>(recording: &Recording, combinations: &'c [f32], budget: &Budget) -
 /// The sum over combinations of the logits `[S, C]` of the kernels of their gradients.
 fn trace(recording: &Recording, combinations: &[f32], budget: &Budget) -> Result<Vec<f64>> {
     let target = Target::Sum(vec![0.0; recording.examples * recording.examples]);
+    let outputs = combinations.len() / (recording.logits.len() / recording.examples);
+    let limits = budget.limits(recording.examples, budget.outputs(recording.examples, outputs));
     let passes = passes(recording, combinations, budget);
-    Ok(passes.fold(target, |target, each| Reverse::run(recording, each, budget.block(), target)).into_values())
+    Ok(passes.fold(target, |target, each| reverse(recording, each, limits, target)).into_values())
 }
 
 /// The Gram matrix of the last hidden activations.
@@ -185,7 +190,8 @@ fn in_blocks(
 ) -> Result<(Vec<Vec<f32>>, Vec<f32>)> {
     let length = network.example_len().max(1);
     let examples = probes.len() / length;
-    let at_once = budget.examples(examples)?;
+    let at_least = if each == 1 { 1 } else { network.classes };
+    let at_once = budget.examples(examples, at_least)?;
     if at_once >= examples {
         let recording = Recording::new(network, probes)?;
         let kernels = compute(&recording)?.into_iter().map(|k| finished(&k)).collect::<Result<_>>()?;
@@ -227,87 +233,4 @@ fn finished(kernel: &[f64]) -> Result<Vec<f32>> {
     let out: Vec<f32> = (0..kernel.len()).map(mean).collect();
     super::matrix::side(&out, "the kernel")?;
     Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Activation, Model};
-    use crate::kernel::brute::{Case, relative};
-
-    const BUDGET: usize = DEFAULT_BUDGET;
-
-    fn cnn(
-        channels: &[usize],
-        kernel: usize,
-        pool: usize,
-        batch_norm: bool,
-        head: &[usize],
-        activation: Activation,
-    ) -> Model {
-        Model::Cnn {
-            channels: channels.to_vec(),
-            kernel,
-            pool,
-            batch_norm,
-            head: head.to_vec(),
-            activation,
-            dropout: 0.3,
-        }
-    }
-
-    fn zoo() -> Vec<Case> {
-        let mlp = |widths: &[usize], activation| Model::Mlp { widths: widths.to_vec(), activation, dropout: 0.5 };
-        vec![
-            Case::new(&mlp(&[], Activation::Relu), [1, 2, 3], 4, 5, 1),
-            Case::new(&mlp(&[7, 5], Activation::Relu), [2, 3, 2], 3, 6, 2),
-            Case::new(&mlp(&[6], Activation::Tanh), [1, 3, 3], 2, 5, 3),
-            Case::new(&mlp(&[6, 4], Activation::Gelu), [1, 3, 3], 3, 5, 4),
-            Case::new(&cnn(&[3, 4], 3, 2, false, &[], Activation::Relu), [2, 9, 8], 3, 5, 5),
-            Case::new(&cnn(&[3, 17], 3, 2, true, &[5], Activation::Relu), [1, 8, 8], 3, 4, 6),
-            Case::new(&cnn(&[4], 5, 1, true, &[], Activation::Tanh), [3, 6, 5], 2, 5, 7),
-            Case::new(&cnn(&[3, 3], 4, 3, false, &[4], Activation::Gelu), [2, 7, 9], 3, 4, 8),
-            Case::new(&cnn(&[5, 18], 1, 2, false, &[], Activation::Relu), [1, 4, 4], 13, 3, 9),
-            Case::new(&Model::Resnet { depth: 8, width: 3 }, [2, 7, 6], 3, 4, 10),
-            Case::new(&Model::Resnet { depth: 8, width: 2 }, [1, 12, 12], 2, 4, 11),
-        ]
-    }
-
-    /// `[P · C, P · C]` by definition.
-    fn reference(case: &Case) -> Vec<f64> {
-        let gradients: Vec<Vec<f64>> = case.gradients().into_iter().flatten().collect();
-        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-        gradients.iter().flat_map(|a| gradients.iter().map(move |b| product(a, b))).collect()
-    }
-
-    /// `[P, P]`: for each pair of examples, the sum over those pairs of classes that count.
-    fn contract(full: &[f64], classes: usize, counts: impl Fn(usize, usize) -> bool) -> Vec<f64> {
-        let side = full.len().isqrt();
-        let p = side / classes;
-        let mut out = vec![0.0; p * p];
-        for (i, row) in full.chunks_exact(side).enumerate() {
-            for (j, v) in row.iter().enumerate().filter(|&(j, _)| counts(i % classes, j % classes)) {
-                out[i / classes * p + j / classes] += v;
-            }
-        }
-        out
-    }
-
-    #[test]
-    fn every_layer_agrees_with_the_definition() {
-        for (index, case) in zoo().iter().enumerate() {
-            let network = HostNetwork::new(&case.plan, &case.weights).unwrap();
-            assert_eq!(network.parameters(), case.plan.parameters());
-            let kinds = [KernelKind::Trace, KernelKind::Pseudo];
-            let s = snapshot(&network, &case.pixels, &kinds, BUDGET).unwrap();
-            assert!(relative(&s.logits, &case.logits()) < 1e-5, "logits of case {index}");
-            let exact = reference(case);
-            let classes = case.plan.classes;
-            let trace = relative(&s.kernels[0].1, &contract(&exact, classes, |c, d| c == d));
-            let pseudo = relative(&s.kernels[1].1, &contract(&exact, classes, |_, _| true));
-            let all = relative(&full(&network, &case.pixels, BUDGET).unwrap(), &exact);
-            println!("case {index}: trace {trace:.1e} pseudo {pseudo:.1e} full {all:.1e}");
-            assert!(trace < 1e-5 && pseudo < 1e-5 && all < 1e-5, "case {index}: {trace:e} {pseudo:e} {all:e}");
-        }
-    }
 }

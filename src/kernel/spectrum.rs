@@ -8,6 +8,7 @@ use faer::{Par, Spec};
 
 use super::matrix::{side, view};
 use crate::error::{Error, Result};
+use crate::model::HostTensor;
 
 /// What the eigenvalues of a kernel say.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +127,21 @@ pub fn singular_values(weights: &[f32], rows: usize, columns: usize) -> Result<V
     Ok(values.column_vector().iter().copied().collect())
 }
 
+/// The singular values of the matrix `[out, …]` of every dense layer and convolution, in the order of `weights`: the layer's name,
+/// and its values, largest first. A convolution's matrix is `[out, in · k · k]`, a row for each filter.
+///
+/// # Errors
+/// Those of [`singular_values`].
+pub fn weight_spectra(weights: &[HostTensor]) -> Result<Vec<(String, Vec<f64>)>> {
+    let matrices = weights.iter().filter(|tensor| tensor.shape.len() > 1);
+    let of_layer = |tensor: &HostTensor| {
+        let rows = tensor.shape[0];
+        let layer = tensor.name.strip_suffix(".weight").unwrap_or(&tensor.name).to_owned();
+        Ok((layer, singular_values(&tensor.values, rows, tensor.shape[1..].iter().product())?))
+    };
+    matrices.map(of_layer).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -174,6 +190,20 @@ mod tests {
         assert_eq!(singular_values(&[3.0, 0.0, 0.0, 0.0, 4.0, 0.0], 2, 3).unwrap(), [4.0, 3.0]);
         let s = singular_values(&[2.0, 1.0, 2.0, 4.0, 2.0, 4.0], 2, 3).unwrap();
         assert!((s[0] - 3.0 * 5f64.sqrt()).abs() < 1e-12 && s[1].abs() < 1e-12, "{s:?}");
+    }
+
+    #[test]
+    fn every_matrix_of_a_network_has_a_spectrum() {
+        let tensor = |name: &str, shape: &[usize], values: &[f32]| HostTensor::new(name, shape, values.to_vec());
+        let weights = [
+            tensor("c1.weight", &[2, 1, 1, 2], &[0.0, 2.0, 1.0, 0.0]),
+            tensor("c1.bias", &[2], &[9.0, 9.0]),
+            tensor("fc.weight", &[1, 2], &[3.0, 4.0]),
+        ];
+        let spectra = weight_spectra(&weights).unwrap();
+        assert_eq!(spectra[0], ("c1".to_owned(), vec![2.0, 1.0]));
+        assert_eq!((spectra[1].0.as_str(), spectra[1].1.len(), spectra.len()), ("fc", 1, 2));
+        assert!((spectra[1].1[0] - 5.0).abs() < 1e-12);
     }
 
     proptest! {

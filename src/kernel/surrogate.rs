@@ -9,9 +9,9 @@ use argmin::solver::quasinewton::LBFGS;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, Par};
 
-use super::kendall::tau_b;
 use super::matrix::view;
 use crate::error::{Error, Result};
+use crate::stats::kendall::tau_b;
 
 /// How a surrogate is fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,8 +142,8 @@ impl Gradient for &Objective<'_> {
     }
 }
 
-/// Turns logits into probabilities in place and returns their logsumexp.
-fn softmax(row: &mut [f64]) -> f64 {
+/// Turns logits `[C]` into probabilities in place and returns their logsumexp.
+pub fn softmax(row: &mut [f64]) -> f64 {
     let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = row.iter().map(|v| (v - top).exp()).sum();
     row.iter_mut().for_each(|v| *v = (*v - top).exp() / sum);
@@ -353,7 +353,8 @@ pub fn fidelity(surrogate: &[f64], network: &[f64], labels: &[u32]) -> Result<Fi
         network_accuracy,
         surrogate_accuracy,
         tad: surrogate_accuracy - network_accuracy,
-        tau: tau_b(&p_surrogate, &p_network),
+        // A single example has no order.
+        tau: if n < 2 { None } else { Some(tau_b(&p_surrogate, &p_network)?).filter(|tau| !tau.is_nan()) },
         shared_misses: (either > 0).then(|| both as f64 / either as f64),
     })
 }

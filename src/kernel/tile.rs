@@ -108,24 +108,29 @@ struct Place {
     columns: usize,
 }
 
-/// Covers a sum by tiles of as many sums as the registers hold, rows split evenly. An entry costs a tile about half a cycle for
-/// each sum and two cycles besides, so larger tiles are better.
+/// Covers a sum by tiles that its registers hold, rows split evenly. A tile of rows · vectors sums takes about half a cycle for
+/// each of them and two besides for an entry, and at least the four that an addition takes: the cheapest width per vector wins.
 fn tiles<S: Simd>(outputs: usize, width: usize) -> Vec<Place> {
     let registers = if S::REGISTER_COUNT >= 32 { 24 } else { 12 };
     let vectors = width.div_ceil(S::F32_LANES);
+    let rows_of = |columns: usize| {
+        let most = (registers / columns).min(MOST_ROWS);
+        outputs.div_ceil(outputs.div_ceil(most))
+    };
+    let cost = |columns: usize| {
+        let rows = rows_of(columns);
+        let one = |rows: usize| ((rows * columns).max(8) + 4) as f64;
+        let rest = if outputs.is_multiple_of(rows) { 0.0 } else { one(outputs % rows) };
+        ((outputs / rows) as f64 * one(rows) + rest) / columns as f64
+    };
     let mut tiles = Vec::new();
     let mut done = 0;
     while done < vectors {
-        let (mut most, mut columns) = (1, 1);
-        for n in [1, 2, 3, 4, 8].into_iter().filter(|&n| n <= vectors - done && n <= registers) {
-            let rows = (registers / n).min(MOST_ROWS);
-            let rows = outputs.div_ceil(outputs.div_ceil(rows));
-            if rows * n > most * columns {
-                (most, columns) = (rows, n);
-            }
-        }
-        for first in (0..outputs).step_by(most) {
-            tiles.push(Place { first, shift: done * S::F32_LANES, rows: most.min(outputs - first), columns });
+        let sizes = [1, 2, 3, 4, 8].into_iter().filter(|&n| n <= vectors - done && (n < 8 || rows_of(n) <= 3));
+        let columns = sizes.min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap_or(1);
+        let rows = rows_of(columns);
+        for first in (0..outputs).step_by(rows) {
+            tiles.push(Place { first, shift: done * S::F32_LANES, rows: rows.min(outputs - first), columns });
         }
         done += columns;
     }

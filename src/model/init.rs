@@ -56,6 +56,8 @@ mod tests {
     fn weights_have_their_bounds_and_the_plan_s_count() {
         let plan = Plan::new(&Model::Resnet { depth: 8, width: 4 }, [3, 8, 8], 5).unwrap();
         let weights = draw(&plan, &mut Random::from_parts(1, "init", 0));
+        let described: Vec<_> = weights.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
+        assert_eq!(described, plan.tensors());
         let trainable: usize =
             weights.iter().filter(|t| !t.name.contains("running")).map(|tensor| tensor.values.len()).sum();
         assert_eq!(trainable, plan.parameters());

@@ -101,6 +101,30 @@ impl Plan {
         total
     }
 
+    /// Name and shape of every tensor, layer by layer in forward order: parameters, and the running statistics of batch norms.
+    #[must_use]
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut all = Vec::new();
+        self.visit(&mut |layer| match layer {
+            LayerPlan::Conv { name, input, output, kernel, bias, .. } => {
+                all.push((format!("{name}.weight"), vec![output[0], input[0], *kernel, *kernel]));
+                if *bias {
+                    all.push((format!("{name}.bias"), vec![output[0]]));
+                }
+            }
+            LayerPlan::Dense { name, inputs, outputs } => {
+                all.push((format!("{name}.weight"), vec![*outputs, *inputs]));
+                all.push((format!("{name}.bias"), vec![*outputs]));
+            }
+            LayerPlan::BatchNorm { name, channels } => {
+                let parts = ["weight", "bias", "running_mean", "running_var"];
+                all.extend(parts.map(|part| (format!("{name}.{part}"), vec![*channels])));
+            }
+            _ => {}
+        });
+        all
+    }
+
     /// Multiplications and additions of one forward pass of one example.
     #[must_use]
     pub fn flops(&self) -> f64 {

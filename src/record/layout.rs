@@ -9,6 +9,8 @@ use crate::error::Result;
 pub const SOFT: &str = "soft.parquet";
 /// The recorded kernels.
 pub const KERNEL: &str = "kernel.safetensors";
+/// The singular values of the weight matrices.
+pub const SPECTRA: &str = "spectra.safetensors";
 /// The weights.
 pub const WEIGHTS: &str = "weights.safetensors";
 

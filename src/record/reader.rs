@@ -100,6 +100,15 @@ impl RunReader {
         self.tensors(&layout::checkpoint_file(epoch, layout::KERNEL))
     }
 
+    /// The singular values of the weight matrices after `epoch` epochs, if they are recorded: `[k]` of each layer, largest
+    /// first, under its name; the note is a JSON list of the layers in forward order.
+    ///
+    /// # Errors
+    /// `Corrupt` if the file is damaged.
+    pub fn spectra(&self, epoch: usize) -> Result<Option<Tensors>> {
+        self.tensors(&layout::checkpoint_file(epoch, layout::SPECTRA))
+    }
+
     /// The weights after `epoch` epochs, if they are recorded.
     ///
     /// # Errors

@@ -91,6 +91,14 @@ impl RunWriter {
         self.checkpoint_file(epoch, layout::KERNEL, &kernel.encode()?)
     }
 
+    /// Records the singular values of the weight matrices after `epoch` epochs.
+    ///
+    /// # Errors
+    /// As [`Tensors::encode`] and [`files::write`].
+    pub fn spectra(&mut self, epoch: usize, spectra: &Tensors) -> Result<()> {
+        self.checkpoint_file(epoch, layout::SPECTRA, &spectra.encode()?)
+    }
+
     /// Records the weights after `epoch` epochs.
     ///
     /// # Errors

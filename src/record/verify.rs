@@ -284,7 +284,7 @@ impl Walk<'_> {
 fn is_checkpoint_file(dir: &RunDir, path: &Path) -> bool {
     let relative = dir.relative(path).unwrap_or_default();
     let name = layout::parse_checkpoint_file(&relative).map(|(_, name)| name);
-    matches!(name, Some(layout::SOFT | layout::KERNEL | layout::WEIGHTS))
+    matches!(name, Some(layout::SOFT | layout::KERNEL | layout::SPECTRA | layout::WEIGHTS))
 }
 
 fn listed(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -8,7 +8,9 @@ pub mod figures;
 mod markdown;
 mod page;
 mod panel;
+mod png;
 mod style;
+pub mod surrogate;
 mod tables;
 pub mod words;
 

@@ -1,7 +1,7 @@
 //! What was found, in sentences.
 
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
-use crate::analysis::{Analysis, Estimate, FlagKind, Run};
+use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run};
 
 /// The first sentences of a report: how many runs, how many of them count, which are atypical.
 #[must_use]
@@ -28,10 +28,16 @@ pub fn headline(analysis: &Analysis) -> String {
 /// Paragraphs on what the numbers mean, the most important first.
 #[must_use]
 pub fn findings(analysis: &Analysis) -> Vec<String> {
-    [accuracy(analysis), churn(analysis), levels(analysis), classes(analysis), calibration(analysis), kernels(analysis)]
-        .into_iter()
-        .flatten()
-        .collect()
+    let all = [
+        accuracy(analysis),
+        churn(analysis),
+        levels(analysis),
+        classes(analysis),
+        calibration(analysis),
+        kernels(analysis),
+        weights(analysis),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Runs that were judged: finite, and not a repetition.
@@ -236,6 +242,34 @@ fn calibration(analysis: &Analysis) -> Option<String> {
     ))
 }
 
+/// What training did to the weight matrices.
+fn weights(analysis: &Analysis) -> Option<String> {
+    let (first, last) = (analysis.weight_spectra.first()?, analysis.weight_spectra.last()?);
+    if first.epoch == last.epoch {
+        return None;
+    }
+    let mean = |layer: &LayerSpectrum, value: fn(&LayerRun) -> f64| {
+        layer.runs.iter().map(value).sum::<f64>() / layer.runs.len().max(1) as f64
+    };
+    let growth = |after: &LayerSpectrum| {
+        let before = first.layers.iter().find(|layer| layer.layer == after.layer)?;
+        Some((before, mean(after, |run| run.norm) / mean(before, |run| run.norm)))
+    };
+    let grown = last.layers.iter().filter_map(|after| growth(after).map(|(before, times)| (before, after, times)));
+    let (before, after, _) = grown.filter(|(.., times)| times.is_finite()).max_by(|a, b| a.2.total_cmp(&b.2))?;
+    Some(format!(
+        "Of the weight matrices, that of layer {} grew most: its largest singular value from {} at epoch {} to {} at epoch {}, its \
+         stable rank (Σσ² / σ₁²) from {} to {} (means over the runs).",
+        after.layer,
+        significant(mean(before, |run| run.norm)),
+        first.epoch,
+        significant(mean(after, |run| run.norm)),
+        last.epoch,
+        significant(mean(before, |run| run.stable_rank)),
+        significant(mean(after, |run| run.stable_rank)),
+    ))
+}
+
 fn kernels(analysis: &Analysis) -> Option<String> {
     let (first, last) = (analysis.kernels.first()?, analysis.kernels.last()?);
     let at = |name: &str, place: usize| {
@@ -270,6 +304,15 @@ fn kernels(analysis: &Analysis) -> Option<String> {
         text.push_str(&format!(
             " Kernels of two runs are aligned at {}{change} (CKA, 1 means the same geometry).",
             fixed(cka, 3)
+        ));
+    }
+    // The run whose eigenvalues are distributed least like those of the others.
+    let furthest = last.runs.iter().filter_map(|run| Some((run.run, run.spectrum_ks?, run.spectrum_alpha?)));
+    if let Some((run, ks, alpha)) = furthest.max_by(|a, b| a.1.total_cmp(&b.1)) {
+        text.push_str(&format!(
+            " The eigenvalues of run {run} are furthest from those of the others: KS {}, α {}.",
+            fixed(ks, 3),
+            percent(alpha)
         ));
     }
     if let Some(own) = at("cka_to_last", 0).filter(|_| end > 0) {

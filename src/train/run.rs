@@ -136,6 +136,14 @@ impl Recording<'_> {
                 self.clock.time("kernel", || kernel_snapshot(&self.trainer, data, kernel, experiment.data.seed))?;
             self.clock.time("write", || self.writer.kernel(epoch, &kernel))?;
         }
+        if experiment.record.spectra {
+            let weights = self.trainer.network().to_host();
+            // Nor has a matrix that is not finite singular values.
+            if weights.iter().all(|tensor| tensor.values.iter().all(|value| value.is_finite())) {
+                let spectra = self.clock.time("spectra", || spectra(&weights))?;
+                self.clock.time("write", || self.writer.spectra(epoch, &spectra))?;
+            }
+        }
         if experiment.record.weights || epoch == experiment.train.epochs {
             let mut weights = Tensors::new();
             insert(&mut weights, "", self.trainer.network().to_host())?;
@@ -192,6 +200,17 @@ fn kernel_snapshot(trainer: &Trainer, data: &Dataset<Compact>, config: &config::
     let labels: Vec<u32> = probes.iter().map(|&i| data.eval.labels[i]).collect();
     tensors.insert("labels", &[count], labels)?;
     tensors.insert("probes", &[count], probes.iter().map(|&i| i as u32).collect::<Vec<u32>>())?;
+    Ok(tensors)
+}
+
+/// The singular values of every layer's matrix `[k]` under the layer's name; the note lists the layers in forward order.
+fn spectra(weights: &[HostTensor]) -> Result<Tensors> {
+    let layers = kernel::spectrum::weight_spectra(weights)?;
+    let mut tensors = Tensors::new();
+    tensors.set_note(json!(layers.iter().map(|(layer, _)| layer.as_str()).collect::<Vec<_>>()).to_string());
+    for (layer, values) in layers {
+        tensors.insert(layer, &[values.len()], values)?;
+    }
     Ok(tensors)
 }
 

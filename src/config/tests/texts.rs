@@ -87,6 +87,7 @@ fn changes() -> Vec<Change> {
         ("sweep.vary", true, |e| e.sweep.vary.truncate(1)),
         ("record.checkpoints", true, |e| e.record.checkpoints = Checkpoints::At(vec![2])),
         ("record.weights", true, |e| e.record.weights = true),
+        ("record.spectra", true, |e| e.record.spectra = true),
         ("sweep.seed", true, |e| e.sweep.seed = 1),
         ("data.seed", true, |e| e.data.seed = 1),
         ("data.classes", true, |e| e.data.classes = Some(vec![5, 3])),

@@ -9,7 +9,7 @@ use super::super::style::{BAND, INK, Looks};
 use super::{
     Figure, LEGEND, LEGEND_ROOM, TYPICAL_TEXT, WIDTH, curve_rows, draw_curves, draws_single, flagged_rows, plan,
 };
-use crate::analysis::{Analysis, Band, KernelCheckpoint};
+use crate::analysis::{Analysis, Band};
 use crate::error::Result;
 
 /// Checkpoints whose spectra are drawn, at most.
@@ -21,7 +21,7 @@ const SPECTRA: usize = 6;
 /// As [`super::all`].
 pub fn spectra(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure>> {
     let Some(last) = analysis.kernels.last() else { return Ok(None) };
-    let shown = shown(&analysis.kernels);
+    let shown = shown(&analysis.kernels, SPECTRA);
     let title = "Eigenvalues of the kernel";
     let svg = svg(WIDTH, 350, title, |canvas| {
         let frames = [
@@ -104,20 +104,20 @@ pub fn over_training(analysis: &Analysis, looks: &Looks) -> Result<Option<Figure
     Ok(Some(Figure { file: "kernel-training.svg", svg, title: title.to_owned(), caption }))
 }
 
-fn ranks(count: usize) -> Vec<f64> {
+pub(super) fn ranks(count: usize) -> Vec<f64> {
     (1..=count).map(|rank| rank as f64).collect()
 }
 
-/// First, last and some between.
-fn shown(kernels: &[KernelCheckpoint]) -> Vec<&KernelCheckpoint> {
-    if kernels.len() <= SPECTRA {
-        return kernels.iter().collect();
+/// First, last and some between: `most` of them, which is above 1.
+pub(super) fn shown<T>(all: &[T], most: usize) -> Vec<&T> {
+    if all.len() <= most {
+        return all.iter().collect();
     }
-    (0..SPECTRA).filter_map(|place| kernels.get(place * (kernels.len() - 1) / (SPECTRA - 1))).collect()
+    (0..most).filter_map(|place| all.get(place * (all.len() - 1) / (most - 1))).collect()
 }
 
 /// Fill and line of the `place`-th of `count` checkpoints: pale to dark.
-fn shades(place: usize, count: usize) -> (RGBColor, RGBColor) {
+pub(super) fn shades(place: usize, count: usize) -> (RGBColor, RGBColor) {
     const PALE: [f64; 3] = [168.0, 190.0, 220.0];
     const DARK: [f64; 3] = [40.0, 20.0, 90.0];
     let weight = if count < 2 { 1.0 } else { place as f64 / (count - 1) as f64 };

@@ -8,6 +8,7 @@ pub(super) mod plan;
 pub(super) mod reliability;
 mod runs;
 mod training;
+mod weights;
 
 use super::canvas::Canvas;
 use super::panel::{Panel, Swatch, TYPICAL_BAND, legend};
@@ -32,7 +33,7 @@ const NAMED: usize = 12;
 pub(super) const ENSEMBLES: &str = "ensembles.svg";
 
 /// Every file name that a figure can have.
-pub const FILES: [&str; 10] = [
+pub const FILES: [&str; 11] = [
     "runs.svg",
     "margins.svg",
     "learning-curves.svg",
@@ -43,6 +44,7 @@ pub const FILES: [&str; 10] = [
     "kernel-training.svg",
     "cka.svg",
     ENSEMBLES,
+    "weights.svg",
 ];
 
 /// One figure of a report.
@@ -73,6 +75,7 @@ pub fn all(analysis: &Analysis) -> Result<Vec<Figure>> {
         kernels::over_training(analysis, &looks)?,
         matrix::draw(analysis, &looks, &matrix::ALIGNMENT)?,
         ensembles::draw(analysis)?,
+        weights::draw(analysis)?,
     ];
     Ok(drawn.into_iter().flatten().collect())
 }

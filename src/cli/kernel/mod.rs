@@ -1,0 +1,33 @@
+//! `harness kernel`: the empirical NTK of networks from elsewhere, and surrogates of the runs of a sweep.
+
+mod compute;
+mod surrogate;
+
+use clap::{Args, Subcommand};
+
+use crate::error::Result;
+
+#[derive(Debug, Args)]
+pub struct KernelArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Kernels of a network that was trained elsewhere, such as in PyTorch
+    Compute(compute::ComputeArgs),
+    /// Stand in for a run's network by a linear model on its kernel, and say which training examples its decisions rest on
+    Surrogate(surrogate::SurrogateArgs),
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// As the actions.
+pub fn run(args: &KernelArgs) -> Result<()> {
+    match &args.action {
+        Action::Compute(args) => compute::run(args),
+        Action::Surrogate(args) => surrogate::run(args),
+    }
+}

@@ -1,0 +1,231 @@
+//! The kernels against their definition, and what has to hold of them whatever the network.
+
+use rayon::prelude::*;
+
+use super::brute::{Case, relative};
+use super::projection::Signs;
+use super::spectrum::eigenvalues;
+use super::{DEFAULT_BUDGET, HostNetwork, approximate, full, projected, snapshot};
+use crate::config::{Activation, KernelKind, Model};
+use crate::error::Error;
+use crate::model::{LayerPlan, Plan};
+
+const BUDGET: usize = DEFAULT_BUDGET;
+
+fn mlp(widths: &[usize], activation: Activation) -> Model {
+    Model::Mlp { widths: widths.to_vec(), activation, dropout: 0.5 }
+}
+
+fn cnn(
+    channels: &[usize],
+    kernel: usize,
+    pool: usize,
+    batch_norm: bool,
+    head: &[usize],
+    activation: Activation,
+) -> Model {
+    let (channels, head) = (channels.to_vec(), head.to_vec());
+    Model::Cnn { channels, kernel, pool, batch_norm, head, activation, dropout: 0.3 }
+}
+
+fn zoo() -> Vec<Case> {
+    vec![
+        Case::new(&mlp(&[], Activation::Relu), [1, 2, 3], 4, 5, 1),
+        Case::new(&mlp(&[7, 5], Activation::Relu), [2, 3, 2], 3, 6, 2),
+        Case::new(&mlp(&[6], Activation::Tanh), [1, 3, 3], 2, 5, 3),
+        Case::new(&mlp(&[6, 4], Activation::Gelu), [1, 3, 3], 3, 5, 4),
+        Case::new(&cnn(&[3, 4], 3, 2, false, &[], Activation::Relu), [2, 9, 8], 3, 5, 5),
+        Case::new(&cnn(&[3, 17], 3, 2, true, &[5], Activation::Relu), [1, 8, 8], 3, 4, 6),
+        Case::new(&cnn(&[4], 5, 1, true, &[], Activation::Tanh), [3, 6, 5], 2, 5, 7),
+        Case::new(&cnn(&[3, 3], 4, 3, false, &[4], Activation::Gelu), [2, 7, 9], 3, 4, 8),
+        Case::new(&cnn(&[5, 18], 1, 2, false, &[], Activation::Relu), [1, 4, 4], 13, 3, 9),
+        Case::new(&Model::Resnet { depth: 8, width: 3 }, [2, 7, 6], 3, 4, 10),
+        Case::new(&Model::Resnet { depth: 8, width: 2 }, [1, 12, 12], 2, 4, 11),
+    ]
+}
+
+fn network(case: &Case) -> HostNetwork {
+    HostNetwork::new(&case.plan, &case.weights).unwrap()
+}
+
+fn trace(case: &Case, budget: usize) -> Result<Vec<f32>, Error> {
+    Ok(snapshot(&network(case), &case.pixels, &[KernelKind::Trace], budget)?.kernels.remove(0).1)
+}
+
+/// `[P · C, P · C]` by definition.
+fn reference(case: &Case) -> Vec<f64> {
+    let gradients: Vec<Vec<f64>> = case.gradients().into_iter().flatten().collect();
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    gradients.iter().flat_map(|a| gradients.iter().map(move |b| product(a, b))).collect()
+}
+
+/// `[P, P]`: for each pair of examples, the sum over those pairs of classes that count.
+fn contract(full: &[f64], classes: usize, counts: impl Fn(usize, usize) -> bool) -> Vec<f64> {
+    let side = full.len().isqrt();
+    let p = side / classes;
+    let mut out = vec![0.0; p * p];
+    for (i, row) in full.chunks_exact(side).enumerate() {
+        for (j, v) in row.iter().enumerate().filter(|&(j, _)| counts(i % classes, j % classes)) {
+            out[i / classes * p + j / classes] += v;
+        }
+    }
+    out
+}
+
+fn widened(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+#[test]
+fn every_layer_agrees_with_the_definition() {
+    zoo().par_iter().enumerate().for_each(|(index, case)| {
+        let network = network(case);
+        assert_eq!(network.parameters(), case.plan.parameters());
+        let kinds = [KernelKind::Trace, KernelKind::Pseudo];
+        let s = snapshot(&network, &case.pixels, &kinds, BUDGET).unwrap();
+        assert!(relative(&s.logits, &case.logits()) < 1e-5, "logits of case {index}");
+        let exact = reference(case);
+        let classes = case.plan.classes;
+        let trace = relative(&s.kernels[0].1, &contract(&exact, classes, |c, d| c == d));
+        let pseudo = relative(&s.kernels[1].1, &contract(&exact, classes, |_, _| true));
+        let all = relative(&full(&network, &case.pixels, BUDGET).unwrap(), &exact);
+        println!("case {index}: trace {trace:.1e} pseudo {pseudo:.1e} full {all:.1e}");
+        assert!(trace < 1e-5 && pseudo < 1e-5 && all < 1e-5, "case {index}: {trace:e} {pseudo:e} {all:e}");
+    });
+}
+
+#[test]
+fn kernels_are_gram_matrices() {
+    for (index, case) in zoo().iter().enumerate() {
+        let kinds = [KernelKind::Trace, KernelKind::Pseudo, KernelKind::Conjugate];
+        let s = snapshot(&network(case), &case.pixels, &kinds, BUDGET).unwrap();
+        for (kind, kernel) in &s.kernels {
+            let p = case.examples;
+            let symmetric = (0..p * p).all(|ij| kernel[ij].to_bits() == kernel[ij % p * p + ij / p].to_bits());
+            assert!(symmetric, "case {index}, {kind:?}");
+            let values = eigenvalues(&widened(kernel), p).unwrap();
+            assert!(values[p - 1] > -1e-5 * values[0], "case {index}, {kind:?}: {values:?}");
+        }
+    }
+}
+
+#[test]
+fn with_one_output_trace_and_pseudo_kernel_are_one() {
+    for model in [mlp(&[5], Activation::Tanh), cnn(&[3, 4], 3, 2, true, &[], Activation::Relu)] {
+        let case = Case::new(&model, [2, 6, 6], 1, 6, 3);
+        let s = snapshot(&network(&case), &case.pixels, &[KernelKind::Trace, KernelKind::Pseudo], BUDGET).unwrap();
+        assert_eq!(s.kernels[0].1, s.kernels[1].1);
+        let all = full(&network(&case), &case.pixels, BUDGET).unwrap();
+        assert!(relative(&all, &widened(&s.kernels[0].1)) < 1e-6);
+    }
+}
+
+#[test]
+fn the_conjugate_kernel_is_the_gram_matrix_of_the_last_hidden_layer() {
+    // Without a hidden layer that is the Gram matrix of the examples.
+    let case = Case::new(&mlp(&[], Activation::Relu), [1, 2, 2], 3, 4, 12);
+    let s = snapshot(&network(&case), &case.pixels, &[KernelKind::Conjugate], BUDGET).unwrap();
+    let x = widened(&case.pixels);
+    let rows = || x.chunks_exact(4);
+    let exact: Vec<f64> = rows().flat_map(|a| rows().map(move |b| a.iter().zip(b).map(|(x, y)| x * y).sum())).collect();
+    assert!(relative(&s.kernels[0].1, &exact) < 1e-6);
+}
+
+#[test]
+fn a_smaller_budget_changes_no_more_than_rounding() {
+    let cases = [
+        Case::new(&mlp(&[40, 30], Activation::Relu), [1, 8, 8], 5, 12, 21),
+        Case::new(&cnn(&[6, 8], 3, 2, true, &[9], Activation::Relu), [2, 12, 12], 4, 12, 22),
+        Case::new(&Model::Resnet { depth: 14, width: 4 }, [3, 10, 10], 4, 12, 23),
+    ];
+    for (index, case) in cases.iter().enumerate() {
+        let plenty = widened(&trace(case, BUDGET).unwrap());
+        let blocks = widened(&full(&network(case), &case.pixels, BUDGET).unwrap());
+        let (mut fitted, mut refused) = (0, 0);
+        for shift in 10..28 {
+            match (trace(case, 1 << shift), full(&network(case), &case.pixels, 1 << shift)) {
+                (Ok(kernel), all) => {
+                    fitted += 1;
+                    let error = relative(&kernel, &plenty);
+                    assert!(error < 1e-5, "case {index}, 2^{shift} bytes: {error:e}");
+                    if let Ok(all) = all {
+                        assert!(relative(&all, &blocks) < 1e-5, "case {index}, 2^{shift} bytes");
+                    }
+                }
+                (Err(why), _) => {
+                    refused += 1;
+                    assert!(matches!(&why, Error::Invalid(text) if text.contains("memory budget")), "{why}");
+                }
+            }
+        }
+        assert!(fitted >= 8 && refused >= 1, "case {index}: {fitted} budgets fit, {refused} do not");
+    }
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    let case = Case::new(&Model::Resnet { depth: 8, width: 5 }, [3, 9, 9], 3, 10, 31);
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| trace(&case, BUDGET).unwrap())
+    };
+    let one = with(1);
+    assert_eq!(one, with(2));
+    assert_eq!(one, with(5));
+}
+
+#[test]
+fn projections_converge_as_the_root_of_their_dimensions() {
+    let case = Case::new(&cnn(&[4, 5], 3, 2, true, &[], Activation::Relu), [2, 8, 8], 3, 6, 41);
+    let network = network(&case);
+    let exact = widened(&trace(&case, BUDGET).unwrap());
+    let mean_square = |dimensions: usize| {
+        let one = |seed| {
+            let kernel = projected(&network, &case.pixels, Signs::new(seed, dimensions), BUDGET).unwrap();
+            relative(&kernel, &exact).powi(2)
+        };
+        (0..24).map(one).sum::<f64>() / 24.0
+    };
+    let (few, many) = (mean_square(32).sqrt(), mean_square(2048).sqrt());
+    // √(2048 / 32) = 8, and 24 repeats know each of the two to about a sixth.
+    assert!((5.0..12.0).contains(&(few / many)), "{few} {many}");
+    assert!(many < 0.1, "{many}");
+    assert!(projected(&network, &case.pixels, Signs::new(0, 0), BUDGET).is_err());
+}
+
+#[test]
+fn random_signs_estimate_the_trace_kernel_and_their_error() {
+    let case = Case::new(&mlp(&[12], Activation::Relu), [1, 4, 4], 10, 8, 51);
+    let network = network(&case);
+    let exact = widened(&trace(&case, BUDGET).unwrap());
+    let (mut sum, mut actual, mut claimed) = (vec![0.0; exact.len()], 0.0, 0.0);
+    let repeats = 60;
+    for seed in 0..repeats {
+        let estimate = approximate(&network, &case.pixels, 8, seed, BUDGET).unwrap();
+        sum.iter_mut().zip(&estimate.kernel).for_each(|(s, v)| *s += v / repeats as f32);
+        actual += relative(&estimate.kernel, &exact).powi(2) / repeats as f64;
+        claimed += estimate.error.powi(2) / repeats as f64;
+    }
+    // Unbiased: the mean of 60 estimates is much nearer than one of them.
+    assert!(relative(&sum, &exact) < 0.3 * actual.sqrt(), "{} {actual}", relative(&sum, &exact));
+    assert!((0.6..1.6).contains(&(claimed / actual).sqrt()), "claimed {claimed}, actual {actual}");
+    assert!(approximate(&network, &case.pixels, 1, 0, BUDGET).unwrap_err().to_string().contains("at least 2"));
+}
+
+#[test]
+fn what_has_no_kernel_is_refused() {
+    let case = Case::new(&mlp(&[3], Activation::Relu), [1, 2, 2], 2, 3, 61);
+    let refusal =
+        |pixels: &[f32]| snapshot(&network(&case), pixels, &[KernelKind::Trace], BUDGET).unwrap_err().to_string();
+    assert!(refusal(&[]).contains("0 values are not examples"));
+    assert!(refusal(&[0.0; 5]).contains("5 values are not examples of shape [1, 2, 2]"));
+    assert!(
+        refusal(&[0.0, 0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0, 0.0]).contains("example 1 of the probes holds the value NaN")
+    );
+    assert!(refusal(&[f32::MAX; 4]).contains("diverged"));
+    let layers =
+        vec![LayerPlan::Flatten, LayerPlan::Dense { name: "fc".into(), inputs: 4, outputs: 2 }, LayerPlan::Flatten];
+    let plan = Plan { input: [1, 2, 2], classes: 2, layers };
+    let case = Case::of_plan(plan, 1, 1);
+    assert!(HostNetwork::new(&case.plan, &case.weights).unwrap_err().to_string().contains("not implemented"));
+}
