@@ -210,7 +210,9 @@ fn source(
     found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?, settings)?));
     found.alpha_hat = Some(measure(&estimate(&levels(&soft, settings)?, settings)?));
     let kernels: Vec<&RunReader> = readers.iter().filter(|run| finite.contains(&(run.index() as u32))).collect();
-    if let Some(pairs) = kernel_distances(&kernels, epoch)? {
+    if kernels.len() > 1
+        && let Some(pairs) = kernel_distances(&kernels, epoch)?
+    {
         found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs, settings)?));
     }
     Ok(found)

@@ -52,6 +52,7 @@ vary = ["init", "order", "augment", "dropout"]
 checkpoints = [4, 2]
 kernel = { kinds = ["pseudo", "trace"], probes = 10 }
 weights = false
+spectra = false
 
 [analysis]
 reference = "leave-one-out"
