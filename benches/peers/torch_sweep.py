@@ -19,8 +19,13 @@ from torch_train import BATCH, NETWORKS
 
 
 def read(folder, names):
-    records = numpy.concatenate([numpy.fromfile(folder / name, numpy.uint8) for name in names]).reshape(-1, 3073)
-    return torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy()), torch.from_numpy(records[:, 0].astype("int64"))
+    images = torch.empty((10000 * len(names), 3, 32, 32), dtype=torch.uint8)
+    labels = torch.empty(10000 * len(names), dtype=torch.int64)
+    for name, some_images, some_labels in zip(names, images.split(10000), labels.split(10000)):
+        records = torch.from_numpy(numpy.fromfile(folder / name, numpy.uint8)).view(-1, 3073)
+        some_images.copy_(records[:, 1:].reshape(-1, 3, 32, 32))
+        some_labels.copy_(records[:, 0])
+    return images, labels
 
 
 def train(data, out, name, epochs, seed):
@@ -28,12 +33,13 @@ def train(data, out, name, epochs, seed):
     torch.manual_seed(seed)
     images, labels = read(data, [f"data_batch_{i}.bin" for i in range(1, 6)])
     held_out, held_out_labels = read(data, ["test_batch.bin"])
-    # A part at a time: the whole data set as floats would take gigabytes.
-    parts = [part.double() for part in images.split(5000)]
-    mean = torch.stack([part.mean((0, 2, 3)) for part in parts]).mean(0).view(3, 1, 1)
-    squares = torch.stack([((part - mean) ** 2).mean((0, 2, 3)) for part in parts]).mean(0)
-    del parts
-    mean, deviation = mean.float(), squares.sqrt().float().view(3, 1, 1)
+    # A part at a time: the whole data set as floats would take many times the memory.
+    sums, squares, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), images.numel() / 3
+    for part in images.split(1000):
+        part = part.double()
+        sums, squares = sums + part.sum((0, 2, 3)), squares + (part**2).sum((0, 2, 3))
+    mean = (sums / count).float().view(3, 1, 1)
+    deviation = (squares / count - (sums / count) ** 2).sqrt().float().view(3, 1, 1)
     network = NETWORKS[name][0]()
     optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True, weight_decay=5e-4)
 

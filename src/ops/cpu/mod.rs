@@ -16,8 +16,9 @@
 //! | ResNet-20 | 31 GFLOP | 163 ms | 1.2 GB | 40 ms | 352 ms | 58 % |
 //!
 //! Operations are those of the definitions (multiply and add count two; no input gradient for the first layer), bytes those of
-//! tensors that do not fit the second-level cache, each time that one is read or written. The convolutions alone run at 120 to
-//! 160 GFLOP/s from 16 channels on (3x3, stride 1), at 50 to 130 from three channels.
+//! tensors that do not fit the second-level cache, each time that one is read or written, estimated; steps are the fastest seen
+//! (`benches/train.rs`). The convolutions alone run at 100 to 160 GFLOP/s from 16 channels on (3x3, stride 1), at 50 to 130 from
+//! three channels.
 //!
 //! Two places are `unsafe`, each with its reason: reads of registers whose bounds are checked once ([`product`]), and the call of
 //! `gemm` ([`dense`]). The tests pass under AddressSanitizer
