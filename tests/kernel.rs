@@ -236,6 +236,10 @@ fn a_surrogate_stands_in_for_a_run() {
     assert!(number("network_accuracy") > 0.8 && number("tad").abs() < 0.1 && number("tau") > 0.3, "{report}");
     let rows = report["attribution"].as_array().unwrap();
     assert_eq!(rows.len(), 5);
+    // Those that the network gets wrong come first, the surest of them before the others.
+    let wrong = |row: &Value| row["network"] != row["label"];
+    assert!(wrong(&rows[0]), "{report}");
+    assert!(rows.is_sorted_by_key(|row| !wrong(row)), "{report}");
     for row in rows {
         let sizes: Vec<f64> =
             row["weighs_most"].as_array().unwrap().iter().map(|w| w["contribution"].as_f64().unwrap().abs()).collect();

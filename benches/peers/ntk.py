@@ -2,6 +2,7 @@
 
 ntk.py save NAME P C FOLDER      weights, inputs and model file of a network
 ntk.py time NAME P C FOLDER      the kernel of those, on one thread, the faster of two times; prints its seconds and CPU seconds
+ntk.py compare NAME P C FOLDER   relative error of the program's kernel.safetensors against it
 """
 import sys
 import time
@@ -10,7 +11,7 @@ import numpy
 import torch
 from torch.func import functional_call, jacrev, vmap
 
-from networks import MODELS, NETWORKS, save_safetensors
+from networks import MODELS, NETWORKS, load_safetensors, save_safetensors
 
 CHUNK = 16
 
@@ -57,6 +58,12 @@ def measure(name, examples, outputs, folder):
     print(*(min(column) for column in zip(*times)))
 
 
+def compare(_name, _examples, _outputs, folder):
+    ours = load_safetensors(f"{folder}/kernel.safetensors")["trace"].astype(float)
+    theirs = numpy.load(f"{folder}/kernel.npy").astype(float)
+    print(numpy.linalg.norm(ours - theirs) / numpy.linalg.norm(theirs))
+
+
 if __name__ == "__main__":
     action, name, examples, outputs, folder = sys.argv[1:]
-    {"save": save, "time": measure}[action](name, int(examples), int(outputs), folder)
+    {"save": save, "time": measure, "compare": compare}[action](name, int(examples), int(outputs), folder)

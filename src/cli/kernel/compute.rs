@@ -33,24 +33,29 @@ The model file holds a [model] table as in an experiment (an experiment will do)
   kind = \"cnn\"              # mlp, cnn or resnet
   channels = [32, 64]
 
-The shape of an example is that of the inputs, the number of outputs that of the last dense layer. The weights are those of
-torch's state_dict, float32, saved with safetensors.torch.save_file(net.state_dict(), \"W.safetensors\"). Layouts are PyTorch's
-([out, in, k, k] and [out, in]), and so are names if the module's attributes are called as follows:
+The shape of an example is that of the inputs, the number of outputs that of the last dense layer.
+Weights are those of torch's state_dict, float32, as written by
+safetensors.torch.save_file(net.state_dict(), \"W.safetensors\"). Layouts are PyTorch's, [out, in, k, k]
+and [out, in], and so are names if the module's attributes are called
 
   mlp      fc1, fc2, … for the hidden layers, fc for the outputs
-  cnn      c1, c2, … for the convolutions (without bias before a batch norm), b1, b2, … for their batch norms, then as mlp
-  resnet   c, b, then blocks.0, blocks.1, … with c1, b1, c2, b2, and sc for a 1x1 convolution as shortcut, then fc
+  cnn      c1, c2, … for the convolutions (which have no bias before a batch norm), b1, b2, …
+           for their batch norms, then as mlp
+  resnet   c, b, then blocks.0, blocks.1, … with c1, b1, c2, b2, and sc for the 1x1 convolution
+           of a shortcut, then fc
 
-The layers of a plain torch.nn.Sequential (1.weight, 3.weight, …) are taken in order. For other names, --map takes a TOML file
-of ours = \"theirs\": a name or the beginning of one, the longest that fits; * is put before all others:
+The layers of a plain torch.nn.Sequential (1.weight, 3.weight, …) are taken in order. For other
+names, --map takes a TOML file of ours = \"theirs\": a name or the beginning of one, of which the
+longest that fits counts; the value of * is put before all others:
 
   c1 = \"features.0\"
   \"blocks.0\" = \"layer1.0\"
   \"*\" = \"module\"
 
-The output file holds, as float32, a kernel [P, P] under the name of each kind (full: [P*C, P*C], class innermost), not
-normalised, and logits [P, C]. Effective rank and top share are those of the eigenvalues of the cosine-normalised kernel.
-RAYON_NUM_THREADS sets the number of threads; the results do not depend on it.";
+The output file holds, as float32, a kernel [P, P] under the name of each kind (full: [P*C, P*C],
+class innermost), not normalised, and logits [P, C]. Effective rank and top share are those of the
+eigenvalues of the cosine-normalised kernel. RAYON_NUM_THREADS sets the number of threads; the
+results do not depend on it.";
 
 /// Which kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -280,7 +280,7 @@ fn explain(
         // Wrong and sure first, right and sure last.
         let rank = |&place: &usize| {
             let (top, probabilities) = &network[place];
-            if *top == test[place] as usize { 1.0 + probabilities[*top] } else { -probabilities[*top] }
+            if *top != test[place] as usize { 1.0 + probabilities[*top] } else { -probabilities[*top] }
         };
         places.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
         places.truncate(args.rows);
