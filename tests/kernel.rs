@@ -124,7 +124,7 @@ fn what_does_not_fit_together_is_one_sentence() {
     };
     let array = |name: &str, shape: &[usize], values: arrays::Slice| {
         let path = folder.path().join(name);
-        arrays::write_npy(&path, &arrays::ArrayView { shape, values }).unwrap();
+        arrays::write_npy(&path, arrays::ArrayView { shape, values }).unwrap();
         path.to_str().unwrap().to_owned()
     };
     let says = |message: String, part: &str| assert!(message.contains(part), "{message}\ndoes not say {part:?}");
