@@ -11,6 +11,8 @@ use crate::analysis::numbers::fixed;
 use crate::analysis::{Analysis, Band, EnsembleSize, Ensembles, Estimate, Strategy, StrategyKind};
 use crate::error::Result;
 
+/// Radius of a mark in pixels.
+const RADIUS: f64 = 4.5;
 /// Room above and below a curve.
 const MARGIN: f64 = 0.06;
 
@@ -79,7 +81,7 @@ pub fn draw(analysis: &Analysis) -> Result<Option<Figure>> {
          them. Top left: how much of such an ensemble's margins must be trimmed away before they follow those of the \
          ensemble of all runs; the recommended size is the smallest whose whole band lies under the dashed limit of {limit} %. \
          The other panels: quality on the half of the test set that chose nothing, with each way of choosing runs as a \
-         mark at its own size; a mark inside the band is no better than runs taken at random."
+         mark at its own size (side by side where they choose alike); a mark inside the band is no better than runs taken at random."
     );
     Ok(Some(Figure { file: ENSEMBLES, svg, title: title.to_owned(), caption }))
 }
@@ -120,7 +122,7 @@ fn panel(
         let (low, high) = span(ends, MARGIN);
         Axis::linear(quantity.label, low.max(0.0), high, 5, quantity.factor)
     };
-    let (first, last) = span(sizes.iter().copied(), 0.03);
+    let (first, last) = span(sizes.iter().copied(), 0.05);
     let panel =
         Panel::new(canvas, frame, quantity.title, Axis::whole("runs in the ensemble, K", first, last, 8), y, 48.0)?;
     let band = Band {
@@ -140,8 +142,13 @@ fn panel(
             panel.note(at.0, held.alpha_hat.high, (6.0, -10.0), &text, ink(SMALL, Align::Start))?;
         }
     }
-    for (x, y, look) in points {
-        panel.mark(x, y, look.mark, 4.5, look.colour)?;
+    // Strategies that choose alike would hide each other: their marks stand side by side.
+    let step = (last - first) * 2.0 * RADIUS / (frame.right - frame.left);
+    for (place, &(x, y, look)) in points.iter().enumerate() {
+        let same = |point: &&(f64, f64, Look)| point.0 == x && point.1 == y;
+        let (before, all) = (points[..place].iter().filter(same).count(), points.iter().filter(same).count());
+        let aside = step * (before as f64 - (all - 1) as f64 / 2.0);
+        panel.mark((x + aside).clamp(first, last), y, look.mark, RADIUS, look.colour)?;
     }
     Ok(())
 }
