@@ -19,6 +19,8 @@ import tempfile
 import time
 import zipfile
 
+# The working tree stays as it is.
+sys.dont_write_bytecode = True
 import browser
 from browser import Browser
 
