@@ -67,7 +67,6 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         notes,
         per_class: findings.per_class,
         spread: findings.spread,
-        rashomon: None,
         margins: findings.margins,
         trimming: findings.trimming,
         reliability: findings.reliability,

@@ -45,8 +45,6 @@ pub struct Analysis {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Spread>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rashomon: Option<Rashomon>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margins: Option<Curves>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trimming: Option<Curves>,
@@ -300,16 +298,6 @@ pub struct Spread {
     pub std_distribution: f64,
     /// Share of the observed variance that is noise of the test set, [0, 1]; `null` where no variance was seen.
     pub noise_share: Option<f64>,
-}
-
-/// Channel capacity of the predictive distributions of the runs, per example, in bits (Hsu & Calmon 2022).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rashomon {
-    pub mean: f64,
-    pub median: f64,
-    pub q90: f64,
-    pub q99: f64,
-    pub max: f64,
 }
 
 /// Quantiles over the typical runs (distinct, not flagged; all distinct ones when fewer than two are left) at each place

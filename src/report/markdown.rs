@@ -131,15 +131,6 @@ fn summary(page: &mut Page, analysis: &Analysis) {
         ])
     });
     page.table(&["over the distinct runs", "mean", "std", "95 % interval of the mean"], "lrrr", rows);
-    if let Some(capacity) = &analysis.rashomon {
-        page.line(&format!(
-            "Rashomon capacity (how many different predictions the runs make for one example, in bits): {} in the mean, {} at the \
-             99 % quantile, {} at most.",
-            significant(capacity.mean),
-            significant(capacity.q99),
-            significant(capacity.max)
-        ));
-    }
 }
 
 fn runs(page: &mut Page, analysis: &Analysis) {
