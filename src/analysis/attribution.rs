@@ -235,6 +235,9 @@ fn levels(soft: &[Logits<'_, f32>], settings: &Settings) -> Result<Vec<f64>> {
 
 /// 1 − CKA of the trace kernels of every pair; nothing where a run has none, or one that is constant.
 fn kernel_distances(runs: &[&RunReader], epoch: usize) -> Result<Option<Pairs>> {
+    if runs.len() < 2 {
+        return Ok(None);
+    }
     let mut kernels = Vec::with_capacity(runs.len());
     for run in runs {
         let Some(tensors) = run.kernel(epoch)? else { return Ok(None) };

@@ -76,6 +76,9 @@ impl ModelFile {
             return Err(invalid(format!("its schema is {:?}, and this version reads {SCHEMA:?}", found.schema)));
         }
         let InputLayout { shape, mean, deviation } = &found.input;
+        if shape.contains(&0) {
+            return Err(invalid(format!("its inputs are of shape {shape:?} and so hold nothing")));
+        }
         if mean.len() != shape[0] || deviation.len() != shape[0] {
             return Err(invalid(format!(
                 "it has {} means and {} deviations for {} channels",
