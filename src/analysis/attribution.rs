@@ -210,9 +210,7 @@ fn source(
     found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?, settings)?));
     found.alpha_hat = Some(measure(&estimate(&levels(&soft, settings)?, settings)?));
     let kernels: Vec<&RunReader> = readers.iter().filter(|run| finite.contains(&(run.index() as u32))).collect();
-    if kernels.len() > 1
-        && let Some(pairs) = kernel_distances(&kernels, epoch)?
-    {
+    if let Some(pairs) = kernel_distances(&kernels, epoch)? {
         found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs, settings)?));
     }
     Ok(found)
@@ -237,6 +235,9 @@ fn levels(soft: &[Logits<'_, f32>], settings: &Settings) -> Result<Vec<f64>> {
 
 /// 1 − CKA of the trace kernels of every pair; nothing where a run has none, or one that is constant.
 fn kernel_distances(runs: &[&RunReader], epoch: usize) -> Result<Option<Pairs>> {
+    if runs.len() < 2 {
+        return Ok(None);
+    }
     let mut kernels = Vec::with_capacity(runs.len());
     for run in runs {
         let Some(tensors) = run.kernel(epoch)? else { return Ok(None) };
