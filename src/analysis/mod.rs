@@ -4,6 +4,7 @@
 
 mod alone;
 pub mod checkpoints;
+pub mod comparison;
 mod curves;
 mod evidence;
 pub mod files;
@@ -12,6 +13,7 @@ mod independence;
 mod input;
 mod judge;
 pub mod kernels;
+pub mod last;
 pub mod numbers;
 mod reliability;
 mod schema;

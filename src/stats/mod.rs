@@ -15,6 +15,7 @@ pub mod churn;
 pub mod descriptive;
 pub mod duplicates;
 pub mod ensemble;
+pub mod groups;
 pub mod kendall;
 pub mod logits;
 pub mod margins;
@@ -29,6 +30,7 @@ pub mod scores;
 pub mod temperature;
 pub mod trimming;
 pub mod variance;
+pub mod votes;
 pub mod wasserstein;
 
 #[cfg(test)]
