@@ -9,6 +9,7 @@ mod curves;
 mod evidence;
 pub mod files;
 mod flags;
+pub mod history;
 mod independence;
 mod input;
 mod judge;

@@ -110,7 +110,8 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &SettingsArgs) -> Re
     analyze(&input, evidence, settings)
 }
 
-fn is_sweep(path: &Path) -> bool {
+/// Whether the directory of a sweep lies at `path`.
+pub fn is_sweep(path: &Path) -> bool {
     path.is_dir() && SweepDir::new(path).manifest().exists()
 }
 

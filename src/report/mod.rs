@@ -2,8 +2,12 @@
 
 mod axis;
 mod canvas;
+pub mod comparison;
 pub mod figures;
+pub mod history;
+pub mod junit;
 mod markdown;
+pub mod nightly;
 mod panel;
 mod style;
 pub mod words;

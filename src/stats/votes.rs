@@ -31,7 +31,13 @@ pub struct VoteChange {
 ///
 /// # Errors
 /// [`Error::Invalid`] if a group is empty, lengths differ or are 0, or a decision is out of range.
-pub fn changes(decisions: &[Vec<u32>], first: usize, classes: usize, divisions: usize, seed: u64) -> Result<VoteChanges> {
+pub fn changes(
+    decisions: &[Vec<u32>],
+    first: usize,
+    classes: usize,
+    divisions: usize,
+    seed: u64,
+) -> Result<VoteChanges> {
     let examples = decisions.first().map_or(0, Vec::len);
     let sound = |row: &Vec<u32>| row.len() == examples && row.iter().all(|&class| (class as usize) < classes);
     if examples == 0 || first == 0 || first >= decisions.len() || !decisions.iter().all(sound) {
@@ -102,7 +108,9 @@ impl Ballots {
                 for &run in of {
                     votes[self.rows[run][place] as usize] += 1;
                 }
-                let lead = |best: Winner, (class, &count): (usize, &u32)| if count > best.1 { (class as u32, count) } else { best };
+                let lead = |best: Winner, (class, &count): (usize, &u32)| {
+                    if count > best.1 { (class as u32, count) } else { best }
+                };
                 votes.iter().enumerate().fold((0, 0), lead)
             })
             .collect()
@@ -127,7 +135,8 @@ mod tests {
     #[test]
     fn groups_that_vote_apart_stand_out_and_halves_of_one_do_not() {
         let mut stream = Stream::new(4, 0);
-        let mut runs: Vec<Vec<u32>> = (0..16).map(|_| (0..300).map(|_| u32::from(stream.uniform() < 0.4)).collect()).collect();
+        let mut runs: Vec<Vec<u32>> =
+            (0..16).map(|_| (0..300).map(|_| u32::from(stream.uniform() < 0.4)).collect()).collect();
         let halves = changes(&runs, 8, 2, 200, 1).unwrap();
         assert!(halves.p > 0.01 && (halves.changed.len() as f64 - halves.expected).abs() < 30.0, "{}", halves.expected);
         runs[8..].iter_mut().for_each(|row| row[..100].fill(1));

@@ -100,6 +100,8 @@ struct Tested {
     between: Option<f64>,
     interval: Interval,
     test: Permutation,
+    /// Of each side's runs.
+    runs: [Vec<f64>; 2],
 }
 
 fn tested(measured: &Measured, settings: &Settings) -> Result<Vec<Metric>> {
@@ -116,6 +118,7 @@ fn tested(measured: &Measured, settings: &Settings) -> Result<Vec<Metric>> {
             between: None,
             interval: bootstrap.two_samples(before, after, |a, b| mean(b) - mean(a))?,
             test: difference_of_means(before, after, permutations, seed)?,
+            runs: [before.to_vec(), after.to_vec()],
         })
     };
     let mut all = Vec::new();
@@ -129,20 +132,23 @@ fn tested(measured: &Measured, settings: &Settings) -> Result<Vec<Metric>> {
     for (within, between, distances) in &measured.pairs {
         let groups = Groups::new(distances, measured.first)?;
         let means = groups.means();
-        let tested = |quantity, between, interval, test| Tested {
+        let tested = |quantity, between, interval, test, runs| Tested {
             quantity,
             baseline: means.within_first,
             candidate: means.within_second,
             between,
             interval,
             test,
+            runs,
         };
         if let Some(quantity) = within {
             let test = groups.test_change(permutations, seed)?;
-            all.push(tested(*quantity, None, groups.change(&bootstrap)?, test));
+            let mut own = groups.within_of_runs();
+            let after = own.split_off(measured.first);
+            all.push(tested(*quantity, None, groups.change(&bootstrap)?, test, [own, after]));
         }
         let test = groups.test_excess(permutations, seed)?;
-        all.push(tested(*between, Some(means.between), groups.excess(&bootstrap)?, test));
+        all.push(tested(*between, Some(means.between), groups.excess(&bootstrap)?, test, [Vec::new(), Vec::new()]));
     }
     let corrected = holm(&all.iter().map(|tested| tested.test.p).collect::<Vec<f64>>());
     let mut metrics: Vec<Metric> = all
@@ -150,6 +156,7 @@ fn tested(measured: &Measured, settings: &Settings) -> Result<Vec<Metric>> {
         .zip(corrected)
         .map(|(tested, p_corrected)| {
             let Interval { estimate, low, high } = tested.interval;
+            let [baseline_runs, candidate_runs] = tested.runs;
             let (good, tolerance) = (tested.quantity.good(), settings.tolerances.of(tested.quantity));
             Metric {
                 metric: tested.quantity,
@@ -164,6 +171,8 @@ fn tested(measured: &Measured, settings: &Settings) -> Result<Vec<Metric>> {
                 good,
                 tolerance,
                 finding: finding(tested.quantity, (low, high), p_corrected, tolerance, settings.confidence),
+                baseline_runs,
+                candidate_runs,
             }
         })
         .collect();

@@ -25,10 +25,11 @@ pub fn margins(ascending: &[Vec<f64>], first: usize, epsilon: f64) -> Result<Mar
     let delta_relative = alpha::leave_one_out(&ranking, epsilon)?.delta_relative;
     let of_candidate = Plateaus::steps(&baseline, &candidate);
     let of_baseline = Plateaus::steps(&candidate, &baseline);
-    let (low, high) = [&baseline, &candidate].into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), side| {
-        let at = |level| quantile_sorted(side.values(), level);
-        (low.min(at(TAIL)), high.max(at(1.0 - TAIL)))
-    });
+    let (low, high) =
+        [&baseline, &candidate].into_iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), side| {
+            let at = |level| quantile_sorted(side.values(), level);
+            (low.min(at(TAIL)), high.max(at(1.0 - TAIL)))
+        });
     let x: Vec<f64> = (0..PLACES).map(|place| low + (high - low) * place as f64 / (PLACES - 1) as f64).collect();
     let curves = |rows: &[Vec<f64>]| {
         let shares: Vec<Vec<Option<f64>>> = rows

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::schema::Quantity;
 use super::Subject;
+use super::schema::Quantity;
 use crate::analysis::evidence::Evidence;
 use crate::analysis::independence::{Standing, standings};
 use crate::error::{Error, Result};
@@ -73,7 +73,9 @@ pub fn measure<T: Real>(
     let sides = [(baseline, chosen[0]), (candidate, chosen[1])];
     let soft: Vec<Logits<'_, T>> = sides
         .iter()
-        .flat_map(|(side, chosen)| chosen.distinct.iter().map(|&place| side.input.soft(&side.input.runs()[place])))
+        .flat_map(|&(side, chosen)| {
+            chosen.distinct.iter().map(move |&place| side.input.soft(&side.input.runs()[place]))
+        })
         .collect::<Result<_>>()?;
     let first = chosen[0].distinct.len();
     let values: Vec<[f64; 4]> = soft
@@ -103,7 +105,7 @@ pub fn measure<T: Real>(
     let mut pairs = vec![
         (Some(Quantity::ChurnWithin), Quantity::ChurnBetween, churn::pairwise(&decisions)?),
         (Some(Quantity::SoftChurnWithin), Quantity::SoftChurnBetween, churn::pairwise_soft(&soft)?),
-        // How far the margins of two runs of one side lie apart follows from the above; it is not tested again.
+        // How far the margins of two runs of one side lie apart says little that soft churn does not.
         (None, Quantity::MarginsBetween, wasserstein::pairwise(&margins)?),
     ];
     let mut notes = Vec::new();
@@ -172,7 +174,8 @@ fn kernels<T: Real>(sides: [(&Subject<T>, &Chosen); 2]) -> Result<Kernels> {
     }
     let centred: Vec<Centred> = kernels.par_iter().map(|kernel| Centred::new(kernel)).collect::<Result<_>>()?;
     // Sizes are equal, so the only failure left is a kernel without spread.
-    let distance = |a: usize, b: usize| centred[a].alignment(&centred[b]).ok().flatten().map_or(f64::NAN, |cka| 1.0 - cka);
+    let distance =
+        |a: usize, b: usize| centred[a].alignment(&centred[b]).ok().flatten().map_or(f64::NAN, |cka| 1.0 - cka);
     let pairs = Pairs::from_fn(centred.len(), distance);
     if pairs.iter().any(|pair| pair.2.is_nan()) {
         return left("a kernel is constant");

@@ -209,6 +209,12 @@ pub struct Metric {
     pub good: Good,
     pub tolerance: f64,
     pub finding: Finding,
+    /// The value of each run, in order of `runs` of its side: of a mean over pairs, the run's mean over its own; empty for an
+    /// excess.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub baseline_runs: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidate_runs: Vec<f64>,
 }
 
 /// What one metric says.

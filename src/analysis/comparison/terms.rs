@@ -75,7 +75,10 @@ impl Terms {
     pub fn differing(&self, other: &Self) -> Vec<String> {
         let of_other = |field: &str| other.0.iter().find(|held| held.0 == field).map(|held| &held.1);
         let pairs = self.0.iter().filter_map(|(field, own)| Some((field, own, of_other(field)?)));
-        pairs.filter(|(_, own, other)| own != other).map(|(field, own, other)| format!("{field} ({own} against {other})")).collect()
+        pairs
+            .filter(|(_, own, other)| own != other)
+            .map(|(field, own, other)| format!("{field} ({own} against {other})"))
+            .collect()
     }
 
     /// Passes if no field differs; `own` and `others` name the two.
@@ -87,7 +90,10 @@ impl Terms {
         if fields.is_empty() {
             return Ok(());
         }
-        Err(Error::NotComparable(format!("{own} and {others} are not comparable: they differ in {}", fields.join("; "))))
+        Err(Error::NotComparable(format!(
+            "{own} and {others} are not comparable: they differ in {}",
+            fields.join("; ")
+        )))
     }
 }
 
