@@ -331,3 +331,105 @@ fn caveats<T: Real>(
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Terms;
+    use super::*;
+    use crate::analysis::input::{Input, RunLogits};
+    use crate::random::Random;
+
+    const EXAMPLES: usize = 120;
+
+    /// Runs that know the label but for noise of the example, of which each run has its own share; `sure` scales the label's
+    /// logit.
+    fn subject(seed: u64, runs: u32, sure: f64) -> Subject<f64> {
+        let labels: Vec<u32> = (0..EXAMPLES as u32).map(|example| example % 3).collect();
+        let runs = (0..runs)
+            .map(|index| {
+                let mut random = Random::from_parts(seed, "run", u64::from(index));
+                let mut logits: Vec<f64> = (0..EXAMPLES * 3).map(|_| 2.0 * random.uniform()).collect();
+                for (row, &label) in logits.chunks_exact_mut(3).zip(&labels) {
+                    row[label as usize] += sure;
+                }
+                RunLogits { index, logits }
+            })
+            .collect();
+        let input = Input::new(labels, 3, runs).unwrap();
+        Subject {
+            name: "made".into(),
+            place: format!("seed {seed}"),
+            terms: Terms::of_input(&input),
+            input,
+            sweep: None,
+            notes: Vec::new(),
+        }
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            epsilon: 0.01,
+            clip: None,
+            confidence: 0.95,
+            tolerances: Tolerances::default(),
+            accepted: Vec::new(),
+            seed: 0,
+        }
+    }
+
+    #[test]
+    fn how_few_runs_can_show_anything() {
+        // 2/C(2n, n) against 0.05 of one test, of eleven: 2/70 at n = 4; 2/252 and 2/924 at n = 5 and 6.
+        assert_eq!((fewest_runs(1, 0.95), fewest_runs(11, 0.95)), (4, 6));
+        assert_eq!(fewest_runs(6, 0.95), 5);
+    }
+
+    #[test]
+    fn a_finding_needs_both_test_and_interval() {
+        let of = |quantity, interval, p, tolerance| finding(quantity, interval, p, tolerance, 0.95);
+        assert_eq!(of(Quantity::Accuracy, (0.01, 0.03), 0.2, 0.0), Finding::Same);
+        assert_eq!(of(Quantity::Accuracy, (-0.01, 0.03), 0.001, 0.0), Finding::Same);
+        assert_eq!(of(Quantity::Accuracy, (0.01, 0.03), 0.001, 0.0), Finding::Better);
+        assert_eq!(of(Quantity::Accuracy, (0.01, 0.03), 0.001, 0.02), Finding::Tolerated);
+        assert_eq!(of(Quantity::Nll, (0.01, 0.03), 0.001, 0.0), Finding::Worse);
+        assert_eq!(of(Quantity::Nll, (-0.03, -0.01), 0.001, 0.0), Finding::Better);
+        assert_eq!(of(Quantity::MarginsBetween, (0.01, 0.03), 0.001, 0.0), Finding::Different);
+        assert_eq!(of(Quantity::MarginsBetween, (-0.03, -0.01), 0.001, 0.0), Finding::Same, "sides that share runs");
+        assert_eq!(of(Quantity::KernelsWithin, (-0.03, -0.01), 0.001, 0.0), Finding::Different);
+    }
+
+    #[test]
+    fn one_process_is_the_same_and_another_is_not() {
+        let baseline = subject(1, 8, 1.0);
+        let same = compare(&baseline, &subject(2, 8, 1.0), &settings()).unwrap();
+        assert_eq!((same.verdict, same.red), (Verdict::Same, false), "{:?}", same.metrics);
+        assert_eq!(same.metrics.len(), 9, "no kernels, nobody diverged");
+        let worse = compare(&baseline, &subject(3, 8, 0.4), &settings()).unwrap();
+        assert_eq!((worse.verdict, worse.red), (Verdict::Worse, true), "{:?}", worse.metrics);
+        assert!(worse.metric(Quantity::Accuracy).unwrap().high < 0.0 && worse.margins.ks > same.margins.ks);
+        let accepted = Settings { accepted: vec![Verdict::Worse], ..settings() };
+        assert!(!compare(&baseline, &subject(3, 8, 0.4), &accepted).unwrap().red);
+        let order: Vec<Quantity> = worse.metrics.iter().map(|metric| metric.metric).collect();
+        let expected: Vec<Quantity> = Quantity::ALL.into_iter().filter(|quantity| order.contains(quantity)).collect();
+        assert_eq!(order, expected);
+    }
+
+    #[test]
+    fn the_same_networks_are_named_and_diverged_ones_counted() {
+        let baseline = subject(1, 8, 1.0);
+        let again = compare(&baseline, &baseline, &settings()).unwrap();
+        assert_eq!(again.verdict, Verdict::Same);
+        assert!(again.notes.iter().any(|note| note.starts_with("Every run of the candidate is bit-equal")));
+        let mut broken = subject(2, 16, 1.0);
+        let runs = broken.input.runs().iter().map(|run| {
+            let logits = if run.index < 8 { vec![f64::NAN; EXAMPLES * 3] } else { run.logits.clone() };
+            RunLogits { index: run.index, logits }
+        });
+        broken.input = Input::new(broken.input.labels().to_vec(), 3, runs.collect()).unwrap();
+        let found = compare(&subject(4, 16, 1.0), &broken, &settings()).unwrap();
+        let diverged = found.metric(Quantity::Diverged).unwrap();
+        assert_eq!((diverged.baseline, diverged.candidate, diverged.finding), (0.0, 0.5, Finding::Worse));
+        assert_eq!((found.candidate.diverged.len(), found.candidate.runs.len()), (8, 8));
+        assert!(compare(&subject(1, 1, 1.0), &baseline, &settings()).unwrap_err().to_string().contains("at least two"));
+    }
+}
