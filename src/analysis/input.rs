@@ -61,6 +61,18 @@ impl<T: Real> Input<T> {
         Ok(input)
     }
 
+    /// Only the runs of these indices.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when an index is not among them, or none is asked for.
+    pub fn only(mut self, indices: &std::collections::BTreeSet<u32>) -> Result<Self> {
+        if let Some(missing) = indices.iter().find(|&&index| !self.runs.iter().any(|run| run.index == index)) {
+            return Err(Error::Invalid(format!("there is no run {missing} to choose among {} runs", self.runs.len())));
+        }
+        self.runs.retain(|run| indices.contains(&run.index));
+        Self::new(self.labels, self.classes, self.runs)
+    }
+
     /// `[N]`
     #[must_use]
     pub fn labels(&self) -> &[u32] {
@@ -118,5 +130,15 @@ mod tests {
         assert!(refused(&[0, 2], 2, vec![run(0, &good)]).contains("label 2 of example 1"));
         assert!(refused(&[0, 1], 2, vec![run(0, &good), run(7, &good[..3])]).contains("run 7 has 3 logits"));
         assert!(refused(&[0, 1], 2, vec![run(3, &good), run(3, &good)]).contains("indices must increase"));
+    }
+
+    #[test]
+    fn some_of_the_runs() {
+        let good = [0.0, 1.0, 2.0, 3.0];
+        let input = Input::new(vec![0, 1], 2, vec![run(0, &good), run(4, &good), run(7, &good)]).unwrap();
+        let kept = input.clone().only(&[4, 7].into()).unwrap();
+        assert_eq!(kept.runs().iter().map(|run| run.index).collect::<Vec<_>>(), [4, 7]);
+        assert!(input.clone().only(&[5].into()).unwrap_err().to_string().contains("no run 5"));
+        assert!(input.only(&[].into()).is_err());
     }
 }

@@ -84,22 +84,7 @@ fn chosen(sweep: &SweepReader, epoch: Option<usize>, known: Known) -> Result<(Ch
     let mut left_out: Vec<LeftOut> =
         broken.iter().map(|held| LeftOut { run: held.run as u32, why: held.why.to_string() }).collect();
     let common = common_epochs(&runs);
-    let epoch = match epoch {
-        Some(epoch) if common.contains(&epoch) => epoch,
-        Some(epoch) => {
-            let list: Vec<String> = common.iter().map(usize::to_string).collect();
-            return Err(Error::Invalid(format!(
-                "epoch {epoch} of {root} was not recorded by all runs: choose one of {}",
-                if list.is_empty() { "none".to_owned() } else { list.join(", ") }
-            )));
-        }
-        None if runs.is_empty() => {
-            return Err(Error::RunsFailed(format!("no run of {root} is complete, so there is nothing to analyse")));
-        }
-        None => *common.last().ok_or_else(|| {
-            Error::Invalid(format!("the runs of {root} have no recorded epoch in common: they cannot be compared"))
-        })?,
-    };
+    let epoch = judged_epoch(sweep, &runs, &common, epoch)?;
     let (input, kept) = soft_decisions(&runs, epoch, &mut left_out)
         .ok_or_else(|| Error::RunsFailed(format!("no run of {root} can be read at epoch {epoch}")))?;
     let input = input?;
@@ -122,12 +107,38 @@ fn chosen(sweep: &SweepReader, epoch: Option<usize>, known: Known) -> Result<(Ch
     Ok((Chosen { common, input, kept }, evidence))
 }
 
-fn index(run: &RunReader) -> u32 {
+pub(super) fn index(run: &RunReader) -> u32 {
     run.index() as u32
 }
 
+/// The epoch that is asked for, or the last that all runs recorded.
+pub(super) fn judged_epoch(
+    sweep: &SweepReader,
+    runs: &[RunReader],
+    common: &[usize],
+    wanted: Option<usize>,
+) -> Result<usize> {
+    let root = sweep.dir().root().display();
+    match wanted {
+        Some(epoch) if common.contains(&epoch) => Ok(epoch),
+        Some(epoch) => {
+            let list: Vec<String> = common.iter().map(usize::to_string).collect();
+            Err(Error::Invalid(format!(
+                "epoch {epoch} of {root} was not recorded by all runs: choose one of {}",
+                if list.is_empty() { "none".to_owned() } else { list.join(", ") }
+            )))
+        }
+        None if runs.is_empty() => {
+            Err(Error::RunsFailed(format!("no run of {root} is complete, so there is nothing to analyse")))
+        }
+        None => common.last().copied().ok_or_else(|| {
+            Error::Invalid(format!("the runs of {root} have no recorded epoch in common: they cannot be compared"))
+        }),
+    }
+}
+
 /// Epochs that every run recorded.
-fn common_epochs(runs: &[RunReader]) -> Vec<usize> {
+pub(super) fn common_epochs(runs: &[RunReader]) -> Vec<usize> {
     let sets = runs.iter().map(|run| run.epochs().into_iter().collect::<BTreeSet<usize>>());
     let common = sets.reduce(|common, next| common.intersection(&next).copied().collect());
     common.unwrap_or_default().into_iter().collect()
@@ -135,7 +146,7 @@ fn common_epochs(runs: &[RunReader]) -> Vec<usize> {
 
 /// Soft decisions of the runs that can be read and that were judged on the examples of the first of them; the others are
 /// named. Nothing when none can be read.
-fn soft_decisions<'a>(
+pub(super) fn soft_decisions<'a>(
     runs: impl IntoIterator<Item = &'a RunReader>,
     epoch: usize,
     left_out: &mut Vec<LeftOut>,
@@ -162,7 +173,7 @@ fn soft_decisions<'a>(
 }
 
 /// The digest of the weights at `epoch`, if they were kept.
-fn weights(run: &RunReader, epoch: usize) -> Option<String> {
+pub(super) fn weights(run: &RunReader, epoch: usize) -> Option<String> {
     let path = layout::checkpoint_file(epoch, layout::WEIGHTS);
     run.files().iter().find(|file| file.path == path).map(|file| file.blake3.clone())
 }
@@ -230,7 +241,7 @@ fn add_kernels(
 }
 
 /// The kernels of one epoch that can be used: finite, square, and of one size.
-fn snapshots(runs: &[&RunReader], epoch: usize, notes: &mut Vec<String>) -> Vec<Snapshot> {
+pub(super) fn snapshots(runs: &[&RunReader], epoch: usize, notes: &mut Vec<String>) -> Vec<Snapshot> {
     let mut kept: Vec<Snapshot> = Vec::new();
     for run in runs {
         let read = run.kernel(epoch).and_then(|found| match found {

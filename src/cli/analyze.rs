@@ -117,7 +117,8 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &SettingsArgs) -> Re
     Ok(Analysis { ensembles, ..analyze(&input, evidence, settings)? })
 }
 
-pub(super) fn is_sweep(path: &Path) -> bool {
+/// Whether the directory of a sweep lies at `path`.
+pub fn is_sweep(path: &Path) -> bool {
     path.is_dir() && SweepDir::new(path).manifest().exists()
 }
 

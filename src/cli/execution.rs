@@ -83,6 +83,13 @@ struct SlurmArgs {
     max_concurrent: Option<usize>,
 }
 
+impl ExecutionArgs {
+    /// Whether the runs are carried out here, so that they are there afterwards.
+    pub fn is_local(&self) -> bool {
+        self.executor == Executor::Local
+    }
+}
+
 /// Trains every run that is not complete, then analyses and reports what there is; or has a cluster do both.
 pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
     match args.executor {

@@ -6,11 +6,14 @@
 pub mod analyze;
 mod attribute;
 mod cancel;
+mod compare;
 mod completions;
 pub mod data;
 mod execution;
 mod export;
+mod history;
 mod kernel;
+mod nightly;
 mod plan;
 mod predict;
 mod report;
@@ -49,6 +52,10 @@ enum Verb {
     Resume(resume::ResumeArgs),
     /// Say which runs are atypical, of a sweep or of soft decisions made elsewhere
     Analyze(analyze::AnalyzeArgs),
+    /// Say whether a sweep is still the same procedure as another
+    Compare(compare::CompareArgs),
+    /// Chart the sweeps of many nights, and say when the procedure has moved
+    History(history::HistoryArgs),
     /// Write the report of a sweep
     Report(report::ReportArgs),
     /// Take what is left of a sweep back from Slurm
@@ -91,6 +98,8 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
         Verb::Run(args) => run::run(args),
         Verb::Analyze(args) => analyze::run(&args),
+        Verb::Compare(args) => compare::run(&args),
+        Verb::History(args) => history::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::Resume(args) => resume::run(&args),
         Verb::Cancel(args) => cancel::run(&args),

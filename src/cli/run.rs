@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::execution::{ExecutionArgs, carry_out};
+use super::nightly::NightlyArgs;
 use super::show::ExperimentArgs;
 use super::{differing_keys, plan, print};
 use crate::config::{self, Data, Experiment, Facts};
 use crate::data;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{Origin, Provenance, SweepDir};
 use crate::sweep::{self, Definition, Machine, Opened};
 use crate::train::device;
@@ -29,6 +30,8 @@ pub struct RunArgs {
     dry_run: bool,
     #[command(flatten)]
     execution: ExecutionArgs,
+    #[command(flatten)]
+    nightly: NightlyArgs,
 }
 
 pub fn run(mut args: RunArgs) -> Result<()> {
@@ -41,6 +44,12 @@ pub fn run(mut args: RunArgs) -> Result<()> {
     if args.dry_run {
         return print(&plan::describe(&experiment, &root)?);
     }
+    if args.nightly.is_asked() && !args.execution.is_local() {
+        return Err(Error::Usage(
+            "`--against` judges the sweep as soon as it is trained, which Slurm does later: run `harness compare` when it is done".into(),
+        ));
+    }
+    args.nightly.check(&root)?;
     let (sweep, opened) = open(&root, &experiment)?;
     match opened {
         Opened::Created => {}
@@ -49,7 +58,19 @@ pub fn run(mut args: RunArgs) -> Result<()> {
             anstream::eprintln!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs);
         }
     }
-    carry_out(&sweep, &experiment, &args.execution)
+    let trained = carry_out(&sweep, &experiment, &args.execution);
+    match trained {
+        // Failed runs are left out of the comparison, and reported after it.
+        Ok(()) | Err(Error::RunsFailed(_)) if args.nightly.is_asked() && any_complete(&sweep, &experiment)? => {
+            let judged = args.nightly.judge(&root);
+            trained.and(judged)
+        }
+        _ => trained,
+    }
+}
+
+fn any_complete(sweep: &SweepDir, experiment: &Experiment) -> Result<bool> {
+    Ok(sweep::missing(sweep, experiment.sweep.runs)?.len() < experiment.sweep.runs)
 }
 
 /// Makes the sweep of an experiment in the directory `root`, or finds it there.

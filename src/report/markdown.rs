@@ -36,18 +36,18 @@ pub fn markdown(analysis: &Analysis, figures: &[Figure]) -> String {
 
 /// Blocks, each followed by an empty line.
 #[derive(Default)]
-struct Page {
-    text: String,
+pub(super) struct Page {
+    pub(super) text: String,
 }
 
 impl Page {
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push_str("\n\n");
     }
 
     /// `align` holds `l` or `r` for each column.
-    fn table(&mut self, header: &[&str], align: &str, rows: impl Iterator<Item = Vec<String>>) {
+    pub(super) fn table(&mut self, header: &[&str], align: &str, rows: impl Iterator<Item = Vec<String>>) {
         let rule: Vec<&str> = align.chars().map(|side| if side == 'r' { "---:" } else { "---" }).collect();
         let mut lines = vec![format!("| {} |", header.join(" | ")), format!("| {} |", rule.join(" | "))];
         lines.extend(rows.map(|row| format!("| {} |", row.join(" | "))));
@@ -56,7 +56,7 @@ impl Page {
 }
 
 /// Text of any origin without meaning in Markdown or HTML.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -75,7 +75,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The same, keeping words in backquotes as code.
-fn plain_but_code(text: &str) -> String {
+pub(super) fn plain_but_code(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts.map(|(place, part)| if place % 2 == 1 { format!("`{part}`") } else { plain(part) }).collect()
 }

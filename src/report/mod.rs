@@ -3,9 +3,13 @@
 pub mod attribution;
 mod axis;
 mod canvas;
+pub mod comparison;
 pub mod ensembles;
 pub mod figures;
+pub mod history;
+pub mod junit;
 mod markdown;
+pub mod nightly;
 mod page;
 mod panel;
 mod png;

@@ -221,6 +221,12 @@ fn classes(analysis: &Analysis) -> Option<String> {
     ))
 }
 
+/// The text with its first letter in upper case.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// `class 3 (cat)`, or `class 3` where classes have no names.
 #[must_use]
 pub fn class_name(analysis: &Analysis, class: u32) -> String {

@@ -2,6 +2,7 @@
 //! EWMA and CUSUM (Montgomery, Introduction to Statistical Quality Control, chapters 5, 6 and 9).
 
 use serde::Serialize;
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 use super::descriptive::mean;
 use crate::error::{Error, Result};
@@ -50,6 +51,23 @@ impl Baseline {
     #[must_use]
     pub fn range_limit(&self) -> f64 {
         D4 * self.mean_range
+    }
+
+    /// The same with sigma and mean range widened for a period of only `count` values, so that one further value of the same
+    /// process lies beyond three sigmas as rarely as the normal law says (0.27 %), although centre and sigma are estimates:
+    /// the 99.865 % point of Student's t, whose degrees of freedom are those of a mean moving range, 0.88 (n − 1) (Patnaik
+    /// 1950), times √(1 + 1/n), over 3.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two values.
+    pub fn widened(self, count: usize) -> Result<Self> {
+        if count < 2 {
+            return Err(Error::Invalid(format!("a baseline of {count} values has no spread to widen")));
+        }
+        let freedom = 0.88 * (count - 1) as f64;
+        let t = StudentsT::new(0.0, 1.0, freedom).map_err(|e| Error::Unexpected(e.to_string()))?;
+        let factor = t.inverse_cdf(0.998_65) * (1.0 + 1.0 / count as f64).sqrt() / 3.0;
+        Ok(Self { sigma: self.sigma * factor, mean_range: self.mean_range * factor, ..self })
     }
 
     /// How many sigmas `x` is off the centre; infinite for any other value if sigma is 0.
@@ -218,6 +236,17 @@ mod tests {
         assert!(close(high, 3.0 + 2.66 * 7.0 / 3.0, 2e-3) && close(low, 3.0 - 2.66 * 7.0 / 3.0, 2e-3));
         assert!(close(b.range_limit(), 3.267 * 7.0 / 3.0, 1e-12));
         assert!(Baseline::new(&[1.0]).is_err() && Baseline::new(&[1.0, f64::NAN]).is_err());
+    }
+
+    #[test]
+    fn short_periods_have_wider_limits() {
+        let factor = |count| unit().widened(count).unwrap().sigma;
+        // By numerical integration of the density of Student's t.
+        for (count, expected) in [(5, 2.76), (10, 1.50), (20, 1.20), (30, 1.13)] {
+            assert!(close(factor(count), expected, 0.01), "{count}: {}", factor(count));
+        }
+        assert!(close(factor(100_000), 1.0, 1e-3) && unit().widened(1).is_err());
+        assert!(close(unit().widened(10).unwrap().range_limit(), unit().range_limit() * factor(10), 1e-9));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod descriptive;
 pub mod duplicates;
 pub mod ensemble;
 pub mod examples;
+pub mod groups;
 pub mod kendall;
 pub mod logits;
 pub mod margins;
@@ -30,6 +31,7 @@ pub mod scores;
 pub mod temperature;
 pub mod trimming;
 pub mod variance;
+pub mod votes;
 pub mod wasserstein;
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A symmetric quantity of every pair of runs.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 /// One value for each unordered pair of M different runs.
@@ -17,6 +18,13 @@ impl Pairs {
         let values = rows.concat();
         debug_assert_eq!(values.len(), runs * runs.saturating_sub(1) / 2);
         Self { runs, values }
+    }
+
+    /// From `value(a, b)` for every a < b below `runs`; in parallel.
+    #[must_use]
+    pub fn from_fn(runs: usize, value: impl Fn(usize, usize) -> f64 + Sync) -> Self {
+        let row = |a: usize| (a + 1..runs).map(|b| value(a, b)).collect();
+        Self::from_rows((0..runs).into_par_iter().map(row).collect())
     }
 
     /// Number of runs M.
@@ -75,5 +83,7 @@ mod tests {
         assert_eq!(p.run_means(), [1.5, 3.5, 4.0]);
         assert!(p.iter().eq([(0, 1, 1.0), (0, 2, 2.0), (1, 2, 6.0)]));
         assert!(Pairs::from_rows(vec![vec![]]).run_means()[0].is_nan());
+        let product = Pairs::from_fn(4, |a, b| (10 * a + b) as f64);
+        assert!(product.iter().all(|(a, b, v)| v == (10 * a + b) as f64) && product.runs() == 4);
     }
 }

@@ -3,8 +3,10 @@
 use rayon::prelude::*;
 
 use super::descriptive::quantile_sorted;
+use super::pairs::Pairs;
 use super::ranking::Ranking;
 use super::sample::Sample;
+use crate::error::{Error, Result};
 
 /// The 1-Wasserstein distance ∫|F − G| between two samples, in the unit of their values (Vallender 1974). O(n + m).
 #[must_use]
@@ -24,6 +26,21 @@ pub fn distance(a: &Sample, b: &Sample) -> f64 {
         area += (i as f64 / a.len() as f64 - j as f64 / b.len() as f64).abs() * (next - x);
         x = next;
     }
+}
+
+/// The 1-Wasserstein distance of every two runs, each given by its margins `[N]` in ascending order: the mean gap of their
+/// order statistics, in the unit of the margins.
+///
+/// # Errors
+/// [`Error::Invalid`] if there are no runs, or if lengths differ or are 0.
+pub fn pairwise(ascending: &[Vec<f64>]) -> Result<Pairs> {
+    let examples = ascending.first().map_or(0, Vec::len);
+    if examples == 0 || ascending.iter().any(|row| row.len() != examples) {
+        return Err(Error::Invalid("distances between runs need margins of the same examples for every run".into()));
+    }
+    Ok(Pairs::from_fn(ascending.len(), |a, b| {
+        ascending[a].iter().zip(&ascending[b]).map(|(x, y)| (x - y).abs()).sum::<f64>() / examples as f64
+    }))
 }
 
 /// The 1-Wasserstein distance of every run to the pooled margins of all others, in order of the runs.
@@ -96,6 +113,7 @@ mod tests {
         assert_eq!(distance(&sample(&[0.0, 1.0, 3.0]), &sample(&[5.0, 6.0, 8.0])), 5.0);
         assert_eq!(distance(&sample(&[0.0, 1.0]), &sample(&[0.0, 0.0, 1.0, 1.0])), 0.0);
         assert_eq!(distance(&sample(&[0.0]), &sample(&[-1.0, 1.0])), 1.0);
+        assert!(pairwise(&[vec![0.0], vec![]]).is_err() && pairwise(&[]).is_err());
     }
 
     proptest! {
@@ -108,6 +126,8 @@ mod tests {
             let gap = a.values().iter().zip(b.values()).map(|(x, y)| (x - y).abs()).sum::<f64>() / a.len() as f64;
             prop_assert!(close(distance(&a, &b), gap, 1e-12));
             prop_assert!(close(distance(&b, &a), gap, 1e-12));
+            let both = pairwise(&[a.values().to_vec(), b.values().to_vec()]).unwrap();
+            prop_assert!(close(both.get(0, 1), gap, 1e-12));
         }
 
         #[test]

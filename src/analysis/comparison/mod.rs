@@ -1,0 +1,63 @@
+//! Two sets of runs against each other: is the candidate still the same procedure as the baseline?
+//!
+//! Every quantity is tested over runs, since runs are what varies: a permutation test says whether the difference could
+//! come from dividing the runs of one process at random, and a bootstrap interval says how large it is. The p-values are
+//! corrected by Holm's method and the intervals are simultaneous (Bonferroni), so that the chance of a false finding among
+//! all quantities is at most 1 − confidence. A quantity counts as different only if both agree: the test is exact but
+//! says nothing about size, the interval speaks of size but is approximate for few runs.
+
+mod judge;
+mod margins;
+mod measure;
+mod schema;
+mod terms;
+
+pub use judge::{Settings, Tolerances, compare, fewest_runs};
+pub use schema::*;
+pub use terms::{Fixed, Terms};
+
+use super::input::Input;
+use super::kernels::Snapshot;
+use super::schema::LeftOut;
+use crate::config::{Experiment, KeyDiff};
+
+/// One set of runs as it comes into a comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject<T> {
+    /// The experiment's name, or that of a file.
+    pub name: String,
+    /// Where it was read from, as it was named.
+    pub place: String,
+    pub input: Input<T>,
+    pub terms: Terms,
+    /// What only a sweep knows.
+    pub sweep: Option<Swept>,
+    pub notes: Vec<String>,
+}
+
+/// What a sweep knows besides soft decisions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Swept {
+    pub experiment: Experiment,
+    pub epoch: usize,
+    /// RFC 3339
+    pub started: String,
+    /// A digest of each run's weights, where they were kept.
+    pub weights: Vec<(u32, String)>,
+    pub kernels: Vec<Snapshot>,
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Swept {
+    /// What the kernels are of: they can be compared only if this is the same.
+    fn probes(&self) -> Option<(usize, u64)> {
+        let kernel = self.experiment.record.kernel.as_ref()?;
+        Some((kernel.probes, self.experiment.data.seed))
+    }
+}
+
+impl From<KeyDiff> for ChangedKey {
+    fn from(diff: KeyDiff) -> Self {
+        Self { key: diff.key, baseline: diff.old, candidate: diff.new }
+    }
+}
