@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn a_level_that_is_above_zero() {
-        let rows = |shift: f64| -> Vec<f64> { (0..400).map(|i| f64::from(i) / 400.0 + shift).collect() };
-        let found = margins(&[rows(0.0), rows(0.0), rows(0.3), rows(0.3)], 2, 0.01).unwrap();
-        assert!((found.ks - 0.3).abs() < 1e-12 && (found.wasserstein - 0.3).abs() < 1e-9);
-        // Mass of the baseline below 0.3 is missing from the candidate, beyond δ = 0.115: no trimming repairs it.
+        let rows = |shift: i32| -> Vec<f64> { (0..400).map(|i| f64::from(i + shift)).collect() };
+        let found = margins(&[rows(0), rows(0), rows(120), rows(120)], 2, 0.01).unwrap();
+        assert!((found.ks - 0.3).abs() < 1e-12 && (found.wasserstein - 120.0).abs() < 1e-9);
+        // Mass of the baseline below 120 is missing from the candidate, beyond δ = 0.115: no trimming repairs it.
         assert_eq!((found.alpha_candidate, found.alpha_baseline), (1.0, 1.0));
         assert!(found.delta_relative < 0.12);
     }
