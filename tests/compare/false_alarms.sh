@@ -37,7 +37,7 @@ draw() {
         for (i = 0; i < from; i++) order[i] = i
         for (i = 0; i < count; i++) {
             j = i + int(rand() * (from - i)); t = order[i]; order[i] = order[j]; order[j] = t
-            printf "%s%d", i ? "," : "", order[i]
+            printf "%s%d", (i ? "," : ""), order[i]
         }
     }'
 }
@@ -55,7 +55,7 @@ compare() {
     sed 's/^error: [^:]*: //; s/ beyond the tolerance//; s/, /\n/g' found.log >>"metrics-$1"
 }
 
-tally() { sort "$1" | uniq -c | sort -rn | awk '{ printf "%s%s %s", NR > 1 ? ", " : "", $2, $1 }'; }
+tally() { sort "$1" | uniq -c | sort -rn | awk '{ printf "%s%s %s", (NR > 1 ? ", " : ""), $2, $1 }'; }
 
 rm -f verdicts-* metrics-*
 begun=$SECONDS
