@@ -5,18 +5,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::config::Experiment;
-use crate::data;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sweep::Machine;
 use crate::sweep::progress::human;
-use crate::train::Trainer;
+use crate::train::{self, Trainer};
 
 /// Training steps that are timed, after one that is not.
 const TIMED_STEPS: usize = 4;
 
 /// The plan as lines of text. Reads the data and times a few steps of training.
 pub fn describe(experiment: &Experiment, root: &Path) -> Result<String> {
-    let data = data::load_compact(&experiment.data)?;
+    let data = train::load(experiment)?;
     let mut trainer = Trainer::new(experiment, &data, 0)?;
     let parameters = trainer.plan().parameters();
     let (runs, epochs) = (experiment.sweep.runs, experiment.train.epochs);
@@ -25,13 +24,17 @@ pub fn describe(experiment: &Experiment, root: &Path) -> Result<String> {
 
     let (mut started, mut timed) = (Instant::now(), 0);
     // Interrupting the epoch is how only a few of its steps are made; the trainer is not used for training afterwards.
-    let _ = trainer.train_epoch(&mut |step| {
+    let stopped = trainer.train_epoch(&mut |step| {
         if step == 1 {
             started = Instant::now();
         }
         timed = step - 1;
         step <= TIMED_STEPS
     });
+    match stopped {
+        Err(Error::Interrupted(_)) | Ok(_) => {}
+        Err(error) => return Err(error),
+    }
     let step = started.elapsed().as_secs_f64() / timed.max(1) as f64;
     let started = Instant::now();
     trainer.evaluate()?;

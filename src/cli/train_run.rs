@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config;
-use crate::data;
 use crate::error::{Error, Result};
 use crate::record::{Begin, RunWriter};
 use crate::sweep::{self, Lease, Progress, Reporter, Stop};
+use crate::train;
 use crate::train::run::{Job, execute};
 
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
     if matches!(begun, Begin::Complete) {
         return Ok(());
     }
-    let data = data::load_compact(&experiment.data)?;
+    let data = train::load(&experiment)?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads =
         std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0).unwrap_or(threads);

@@ -84,7 +84,7 @@ pub fn check(path: &Path) -> Result<Report> {
 fn check_folder(folder: &Path) -> Result<Report> {
     let there = |name: &str| folder.join(name).symlink_metadata().is_ok();
     if cifar::TRAIN.into_iter().chain(cifar::EVAL).any(there) {
-        let source = cifar::read(folder, &names(&CIFAR10))?;
+        let source = cifar::read(folder, &names(&CIFAR10), u64::MAX)?;
         let files = cifar::TRAIN.into_iter().chain(cifar::EVAL).map(|name| folder.join(name));
         return Ok(of_source(&source, "CIFAR-10 binary", check_files(files)?));
     }
@@ -93,7 +93,7 @@ fn check_folder(folder: &Path) -> Result<Report> {
         let files = check_files(files.into_iter())?;
         let known = [&published::MNIST, &published::FASHION_MNIST];
         let of = known.into_iter().find(|p| files.iter().all(|f| f.verdict == Verdict::Published(p.name)));
-        let source = idx::read(folder, &names(of.unwrap_or(&published::MNIST)))?;
+        let source = idx::read(folder, &names(of.unwrap_or(&published::MNIST)), u64::MAX)?;
         return Ok(of_source(&source, "IDX", files));
     }
     Err(idx::unknown_folder(folder))

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::idx::check_labels;
 use super::published::CIFAR10;
 use super::source::{Outline, Part, Pixels, Source, check_folder};
+use super::stored::{Block, Stored};
 use crate::arrays::file::{self, Opened, invalid, shown};
 use crate::error::Result;
 
@@ -19,12 +20,28 @@ const RECORD: usize = PIXELS + 1;
 /// Records in a published batch.
 const MOST_RECORDS: u64 = 10_000;
 
-/// Reads the six batches from a folder. `classes` names the classes, in label order.
-pub(super) fn read(folder: &Path, classes: &[String]) -> Result<Source> {
+/// Records that are read at once.
+const CHUNK: usize = 256;
+
+/// Reads the six batches from a folder. `classes` names the classes, in label order. The pixels of a part whose files have
+/// more than `in_memory` bytes stay there.
+pub(super) fn read(folder: &Path, classes: &[String], in_memory: u64) -> Result<Source> {
     check(folder)?;
     let mut hasher = blake3::Hasher::new();
     let mut part = |names: &[&str]| {
-        let (mut blocks, mut all_labels) = (Vec::new(), Vec::new());
+        let mut all_labels = Vec::new();
+        // A file that cannot be looked at is reported when it is opened.
+        let length = |name: &&str| std::fs::metadata(folder.join(name)).map_or(0, |metadata| metadata.len());
+        if names.iter().map(length).sum::<u64>() > in_memory {
+            let mut blocks = Vec::new();
+            for name in names {
+                let (block, labels) = stored(&folder.join(name), classes.len(), &mut hasher)?;
+                blocks.push(block);
+                all_labels.extend(labels);
+            }
+            return Ok(Part { pixels: Pixels::Stored(Stored(blocks)), labels: all_labels });
+        }
+        let mut blocks = Vec::new();
         for name in names {
             let (pixels, labels) = batch(&folder.join(name), classes.len(), &mut hasher)?;
             blocks.push(pixels);
@@ -77,23 +94,47 @@ fn open(path: &Path) -> Result<(Opened, usize)> {
 
 /// Pixels and labels of one batch.
 pub(super) fn batch(path: &Path, classes: usize, hasher: &mut blake3::Hasher) -> Result<(Vec<u8>, Vec<u32>)> {
-    let (Opened { mut file, length }, records) = open(path)?;
-    let place = shown(path);
-    let mut bytes = Vec::new();
-    file::reserve(&mut bytes, records * RECORD, records * RECORD, &place)?;
-    (&mut file).take(length).read_to_end(&mut bytes).map_err(|cause| file::broken(&place, &cause))?;
-    if bytes.len() as u64 != length {
-        return Err(invalid(path, "was cut short while it was read; wait until it is complete"));
+    let (mut opened, records) = open(path)?;
+    let mut pixels = Vec::new();
+    file::reserve(&mut pixels, records * PIXELS, records * PIXELS, &shown(path))?;
+    let labels = scan(&mut opened, path, classes, hasher, &mut |image| pixels.extend_from_slice(image))?;
+    Ok((pixels, labels))
+}
+
+/// The places of the pixels, and the labels, of one batch.
+fn stored(path: &Path, classes: usize, hasher: &mut blake3::Hasher) -> Result<(Block, Vec<u32>)> {
+    let (mut opened, records) = open(path)?;
+    let labels = scan(&mut opened, path, classes, hasher, &mut |_| ())?;
+    Ok((Block::new(opened.file, path, records, 1, RECORD as u64)?, labels))
+}
+
+/// Reads a whole batch, hands the pixels of each record to `each`, and returns the labels.
+fn scan(
+    opened: &mut Opened,
+    path: &Path,
+    classes: usize,
+    hasher: &mut blake3::Hasher,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<Vec<u32>> {
+    let mut labels = Vec::new();
+    let mut chunk = Vec::new();
+    let mut left = opened.length;
+    while left > 0 {
+        chunk.clear();
+        let wanted = left.min((CHUNK * RECORD) as u64);
+        let read = (&mut opened.file).take(wanted).read_to_end(&mut chunk);
+        if (read.map_err(|cause| file::broken(&shown(path), &cause))? as u64) < wanted {
+            return Err(invalid(path, "was cut short while it was read; wait until it is complete"));
+        }
+        hasher.update(&chunk);
+        for [label, pixels @ ..] in chunk.as_chunks::<RECORD>().0 {
+            labels.push(*label);
+            each(pixels);
+        }
+        left -= wanted;
     }
-    hasher.update(&bytes);
-    let labels: Vec<u8> = bytes.as_chunks::<RECORD>().0.iter().map(|[label, ..]| *label).collect();
     check_labels(&labels, classes, path)?;
-    // The labels go, so that the pixels of all examples follow one another.
-    for record in 0..records {
-        bytes.copy_within(record * RECORD + 1..(record + 1) * RECORD, record * PIXELS);
-    }
-    bytes.truncate(records * PIXELS);
-    Ok((bytes, labels.into_iter().map(u32::from).collect()))
+    Ok(labels.into_iter().map(u32::from).collect())
 }
 
 /// The labels of one batch.

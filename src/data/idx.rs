@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::GzDecoder;
 
 use super::source::{Outline, Part, Pixels, Source, check_folder};
+use super::stored::{Block, Stored};
 use crate::arrays::file::{self, invalid, shown};
 use crate::error::{Error, Result};
 
@@ -22,9 +23,12 @@ pub(super) const FILES: [&str; 4] = [TRAIN[0], TRAIN[1], EVAL[0], EVAL[1]];
 const DEFLATE_RATIO: u64 = 1032;
 /// Up to this ratio, what a gzipped header declares is allocated at once; beyond, memory follows what arrives.
 const USUAL_RATIO: u64 = 8;
+/// Bytes that are read at once.
+const CHUNK: usize = 1 << 20;
 
-/// Reads both parts from a folder. `classes` names the classes, in label order.
-pub(super) fn read(folder: &Path, classes: &[String]) -> Result<Source> {
+/// Reads both parts from a folder. `classes` names the classes, in label order. Images of more than `in_memory` bytes stay in
+/// their file, unless it is gzipped.
+pub(super) fn read(folder: &Path, classes: &[String], in_memory: u64) -> Result<Source> {
     check(folder)?;
     let mut hasher = blake3::Hasher::new();
     let mut part = |[images, labels]: [&str; 2]| {
@@ -33,7 +37,10 @@ pub(super) fn read(folder: &Path, classes: &[String]) -> Result<Source> {
         let labels = Idx::open(&labels, Contents::Labels)?;
         check_counts(&images, &labels)?;
         let shape = images.image_shape();
-        let pixels = Pixels::Bytes(vec![images.values(&mut hasher)?]);
+        let pixels = match images.bytes {
+            Bytes::Plain(_) if images.length > in_memory => Pixels::Stored(Stored(vec![images.stored(&mut hasher)?])),
+            _ => Pixels::Bytes(vec![images.values(&mut hasher)?]),
+        };
         Ok((shape, Part { pixels, labels: labels.labels(classes.len(), &mut hasher)? }))
     };
     let (shape, train) = part(TRAIN)?;
@@ -196,7 +203,6 @@ impl Idx {
 
     /// Reads the values, and checks that they end where they should.
     pub(super) fn values(mut self, hasher: &mut blake3::Hasher) -> Result<Vec<u8>> {
-        const CHUNK: usize = 1 << 20;
         let place = shown(&self.path);
         let mut values = Vec::new();
         let usual = usize::try_from(self.length.saturating_mul(USUAL_RATIO)).unwrap_or(usize::MAX);
@@ -206,12 +212,48 @@ impl Idx {
             file::reserve(&mut values, count, self.total, &place)?;
             let read = (&mut self.bytes).take(count as u64).read_to_end(&mut values);
             if read.map_err(|cause| file::broken(&place, &cause))? < count {
-                let (found, expected) = (values.len(), self.total);
-                let what =
-                    format!("is cut short: found {found} values, expected {expected}; copy or download it again");
-                return Err(invalid(&self.path, what));
+                return Err(self.cut_short(values.len()));
             }
         }
+        self.check_end()?;
+        hasher.update(&self.header);
+        hasher.update(&values);
+        Ok(values)
+    }
+
+    /// Reads the images of a file that is not gzipped without keeping them: where they are.
+    fn stored(mut self, hasher: &mut blake3::Hasher) -> Result<Block> {
+        let mut chunk = Vec::new();
+        let mut found = 0;
+        hasher.update(&self.header);
+        while found < self.total {
+            chunk.clear();
+            let count = (self.total - found).min(CHUNK);
+            let read = (&mut self.bytes).take(count as u64).read_to_end(&mut chunk);
+            found += read.map_err(|cause| file::broken(&shown(&self.path), &cause))?;
+            if chunk.len() < count {
+                return Err(self.cut_short(found));
+            }
+            hasher.update(&chunk);
+        }
+        self.check_end()?;
+        let size = self.image_shape().iter().product::<usize>();
+        let file = match self.bytes {
+            Bytes::Plain(reader) => reader.into_inner(),
+            Bytes::Gzipped(decoder) => decoder.into_inner().into_inner(),
+        };
+        Block::new(file, &self.path, self.total / size, self.header.len() as u64, size as u64)
+    }
+
+    fn cut_short(&self, found: usize) -> Error {
+        let expected = self.total;
+        let what = format!("is cut short: found {found} values, expected {expected}; copy or download it again");
+        invalid(&self.path, what)
+    }
+
+    /// Checks that nothing follows the values.
+    fn check_end(&mut self) -> Result<()> {
+        let place = shown(&self.path);
         // Reading on to the end also verifies gzip's own checksum.
         let mut beyond = self.bytes.read(&mut [0]).map_err(|cause| file::broken(&place, &cause))?;
         if let Bytes::Gzipped(decoder) = &mut self.bytes {
@@ -221,9 +263,7 @@ impl Idx {
             let what = format!("has bytes after its {} values; copy or download it again", self.total);
             return Err(invalid(&self.path, what));
         }
-        hasher.update(&self.header);
-        hasher.update(&values);
-        Ok(values)
+        Ok(())
     }
 
     /// Reads the values as labels, each below `classes`.

@@ -17,6 +17,7 @@ pub mod published;
 mod select;
 mod source;
 mod standardise;
+mod stored;
 
 pub use augment::augment;
 pub use images::{Compact, Images};
@@ -82,26 +83,28 @@ impl<P> Split<P> {
 /// [`Error::Invalid`](crate::error::Error::Invalid) if a file is missing or is not what its format calls for, or nothing is
 /// kept; [`Error::Unexpected`](crate::error::Error::Unexpected) if the machine fails.
 pub fn load(data: &Data) -> Result<Dataset> {
-    load_as(data, |standardisation, pixels, indices, shape| standardisation.apply(pixels, indices, shape))
+    load_as(data, u64::MAX, |standardisation, pixels, indices, shape| standardisation.apply(pixels, indices, shape))
 }
 
-/// [`load`], in a quarter of the memory where the files hold bytes: for training, which takes a batch at a time.
+/// [`load`], in a quarter of the memory where the files hold bytes: for training, which takes a batch at a time. Parts of
+/// more than `in_memory` bytes stay in their files, where these are not packed, and take no memory at all.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_compact(data: &Data) -> Result<Dataset<Compact>> {
-    load_as(data, Compact::new)
+pub fn load_compact(data: &Data, in_memory: u64) -> Result<Dataset<Compact>> {
+    load_as(data, in_memory, Compact::new)
 }
 
 fn load_as<P>(
     data: &Data,
+    in_memory: u64,
     standardised: impl Fn(&Standardisation, Pixels, &[usize], [usize; 3]) -> Result<P>,
 ) -> Result<Dataset<P>> {
-    let Source { shape, classes, train, eval, digest } = source::read(data)?;
+    let Source { shape, classes, train, eval, digest } = source::read(data, in_memory)?;
     let kept = select::kept_classes(data, classes.len())?;
     let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
     let chosen_eval = select::select(&eval.labels, &kept, data.eval_limit, data.seed, "eval")?;
-    let standardisation = Standardisation::of(&train.pixels, &chosen.indices, shape);
+    let standardisation = Standardisation::of(&train.pixels, &chosen.indices, shape)?;
     let train =
         Split { pixels: standardised(&standardisation, train.pixels, &chosen.indices, shape)?, labels: chosen.labels };
     let eval = Split {
@@ -131,11 +134,11 @@ pub struct InputScale {
 /// # Errors
 /// As [`load`].
 pub fn input_scale(data: &Data) -> Result<InputScale> {
-    let Source { shape, classes, train, digest, .. } = source::read(data)?;
+    let Source { shape, classes, train, digest, .. } = source::read(data, u64::MAX)?;
     let kept = select::kept_classes(data, classes.len())?;
     let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
     let (mean, deviation) =
-        standardise::Standardisation::of(&train.pixels, &chosen.indices, shape).channels().iter().copied().unzip();
+        standardise::Standardisation::of(&train.pixels, &chosen.indices, shape)?.channels().iter().copied().unzip();
     Ok(InputScale { shape, classes: kept_names(&classes, &kept), mean, deviation, digest })
 }
 

@@ -24,12 +24,26 @@ pub struct Pictures {
 /// # Errors
 /// As [`super::load`].
 pub fn pictures(data: &Data, wanted: &BTreeSet<usize>) -> Result<Pictures> {
-    let Source { shape, classes, eval, digest, .. } = source::read(data)?;
+    let Source { shape, classes, eval, digest, .. } = source::read(data, u64::MAX)?;
     let kept = select::kept_classes(data, classes.len())?;
     let chosen = select::select(&eval.labels, &kept, data.eval_limit, data.seed, "eval")?;
     let places = wanted.iter().filter_map(|&example| Some((example, *chosen.indices.get(example)?)));
     let size = shape.iter().product();
     let pixels = match &eval.pixels {
+        Pixels::Stored(stored) => {
+            let mut largest = 0;
+            stored.each(0..stored.len(), size, &mut |image| {
+                largest = image.iter().copied().fold(largest, u8::max);
+            })?;
+            let mut found = BTreeMap::new();
+            for (example, place) in places {
+                let mut picture = vec![0; size];
+                stored.read(place, &mut picture)?;
+                picture.iter_mut().for_each(|value| *value = byte(f32::from(*value), 0.0, f32::from(largest)));
+                found.insert(example, picture);
+            }
+            found
+        }
         Pixels::Bytes(blocks) => {
             let largest = f32::from(blocks.iter().flatten().copied().max().unwrap_or(0));
             let picture = |image: &[u8]| image.iter().map(|&value| byte(f32::from(value), 0.0, largest)).collect();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::published::published;
+use super::stored::Stored;
 use super::{cifar, digits, idx, npz};
 use crate::config::{Data, DatasetKind};
 use crate::error::{Error, Result};
@@ -32,6 +33,8 @@ pub(super) struct Part {
 pub(super) enum Pixels {
     /// Blocks of whole examples, so that each can go as soon as it has been converted.
     Bytes(Vec<Vec<u8>>),
+    /// Bytes that stay in the files.
+    Stored(Stored),
     /// Finite.
     Floats(Vec<f32>),
 }
@@ -45,12 +48,12 @@ pub(super) struct Outline {
     pub eval: Vec<u32>,
 }
 
-/// Reads everything.
-pub(super) fn read(data: &Data) -> Result<Source> {
+/// Reads everything; what the files hold as plain bytes stays there if the files of one part have more than `in_memory` bytes.
+pub(super) fn read(data: &Data, in_memory: u64) -> Result<Source> {
     match data.dataset {
         DatasetKind::Digits => digits::read(),
-        DatasetKind::Mnist | DatasetKind::FashionMnist => idx::read(&path(data)?, &names(data)),
-        DatasetKind::Cifar10 => cifar::read(&path(data)?, &names(data)),
+        DatasetKind::Mnist | DatasetKind::FashionMnist => idx::read(&path(data)?, &names(data), in_memory),
+        DatasetKind::Cifar10 => cifar::read(&path(data)?, &names(data), in_memory),
         DatasetKind::Npz => npz::read(&path(data)?),
     }
 }

@@ -12,20 +12,22 @@ pub(super) struct Standardisation {
 impl Standardisation {
     /// Measured on the examples at `indices`: all pixels of a channel weigh the same, and the deviation divides by their
     /// number. Exact for bytes. A channel that never varies gets a deviation of 1.
-    pub fn of(pixels: &Pixels, indices: &[usize], shape: [usize; 3]) -> Self {
+    ///
+    /// # Errors
+    /// Those of reading images that stay in their files.
+    pub fn of(pixels: &Pixels, indices: &[usize], shape: [usize; 3]) -> Result<Self> {
         let [channels, height, width] = shape;
         let plane = height * width;
         let example = channels * plane;
         let moments: Vec<(f64, f64)> = match pixels {
             Pixels::Bytes(blocks) => {
                 let mut counts = vec![[0u64; 256]; channels];
-                for image in chosen(blocks, indices, example) {
-                    for (counts, plane) in counts.iter_mut().zip(image.chunks_exact(plane)) {
-                        for &value in plane {
-                            counts[usize::from(value)] += 1;
-                        }
-                    }
-                }
+                chosen(blocks, indices, example).for_each(|image| count(&mut counts, image, plane));
+                counts.iter().map(moments_of_counts).collect()
+            }
+            Pixels::Stored(stored) => {
+                let mut counts = vec![[0u64; 256]; channels];
+                stored.each(indices.iter().copied(), example, &mut |image| count(&mut counts, image, plane))?;
                 counts.iter().map(moments_of_counts).collect()
             }
             Pixels::Floats(values) => (0..channels)
@@ -44,7 +46,7 @@ impl Standardisation {
                 .collect(),
         };
         let deviation = |variance: f64| if variance > 0.0 { variance.sqrt() } else { 1.0 };
-        Self { channels: moments.into_iter().map(|(mean, variance)| (mean, deviation(variance))).collect() }
+        Ok(Self { channels: moments.into_iter().map(|(mean, variance)| (mean, deviation(variance))).collect() })
     }
 
     /// Mean and deviation of each channel.
@@ -55,13 +57,24 @@ impl Standardisation {
     /// The examples at `indices` (ascending), standardised: `(value − mean) / deviation` in `f64`, rounded once.
     ///
     /// # Errors
-    /// [`Error::Unexpected`] if there is not enough memory.
+    /// [`Error::Unexpected`] if there is not enough memory; those of reading images that stay in their files.
     pub fn apply(&self, pixels: Pixels, indices: &[usize], shape: [usize; 3]) -> Result<Vec<f32>> {
         let [channels, height, width] = shape;
         let plane = height * width;
         let example = channels * plane;
         match pixels {
             Pixels::Bytes(blocks) => self.apply_to_bytes(blocks, indices, plane, example),
+            Pixels::Stored(stored) => {
+                let (tables, mut values) = (self.tables(), Vec::new());
+                let total = indices.len() * example;
+                values.try_reserve_exact(total).map_err(|_| not_enough_memory(4 * total))?;
+                stored.each(indices.iter().copied(), example, &mut |image| {
+                    for (plane, table) in image.chunks_exact(plane).zip(&tables) {
+                        values.extend(plane.iter().map(|&value| table[usize::from(value)]));
+                    }
+                })?;
+                Ok(values)
+            }
             Pixels::Floats(mut values) => {
                 for (place, index) in indices.iter().enumerate() {
                     values.copy_within(index * example..(index + 1) * example, place * example);
@@ -131,6 +144,15 @@ fn chosen<'a>(blocks: &'a [Vec<u8>], indices: &'a [usize], example: usize) -> im
     })
 }
 
+/// Counts the bytes of each channel of an image.
+fn count(counts: &mut [[u64; 256]], image: &[u8], plane: usize) {
+    for (counts, plane) in counts.iter_mut().zip(image.chunks_exact(plane)) {
+        for &value in plane {
+            counts[usize::from(value)] += 1;
+        }
+    }
+}
+
 /// Mean and variance of bytes of which each occurs so many times.
 fn moments_of_counts(counts: &[u64; 256]) -> (f64, f64) {
     let (mut number, mut sum, mut squares) = (0u128, 0u128, 0u128);
@@ -157,7 +179,7 @@ mod tests {
     fn two_channels_by_hand() {
         // Channel 0 of the training examples: 1, 3 → mean 2, deviation 1; channel 1: 5, 5 → mean 5, deviation 1 (constant).
         let pixels = || Pixels::Bytes(vec![vec![1, 5, 9, 9], vec![3, 5]]);
-        let found = Standardisation::of(&pixels(), &[0, 2], [2, 1, 1]);
+        let found = Standardisation::of(&pixels(), &[0, 2], [2, 1, 1]).unwrap();
         assert_eq!(found.channels, [(2.0, 1.0), (5.0, 1.0)]);
         assert_eq!(found.apply(pixels(), &[0, 1, 2], [2, 1, 1]).unwrap(), [-1.0, 0.0, 7.0, 4.0, 1.0, 0.0]);
         assert_eq!(found.apply(pixels(), &[1], [2, 1, 1]).unwrap(), [7.0, 4.0]);
@@ -174,7 +196,8 @@ mod tests {
             let shape = [2, 1, 3];
             let blocks = || Pixels::Bytes(vec![bytes[..cut * 6].to_vec(), bytes[cut * 6..].to_vec()]);
             let floats = || Pixels::Floats(bytes.iter().map(|&b| f32::from(b)).collect());
-            let (a, b) = (Standardisation::of(&blocks(), &keep, shape), Standardisation::of(&floats(), &keep, shape));
+            let of = |pixels: &Pixels| Standardisation::of(pixels, &keep, shape).unwrap();
+            let (a, b) = (of(&blocks()), of(&floats()));
             for (&(mean, deviation), &(mean_b, deviation_b)) in a.channels.iter().zip(&b.channels) {
                 prop_assert!((mean - mean_b).abs() < 1e-9 && (deviation - deviation_b).abs() < 1e-9);
             }

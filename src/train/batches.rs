@@ -1,9 +1,23 @@
 //! Batches of images on the host, in order or shuffled, plain or augmented.
 
-use crate::config::Augment;
-use crate::data::{Images, Split, augment};
+use crate::config::{Augment, Experiment, Model};
+use crate::data::{self, Compact, Dataset, Images, Split, augment};
+use crate::error::Result;
 use crate::ops;
 use crate::random::Random;
+
+/// Parts of a data set of more bytes than this stay in their files.
+const IN_MEMORY: u64 = 16 << 20;
+
+/// The data of an experiment, in as little memory as does not make training slower: a system call for an image is nothing
+/// beside a convolution's work on it, but 2 % of an mlp's, which needs little memory for anything else.
+///
+/// # Errors
+/// As [`data::load`].
+pub fn load(experiment: &Experiment) -> Result<Dataset<Compact>> {
+    let in_memory = if matches!(experiment.model, Model::Mlp { .. }) { u64::MAX } else { IN_MEMORY };
+    data::load_compact(&experiment.data, in_memory)
+}
 
 /// Pixels `[n, channels, height, width]` and labels `[n]` of some examples.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +41,15 @@ impl Batch {
 }
 
 /// Gathers the examples `indices` of a split; with `augmentation`, each is changed by draws from the stream.
-#[must_use]
+///
+/// # Errors
+/// Those of reading images that stay in their files.
 pub fn gather<P: Images>(
     split: &Split<P>,
     shape: [usize; 3],
     indices: &[usize],
     augmentation: Option<(&Augment, &mut Random)>,
-) -> Batch {
+) -> Result<Batch> {
     let length: usize = shape.iter().product();
     let mut pixels = ops::buffer(indices.len() * length);
     let targets = pixels.chunks_exact_mut(length).zip(indices);
@@ -41,11 +57,15 @@ pub fn gather<P: Images>(
         Some((config, random)) if *config != Augment::default() => {
             let mut image = vec![0.0; length];
             for (target, &index) in targets {
-                split.pixels.write(index, &mut image);
+                split.pixels.write(index, &mut image)?;
                 augment(&image, shape, config, random, target);
             }
         }
-        _ => targets.for_each(|(target, &index)| split.pixels.write(index, target)),
+        _ => {
+            for (target, &index) in targets {
+                split.pixels.write(index, target)?;
+            }
+        }
     }
-    Batch { pixels, labels: indices.iter().map(|&i| split.labels[i]).collect() }
+    Ok(Batch { pixels, labels: indices.iter().map(|&i| split.labels[i]).collect() })
 }

@@ -10,4 +10,5 @@ pub mod schedule;
 pub mod streams;
 pub mod trainer;
 
+pub use batches::load;
 pub use trainer::{EpochMetrics, State, Trainer};

@@ -189,7 +189,7 @@ impl Recording<'_> {
 /// evaluation set (`probes`) and their labels (`labels`), both `[P]`.
 fn kernel_snapshot(trainer: &Trainer, data: &Dataset<Compact>, config: &config::Kernel, seed: u64) -> Result<Tensors> {
     let probes = data::probe_set(data, config.probes, seed);
-    let pixels = gather(&data.eval, data.shape, &probes, None).pixels;
+    let pixels = gather(&data.eval, data.shape, &probes, None)?.pixels;
     let network = HostNetwork::new(trainer.plan(), &trainer.network().to_host())?;
     let snapshot = kernel::snapshot(&network, &pixels, &config.kinds, kernel::DEFAULT_BUDGET)?;
     let mut tensors = Tensors::new();

@@ -95,7 +95,8 @@ impl<'a> Trainer<'a> {
     /// Trains one epoch; `keep_going` is asked after each step, with the number of steps done, and may stop it.
     ///
     /// # Errors
-    /// `Interrupted` when it was stopped: the state is then that of no epoch and must not be saved.
+    /// `Interrupted` when it was stopped, or those of reading images that stay in their files: the state is then that of no
+    /// epoch and must not be saved.
     pub fn train_epoch(&mut self, keep_going: &mut dyn FnMut(usize) -> bool) -> Result<EpochMetrics> {
         let train = &self.experiment.train;
         let sweep = &self.experiment.sweep;
@@ -111,7 +112,7 @@ impl<'a> Trainer<'a> {
             let at = Position { step: self.epoch * per_epoch + step, total: train.epochs * per_epoch, per_epoch };
             learning_rate = schedule::rate(&train.schedule, at);
             let augmentation = Some((&self.experiment.data.augment, &mut augment));
-            let batch = gather(&self.data.train, self.data.shape, indices, augmentation);
+            let batch = gather(&self.data.train, self.data.shape, indices, augmentation)?;
             let (loss, correct) = self.step(batch, learning_rate, &mut training)?;
             total_loss += loss;
             right += correct;
@@ -119,6 +120,7 @@ impl<'a> Trainer<'a> {
                 return Err(Error::Interrupted(format!("run {} was stopped in epoch {}", self.run, self.epoch + 1)));
             }
         }
+        self.data.train.pixels.unchanged()?;
         ops::free_buffers();
         self.epoch += 1;
         let n = order.len() as f64;
@@ -141,9 +143,11 @@ impl<'a> Trainer<'a> {
     /// Logits of every evaluation example, row-major `[N, C]`.
     ///
     /// # Errors
-    /// `Unexpected` when the device does not hand them out.
+    /// `Unexpected` when the device does not hand them out; those of reading images that stay in their files.
     pub fn evaluate(&self) -> Result<Vec<f32>> {
-        logits(&self.network.valid(), &self.data.eval, self.data.shape, &self.device)
+        let logits = logits(&self.network.valid(), &self.data.eval, self.data.shape, &self.device)?;
+        self.data.eval.pixels.unchanged()?;
+        Ok(logits)
     }
 
     /// The network for evaluation, on the plain device.
@@ -174,7 +178,7 @@ impl<'a> Trainer<'a> {
 /// Logits of a whole split in evaluation mode, row-major `[N, C]`.
 ///
 /// # Errors
-/// `Unexpected` when the device does not hand them out.
+/// `Unexpected` when the device does not hand them out; those of reading images that stay in their files.
 pub fn logits<P: Images>(network: &Network, split: &Split<P>, shape: [usize; 3], device: &Device) -> Result<Vec<f32>> {
     let length: usize = shape.iter().product();
     let (mut out, count) = (Vec::new(), split.pixels.count(length));
@@ -182,7 +186,7 @@ pub fn logits<P: Images>(network: &Network, split: &Split<P>, shape: [usize; 3],
         let batch = first..count.min(first + EVALUATION_BATCH);
         let mut pixels = vec![0.0; batch.len() * length];
         for (image, index) in pixels.chunks_exact_mut(length).zip(batch.clone()) {
-            split.pixels.write(index, image);
+            split.pixels.write(index, image)?;
         }
         let input = images(pixels, batch.len(), shape, device);
         out.extend(to_host(network.forward(input, &mut Mode::Evaluate))?);
