@@ -1,5 +1,7 @@
 //! The extension trait, and the operations composed of Burn's for the backends that have no kernels of ours.
 
+#![cfg_attr(feature = "ndarray", allow(deprecated, reason = "ndarray is kept on purpose, to compare with"))]
+
 use burn::backend::ops::ConvOptions;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
