@@ -41,3 +41,4 @@ pub mod report;
 pub mod stats;
 pub mod sweep;
 pub mod train;
+pub mod workflow;
