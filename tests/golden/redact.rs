@@ -71,6 +71,7 @@ fn what_varies_is_taken_out_and_nothing_else() {
     );
     assert_eq!(
         redact(&text),
-        "run 3 at [time] 0.97312 of 12 in /[folder]/a/report, 1.5. 0.12346. [digest]; e-5 0.00000012346".replace("in /[", "in [")
+        "run 3 at [time] 0.97312 of 12 in /[folder]/a/report, 1.5. 0.12346. [digest]; e-5 0.00000012346"
+            .replace("in /[", "in [")
     );
 }
