@@ -11,7 +11,7 @@ use crate::{harness, inputs};
 const CALLS: &[(&str, &[&str])] = &[
     ("analysis", &["analyze", "a", "--json"]),
     ("comparison", &["compare", "a", "b", "--json"]),
-    ("history", &["history", "a", "b", "c", "d", "--json"]),
+    ("history", &["history", "a", "b", "c", "d", "--baseline", "3", "--json"]),
     ("selection", &["select", "a", "--json"]),
     ("status", &["status", "a", "--json"]),
     ("list", &["list", ".", "--json"]),
