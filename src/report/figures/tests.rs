@@ -60,7 +60,8 @@ fn cells_say_what_they_are_and_pale_is_the_low_end() {
     let panel = Panel { title: "m".into(), size: (430.0, 500.0), kind: Kind::Matrix(matrix) };
     let text = panel.inline().unwrap();
     assert!(text.contains("opacity=\"0.5\"") && text.contains("data-tip=\"runs 0 and 4: 5.0 %\""), "{text}");
-    assert_eq!(text.matches("data-run=\"4\"").count(), 1);
+    // Its cell and the cross that marks its row and column.
+    assert_eq!(text.matches("data-run=\"4\"").count(), 2);
 }
 
 #[test]
