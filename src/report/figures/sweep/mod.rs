@@ -13,8 +13,11 @@ use super::super::style::{Look, Looks, Paint, TYPICAL};
 use super::{Curve, Entry, Figure, Layer, Swatch};
 use crate::analysis::{Analysis, Band, Curves, FlagKind, Run};
 
-/// Every figure in reading order: its id, and what makes it where there is something to show.
-pub const FIGURES: [(&str, fn(&Analysis, &Looks) -> Option<Figure>); 12] = [
+/// What makes a figure where there is something to show.
+pub type Make = fn(&Analysis, &Looks) -> Option<Figure>;
+
+/// Every figure in reading order, with its id.
+pub const FIGURES: [(&str, Make); 12] = [
     ("runs", runs::runs),
     ("standing", runs::standing),
     ("margins", margins::margins),

@@ -36,11 +36,10 @@ pub fn weights(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
             Panel::chart(&layer.layer, x, Axis::linear("singular value", 0.0, high, 4, 1.0), drawn).sized(THIRD)
         })
         .collect();
-    let quantities: [(&str, &str, fn(&LayerRun) -> f64); 2] = [
-        ("Runs at the last epoch", "largest singular value", |run| run.norm),
-        ("", "stable rank", |run| run.stable_rank),
-    ];
-    for (title, label, value) in quantities {
+    type Value = fn(&LayerRun) -> f64;
+    let norm: (&str, &str, Value) = ("Runs at the last epoch", "largest singular value", |run| run.norm);
+    let rank: (&str, &str, Value) = ("Runs at the last epoch", "stable rank", |run| run.stable_rank);
+    for (title, label, value) in [norm, rank] {
         let dots: Vec<Dot> = layers
             .iter()
             .enumerate()
