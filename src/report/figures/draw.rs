@@ -1,7 +1,7 @@
 //! From a figure's data to shapes: the only place that computes pixels.
 
 use super::super::axis::Axis;
-use super::super::scene::{Align, Point, Scene, Shape, cut, text_width};
+use super::super::scene::{Align, Point, Scene, Shape, cut, room_of};
 use super::{Curve, Dot, Entry, Figure, Kind, Layer, Look, Mark, Matrix, Paint, Panel, Pictures, Row, Swatch};
 use crate::analysis::Band;
 use crate::analysis::numbers::fixed;
@@ -62,7 +62,7 @@ fn legend(entries: &[Entry], room: f64) -> Scene {
     let (mut left, mut middle) = (0.0, ROW / 2.0);
     for entry in entries {
         let text = cut(&entry.text, SMALL, room - SWATCH - 8.0);
-        let width = SWATCH + 7.0 + text_width(&text, SMALL);
+        let width = SWATCH + 7.0 + room_of(&text, SMALL);
         if left > 0.0 && left + width > room {
             (left, middle) = (0.0, middle + ROW);
             scene.height += ROW;
@@ -119,7 +119,7 @@ struct Chart<'a> {
 
 fn chart(panel: &Panel, x: &Axis, y: &Axis, layers: &[Layer]) -> Drawn {
     let (width, height) = panel.size;
-    let widest = y.ticks().iter().map(|(_, text)| text_width(text, SMALL)).fold(0.0, f64::max).min(width * 0.4);
+    let widest = y.ticks().iter().map(|(_, text)| room_of(text, SMALL)).fold(0.0, f64::max).min(width * 0.4);
     let left = widest + if y.label.is_empty() { 18.0 } else { 38.0 };
     let top = if panel.title.is_empty() { 14.0 } else { 36.0 };
     let bottom = height - if x.label.is_empty() { 30.0 } else { 50.0 };
@@ -127,7 +127,7 @@ fn chart(panel: &Panel, x: &Axis, y: &Axis, layers: &[Layer]) -> Drawn {
     let last = x
         .ticks()
         .last()
-        .map_or(0.0, |(at, text)| text_width(text, SMALL) / 2.0 - (1.0 - x.share(*at).unwrap_or(1.0)) * (width - left));
+        .map_or(0.0, |(at, text)| room_of(text, SMALL) / 2.0 - (1.0 - x.share(*at).unwrap_or(1.0)) * (width - left));
     let frame = Frame { left, top, right: width - last.max(8.0) - 4.0, bottom };
     let mut chart = Chart { scene: Scene::new(width, height), frame, x, y };
     chart.axes(&panel.title, layers);
@@ -158,7 +158,7 @@ impl Chart<'_> {
             self.scene.line(&[(x, top), (x, bottom)], Paint::Grid, 1.0);
             self.scene.line(&[(x, bottom), (x, bottom + 4.0)], Paint::Soft, 1.0);
             // A label that would lie on the one before is left out.
-            let half = text_width(label, SMALL) / 2.0;
+            let half = room_of(label, SMALL) / 2.0;
             if x - half > end + 4.0 {
                 self.scene.text((x, bottom + 13.0), label, SMALL, Align::Middle, Paint::Soft);
                 end = x + half;
@@ -180,12 +180,12 @@ impl Chart<'_> {
         self.scene.line(&[(left, top), (left, bottom), (right, bottom)], Paint::Soft, 1.0);
         let label = cut(&self.x.label, NORMAL, right - 8.0);
         // Centred below the frame, but inside the panel.
-        let half = text_width(&label, NORMAL) / 2.0;
+        let half = room_of(&label, NORMAL) / 2.0;
         let middle = ((left + right) / 2.0).min(self.scene.width - half - 2.0).max(half + 2.0);
         self.scene.text((middle, bottom + 36.0), &label, NORMAL, Align::Middle, Paint::Ink);
         if !self.y.label.is_empty() {
             let text = cut(&self.y.label, NORMAL, bottom + 30.0);
-            let half = text_width(&text, NORMAL) / 2.0;
+            let half = room_of(&text, NORMAL) / 2.0;
             let middle = ((top + bottom) / 2.0).max(half + 4.0).min((self.scene.height - half).max(half + 4.0));
             let (at, upright) = ((12.0, middle), true);
             let shape = Shape::Text { at, text, size: NORMAL, align: Align::Middle, bold: false, upright };
@@ -310,12 +310,7 @@ impl Chart<'_> {
                 self.scene.line(&[from, to], dot.look.paint, if dot.across { 1.8 } else { 1.2 }).opacity = 0.85;
             }
         }
-        let item = if dot.radius < 3.0 {
-            // One of a cloud: no rim.
-            self.scene.mark(at, dot.look.mark, dot.radius - 0.5, dot.look.paint)
-        } else {
-            self.scene.mark(at, dot.look.mark, dot.radius, dot.look.paint)
-        };
+        let item = self.scene.mark(at, dot.look.mark, dot.radius, dot.look.paint);
         item.opacity = dot.opacity;
         item.key.clone_from(&dot.key);
         item.tip.clone_from(&dot.tip);
@@ -338,7 +333,7 @@ impl Chart<'_> {
 fn matrix(scene: &mut Scene, shown: &Matrix) {
     const STEPS: usize = 48;
     let count = shown.keys.len();
-    let widest = shown.keys.iter().map(|key| text_width(key, SMALL)).fold(0.0, f64::max).min(90.0);
+    let widest = shown.keys.iter().map(|key| room_of(key, SMALL)).fold(0.0, f64::max).min(90.0);
     let (left, top) = (widest + 34.0, 14.0);
     let side = (scene.width - left - 16.0).min(scene.height - top - 96.0);
     let size = side / count.max(1) as f64;
@@ -362,7 +357,7 @@ fn matrix(scene: &mut Scene, shown: &Matrix) {
             );
         }
     }
-    let letters = text_width(&fixed(shown.range.1 * shown.factor, shown.decimals), 11.0);
+    let letters = room_of(&fixed(shown.range.1 * shown.factor, shown.decimals), 11.0);
     if letters + 4.0 < size {
         for &(a, b, value) in &shown.values {
             let paint = if share(value) > 0.5 { Paint::Paper } else { Paint::Ink };
@@ -438,7 +433,7 @@ fn matrix(scene: &mut Scene, shown: &Matrix) {
         scene.text((x, bar + 22.0), text, SMALL, Align::Middle, Paint::Soft);
     }
     let label = cut(&shown.label, NORMAL, scene.width - 8.0);
-    let half = text_width(&label, NORMAL) / 2.0;
+    let half = room_of(&label, NORMAL) / 2.0;
     let middle = (left + side / 2.0).clamp(half + 2.0, (scene.width - half - 2.0).max(half + 2.0));
     scene.text((middle, bar + 40.0), &label, NORMAL, Align::Middle, Paint::Ink);
     scene.height = bar + 52.0;
@@ -454,7 +449,7 @@ fn rows(scene: &mut Scene, shown: &[Row]) {
     scene.text((middle, 12.0), "no difference", SMALL, Align::Middle, Paint::Soft);
     for (place, row) in shown.iter().enumerate() {
         let (text, y) = (TOP + ROW * place as f64 + 8.0, TOP + ROW * place as f64 + 27.0);
-        let numbers = text_width(&row.text, SMALL);
+        let numbers = room_of(&row.text, SMALL);
         scene.title(
             (EDGE, text),
             &cut(&row.name, SMALL * 1.06, scene.width - numbers - 3.0 * EDGE),
