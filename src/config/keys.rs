@@ -107,7 +107,7 @@ const CLASS: Shape = whole(0, MILLION - 1);
 
 const ACTIVATION: Shape = Shape::Choice(&["relu", "tanh", "gelu"]);
 const STREAM: Shape = Shape::Choice(&["init", "order", "augment", "dropout", "bit"]);
-const KERNEL_KIND: Shape = Shape::Choice(&["trace", "pseudo", "conjugate"]);
+const KERNEL_KIND: Shape = Shape::Choice(&["trace", "pseudo", "conjugate", "embedding"]);
 
 use Fallback::{Absent, Inner, Is, Required};
 

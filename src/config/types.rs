@@ -148,6 +148,8 @@ pub enum KernelKind {
     Pseudo,
     /// Gram matrix of the last hidden activations.
     Conjugate,
+    /// Sum of the Gram matrices of the outputs of all operations with parameters.
+    Embedding,
 }
 
 impl KernelKind {
@@ -158,6 +160,7 @@ impl KernelKind {
             Self::Trace => "trace",
             Self::Pseudo => "pseudo",
             Self::Conjugate => "conjugate",
+            Self::Embedding => "embedding",
         }
     }
 }
