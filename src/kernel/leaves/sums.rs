@@ -10,36 +10,32 @@ use crate::kernel::target::{Pairs, Rows, Target};
 const BAND: usize = 64;
 
 /// Sums of inner products over n examples and S outputs.
-pub(super) enum Sums<'t> {
-    Host(&'t mut Target),
-    /// Values as the target has them, in f32.
-    Device(&'t mut Target, Tensor<1>),
+pub(super) struct Sums<'t> {
+    target: &'t mut Target,
+    /// What is summed on a device, as many values as the target has; None on the host.
+    device: Option<Tensor<1>>,
 }
 
 impl<'t> Sums<'t> {
     pub fn new(target: &'t mut Target, device: &Device) -> Self {
-        if on_host(device) {
-            return Self::Host(target);
-        }
-        let zeros = Tensor::zeros([target.len()], device);
-        Self::Device(target, zeros)
+        let sums = (!on_host(device)).then(|| Tensor::zeros([target.len()], device));
+        Self { target, device: sums }
     }
 
     pub fn target(&self) -> &Target {
-        match self {
-            Self::Host(target) | Self::Device(target, _) => target,
-        }
+        self.target
     }
 
     /// Adds the products of gradients `[n, S, length]` of the parameters from `offset` on.
     pub fn add_rows(&mut self, rows: Tensor<3>, offset: usize) {
         let [examples, outputs, length] = rows.dims();
-        match self {
-            Self::Host(target) => {
+        let Self { target, device } = self;
+        match device {
+            None => {
                 let values = host(rows);
                 target.add_rows(&Rows { values: &values, examples, outputs, length, offset });
             }
-            Self::Device(target, sums) => {
+            Some(sums) => {
                 let more = match target {
                     Target::Sum(_) => {
                         // Side by side: [n, S · length].
@@ -60,13 +56,14 @@ impl<'t> Sums<'t> {
         let [examples, outputs, channels, positions] = cotangent.dims();
         let size = inputs.dims()[2];
         let gradients = cotangent.clone().permute([0, 3, 1, 2]);
-        match self {
-            Self::Host(target) => {
+        let Self { target, device } = self;
+        match device {
+            None => {
                 let (inputs, gradients) = (host(inputs), host(gradients));
                 let bias = false;
                 target.add_pairs(&Pairs { inputs: &inputs, gradients: &gradients, examples, positions, outputs, bias });
             }
-            Self::Device(target, sums) => {
+            Some(sums) => {
                 let rows = examples * positions;
                 let inputs = inputs.reshape([rows, size]);
                 let inputs = inputs.clone().matmul(inputs.transpose());
@@ -106,8 +103,8 @@ impl<'t> Sums<'t> {
 
     /// Brings what stands on a device to the target.
     pub fn finish(self) {
-        if let Self::Device(target, sums) = self {
-            target.add_values(&host(sums));
+        if let Some(sums) = self.device {
+            self.target.add_values(&host(sums));
         }
     }
 }
