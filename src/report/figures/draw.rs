@@ -39,8 +39,8 @@ pub fn sheet(figure: &Figure) -> Scene {
             let drawn = panel(shown).scene;
             height = height.max(drawn.height);
             scene.place(Scene { width: 0.0, height: 0.0, items: drawn.items }, (left, scene.height));
-            left += drawn.width;
-            scene.width = scene.width.max(left);
+            scene.width = scene.width.max(left + drawn.width);
+            left += drawn.width + GAP;
         }
         scene.height += height;
     }
