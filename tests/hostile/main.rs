@@ -1,6 +1,7 @@
 //! Inputs that are broken in every way we could think of: each gives one sentence that says so and exit code 3, none makes
 //! us panic or allocate more than the file justifies.
 
+#[allow(unsafe_code)]
 mod allocations;
 mod build;
 mod cases;
