@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
 
 use super::file;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 
 /// The type of an array's elements in the file, by NumPy's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +116,12 @@ impl Header {
         take(reader, &mut bytes, length, place)?;
         guard(&bytes[start..]).map_err(|what| invalid(format!("{what}; save it again with numpy.save")))?;
         let header = NpyHeader::from_reader(bytes.as_slice()).map_err(|cause| {
-            let cause = file::clean(&cause.to_string());
-            invalid(format!("has an .npy header that cannot be read ({cause}); save it again with numpy.save"))
+            let shown = file::clean(&cause.to_string());
+            // Where it is no Python at all, the parser draws a picture of it.
+            let shown = if shown.contains("could not parse Python") { "no dictionary of Python" } else { &shown };
+            let sentence =
+                format!("{place} has an .npy header that cannot be read ({shown}); save it again with numpy.save");
+            Error::caused(exit::INVALID, sentence, cause)
         })?;
         let (kind, big_endian) = element_type(&header.dtype(), place)?;
         let shape = header.shape().iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();

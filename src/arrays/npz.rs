@@ -5,13 +5,13 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use zip::CompressionMethod;
 use zip::read::{ZipArchive, ZipReadOptions};
 use zip::result::ZipError;
-use zip::CompressionMethod;
 
 use super::decode::{self, Payload};
 use super::{Array, Header, file};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 
 /// An open `.npz` file; arrays are read one at a time, on demand.
 #[derive(Debug)]
@@ -42,13 +42,13 @@ pub fn open_npz(path: &Path) -> Result<Npz> {
             "{place} is no zip archive and looks like {found}; write it with numpy.savez"
         )));
     }
-    let archive = ZipArchive::new(Arc::new(opened.file)).map_err(|cause| refused(&place, &cause))?;
+    let archive = ZipArchive::new(Arc::new(opened.file)).map_err(|cause| refused(&place, cause))?;
     if archive.has_duplicate_names() {
         return Err(Error::Invalid(format!("{place} holds an array twice; save it again under two names")));
     }
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
-        let name = archive.name_for_index(index).transpose().map_err(|cause| refused(&place, &cause))?;
+        let name = archive.name_for_index(index).transpose().map_err(|cause| refused(&place, cause))?;
         if let Some(name) = name.as_deref().and_then(|name| name.strip_suffix(".npy")) {
             arrays.push((name.to_owned(), index));
         }
@@ -62,14 +62,15 @@ pub fn open_npz(path: &Path) -> Result<Npz> {
 }
 
 /// Why `zip` will not read on, as a sentence.
-fn refused(place: &str, cause: &ZipError) -> Error {
-    match cause {
-        ZipError::Io(cause) => file::broken(place, cause),
-        cause => Error::Invalid(format!(
-            "{place} is a zip archive that cannot be read ({}); copy it again, or write it with numpy.savez",
-            file::clean(&cause.to_string())
-        )),
+fn refused(place: &str, cause: ZipError) -> Error {
+    if let ZipError::Io(cause) = &cause {
+        return file::broken(place, cause);
     }
+    let sentence = format!(
+        "{place} is a zip archive that cannot be read ({}); copy it again, or write it with numpy.savez",
+        file::clean(&cause.to_string())
+    );
+    Error::caused(exit::INVALID, sentence, cause)
 }
 
 impl Npz {
@@ -127,7 +128,7 @@ impl Npz {
         // What is copied is a pointer to the directory and one to the file.
         let mut archive = self.archive.clone();
         let options = ZipReadOptions::new().enforce_header_consistency(true);
-        let mut member = archive.by_index_with_options(index, options).map_err(|cause| refused(&place, &cause))?;
+        let mut member = archive.by_index_with_options(index, options).map_err(|cause| refused(&place, cause))?;
         let (size, compressed) = (member.size(), member.compressed_size());
         let deflated = member.compression() == CompressionMethod::Deflated;
         let most = if deflated { compressed.saturating_mul(DEFLATE_RATIO).saturating_add(1 << 10) } else { compressed };

@@ -63,7 +63,7 @@ fn readers(place: &Place, path: &Path) -> Vec<(&'static str, Result<(), Error>)>
 fn complaint(case: &str, reader: &str, says: &str, outcome: Result<(), Error>) -> Option<String> {
     let message = match outcome {
         Ok(()) => return Some(format!("{case}: {reader} accepted it")),
-        Err(Error::Invalid(message)) => message,
+        Err(error) if error.exit_code() == exit::INVALID => error.to_string(),
         Err(other) => return Some(format!("{case}: {reader} gave {other:?}")),
     };
     let one_sentence = !message.contains(['\n', '\r']) && !message.contains(". ") && !message.ends_with('.');
