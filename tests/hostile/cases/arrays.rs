@@ -41,7 +41,11 @@ pub fn npy_cases() -> Vec<Case> {
         npy_case("no dictionary", "has an .npy header that cannot be read", npy_text("hello\n")),
         npy_case("no end", "has an .npy header that cannot be read", npy_text("{'descr': '<f4'")),
         npy_case("string without an end", "has an .npy header that cannot be read", npy_text("{'descr")),
-        npy_case("a key missing", "has an .npy header that cannot be read", npy_text("{'descr': '<f4', 'shape': (1,)}")),
+        npy_case(
+            "a key missing",
+            "has an .npy header that cannot be read",
+            npy_text("{'descr': '<f4', 'shape': (1,)}"),
+        ),
         npy_case("a key twice", "has an .npy header that cannot be read", npy_text("{'shape': (1,), 'shape': (1,)}")),
         npy_case("a key too many", "has an .npy header that cannot be read", npy_text("{'extra': 1}")),
         npy_case(
@@ -65,7 +69,11 @@ pub fn npy_cases() -> Vec<Case> {
             "has an .npy header that cannot be read",
             [&b"\x93NUMPY\x01\x00\x04\x00"[..], b"{'\xff'"].concat(),
         ),
-        npy_case("control characters in a key", "has an .npy header that cannot be read", npy_text("{'a\nb\x1b[31m': 1}")),
+        npy_case(
+            "control characters in a key",
+            "has an .npy header that cannot be read",
+            npy_text("{'a\nb\x1b[31m': 1}"),
+        ),
         npy_case("pickled objects", "holds pickled Python objects", fixture("objects.npy")),
         npy_case("structured", "holds a structured array", fixture("structured.npy")),
         npy_case("text values", "holds text", fixture("text.npy")),
@@ -155,7 +163,11 @@ pub fn npz_cases() -> Vec<Case> {
             "is a zip archive that cannot be read",
             zip_with(&[stored()], |end| end.size = u32::MAX - 1),
         ),
-        npz_case("directory is elsewhere", "is a zip archive that cannot be read", zip_with(&[stored()], |end| end.offset -= 1)),
+        npz_case(
+            "directory is elsewhere",
+            "is a zip archive that cannot be read",
+            zip_with(&[stored()], |end| end.offset -= 1),
+        ),
         npz_case(
             "60000 members declared",
             "is a zip archive that cannot be read",
