@@ -1,7 +1,7 @@
 //! `.npz`: a zip archive of `.npy` arrays, read by `zip`; sizes are held against each other before anything is allocated.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +42,9 @@ pub fn open_npz(path: &Path) -> Result<Npz> {
             "{place} is no zip archive and looks like {found}; write it with numpy.savez"
         )));
     }
-    let archive = ZipArchive::new(Arc::new(opened.file)).map_err(|cause| refused(&place, cause))?;
+    let file = Arc::new(opened.file);
+    let archive = ZipArchive::new(file.clone()).map_err(|cause| refused(&place, cause))?;
+    check_end(&file, opened.length, &archive, &place)?;
     if archive.has_duplicate_names() {
         return Err(Error::Invalid(format!("{place} holds an array twice; save it again under two names")));
     }
@@ -61,9 +63,32 @@ pub fn open_npz(path: &Path) -> Result<Npz> {
     Ok(Npz { archive, place, arrays })
 }
 
+/// Checks what `zip` lets pass: the file ends with the record that closes an archive, and this tells of the directory that
+/// was found (PKWARE's APPNOTE 6.3.10, section 4.3.16; what does not fit into the record stands elsewhere).
+fn check_end(file: &Arc<File>, length: u64, archive: &ZipArchive<Arc<File>>, place: &str) -> Result<()> {
+    const RECORD: u64 = 22;
+    let start = length.saturating_sub(RECORD + archive.comment().len() as u64);
+    let mut record = [0; RECORD as usize];
+    let mut reader = file.clone();
+    let read = reader.seek(SeekFrom::Start(start)).and_then(|_| reader.read_exact(&mut record));
+    read.map_err(|cause| file::broken(place, &cause))?;
+    let [b'P', b'K', 5, 6, _, _, _, _, _, _, c0, c1, s0, s1, s2, s3, o0, o1, o2, o3, _, _] = record else {
+        return Err(Error::Invalid(format!("{place} goes on after its end, or is cut short; copy or save it again")));
+    };
+    let (count, size) = (u16::from_le_bytes([c0, c1]), u32::from_le_bytes([s0, s1, s2, s3]));
+    let end = u64::from(size) + u64::from(u32::from_le_bytes([o0, o1, o2, o3]));
+    let wide = count == u16::MAX || size == u32::MAX || end > u64::from(u32::MAX);
+    if wide || (usize::from(count) == archive.len() && end <= start) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("{place} has a directory of another size than it declares; copy or save it again")))
+}
+
 /// Why `zip` will not read on, as a sentence.
 fn refused(place: &str, cause: ZipError) -> Error {
-    if let ZipError::Io(cause) = &cause {
+    if let ZipError::Io(cause) = &cause
+        && cause.kind() != io::ErrorKind::Unsupported
+    {
         return file::broken(place, cause);
     }
     let sentence = format!(

@@ -25,6 +25,23 @@ pub enum Slice<'a> {
     F64(&'a [f64]),
 }
 
+impl Slice<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::U8(values) => values.len(),
+            Self::U32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Bytes of the values, at most.
+    fn bytes(&self) -> u64 {
+        8 * self.len() as u64
+    }
+}
+
 /// An array to write, row-major.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ArrayView<'a> {
@@ -38,13 +55,7 @@ impl ArrayView<'_> {
     /// # Errors
     /// [`Error::Unexpected`] if there are more or fewer values than `shape` calls for.
     fn check(&self) -> Result<()> {
-        let found = match self.values {
-            Slice::U8(values) => values.len(),
-            Slice::U32(values) => values.len(),
-            Slice::I64(values) => values.len(),
-            Slice::F32(values) => values.len(),
-            Slice::F64(values) => values.len(),
-        };
+        let found = self.values.len();
         let expected = self.shape.iter().try_fold(1, |product: usize, &axis| product.checked_mul(axis));
         if expected == Some(found) {
             return Ok(());
@@ -91,13 +102,13 @@ pub fn write_npz(path: &Path, arrays: &[(&str, ArrayView)]) -> Result<()> {
     arrays.iter().try_for_each(|(_, array)| array.check())?;
     replace(path, |file| {
         let mut archive = ZipWriter::new(file);
-        // Room for sizes beyond 4 GiB, as numpy.savez leaves it too.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .large_file(true);
+            .last_modified_time(DateTime::default());
         for (name, array) in arrays {
-            archive.start_file(format!("{name}.npy"), options).map_err(io::Error::from)?;
+            // Room for a size that 32 bits do not hold.
+            let large = array.values.bytes() > u64::from(u32::MAX) / 2;
+            archive.start_file(format!("{name}.npy"), options.large_file(large)).map_err(io::Error::from)?;
             array.write(&mut archive)?;
         }
         archive.finish().map_err(io::Error::from)?;

@@ -121,17 +121,13 @@ pub fn npz_cases() -> Vec<Case> {
         npz_case("two bytes", "is a zip archive that cannot be read", b"PK".to_vec()),
         npz_case("cut in half", "is a zip archive that cannot be read", archive[..archive.len() / 2].to_vec()),
         npz_case("end cut off", "is a zip archive that cannot be read", archive[..archive.len() - 1].to_vec()),
-        npz_case("bytes after the end", "is a zip archive that cannot be read", [&archive[..], &[0]].concat()),
+        npz_case("bytes after the end", "goes on after its end", [&archive[..], &[0]].concat()),
         npz_case("only the start repeated", "is a zip archive that cannot be read", b"PK\x03\x04".repeat(50)),
         npz_case("an empty archive", "without any .npy array", zip(&[])),
         npz_case("no array inside", "without any .npy array", zip(&[Member::stored("data.pkl", b"x")])),
         npz_case("another name", "has no array `x`; it holds `y`, so save", zip(&[Member::stored("y.npy", &sound)])),
         npz_case("the name twice", "holds an array twice", zip(&[stored(), stored()])),
-        npz_case(
-            "name is not UTF-8",
-            "is a zip archive that cannot be read",
-            zip(&[Member { name: vec![0xff, 0xfe], ..stored() }]),
-        ),
+        npz_case("name is not UTF-8", "without any .npy array", zip(&[Member { name: vec![0xff, 0xfe], ..stored() }])),
         npz_case(
             "names disagree",
             "is a zip archive that cannot be read",
@@ -141,16 +137,16 @@ pub fn npz_cases() -> Vec<Case> {
         npz_case("method 14", "is a zip archive that cannot be read", zip(&[Member { method: 14, ..stored() }])),
         npz_case("wrong checksum", "is damaged", zip(&[Member { crc: 7, ..stored() }])),
         npz_case("wrong checksum, deflated", "is damaged", zip(&[Member { crc: 7, ..deflated() }])),
-        npz_case("stored with two sizes", "is a zip archive that cannot be read", zip(&[lies(stored(), 4_000_000)])),
+        npz_case("stored with two sizes", "bytes in the archive hold at most", zip(&[lies(stored(), 4_000_000)])),
         npz_case(
             "runs beyond the end",
-            "is a zip archive that cannot be read",
+            "has trailing bytes",
             zip(&[Member { size: 1 << 30, compressed: 1 << 30, ..stored() }]),
         ),
         npz_case("zip64 beyond everything", "is a zip archive that cannot be read", zip(&[wide])),
         npz_case(
             "zip64 field missing",
-            "is a zip archive that cannot be read",
+            "bytes in the archive hold at most",
             zip(&[Member { size: u32::MAX, ..stored() }]),
         ),
         npz_case(
@@ -160,7 +156,7 @@ pub fn npz_cases() -> Vec<Case> {
         ),
         npz_case(
             "directory too long",
-            "is a zip archive that cannot be read",
+            "directory of another size",
             zip_with(&[stored()], |end| end.size = u32::MAX - 1),
         ),
         npz_case(
@@ -175,7 +171,7 @@ pub fn npz_cases() -> Vec<Case> {
         ),
         npz_case(
             "a member too few",
-            "is a zip archive that cannot be read",
+            "directory of another size",
             zip_with(&[stored(), Member::stored("y.npy", &sound)], |end| end.members = 1),
         ),
         npz_case(
@@ -209,7 +205,7 @@ pub fn npz_cases() -> Vec<Case> {
         ),
         npz_case(
             "unpacks to more than declared",
-            "decompresses to more than",
+            "larger than its declared",
             zip(&[lies(Member::deflated("x.npy", &[&sound[..], &big[..]].concat()), sound.len() as u32)]),
         ),
         npz_case(
