@@ -73,7 +73,9 @@ fn what_is_written_stays_what_numpy_has_read() {
     write_npz(&npz, &arrays).unwrap();
     write_npy(&npy, arrays[0].1).unwrap();
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
-        [&npz, &npy].map(|path| std::fs::copy(path, fixture(path.file_name().unwrap().to_str().unwrap())).unwrap());
+        for path in [&npz, &npy] {
+            std::fs::copy(path, fixture(path.file_name().unwrap().to_str().unwrap())).unwrap();
+        }
     }
     for path in [npz, npy] {
         let name = path.file_name().unwrap().to_str().unwrap().to_string();
