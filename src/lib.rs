@@ -33,6 +33,7 @@ pub mod data;
 pub mod ensemble;
 pub mod error;
 pub mod kernel;
+pub mod lineage;
 pub mod model;
 pub mod ops;
 pub mod random;
