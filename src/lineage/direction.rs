@@ -5,7 +5,7 @@
 //! leading singular directions kept than the other keeps of its own (a child still holds what its parent had learned, the
 //! parent never had what the child learned since).
 
-use faer::MatRef;
+use faer::{Mat, MatRef};
 
 use super::axes::Axis;
 use super::network::{Layer, Weights, common};
@@ -198,7 +198,7 @@ fn wide(layer: &Layer) -> Vec<f64> {
 
 /// For each singular direction of `a` `[rows, columns]`, largest first: uᵢᵀ b vᵢ / sᵢ, the share of it that `b` holds. Directions
 /// without size are left out. None if the decomposition fails.
-pub(super) fn along(a: &[f64], b: &[f64], rows: usize, columns: usize) -> Option<Vec<f64>> {
+fn along(a: &[f64], b: &[f64], rows: usize, columns: usize) -> Option<Vec<f64>> {
     let svd = MatRef::from_row_major_slice(a, rows, columns).thin_svd().ok()?;
     let projected = svd.U().transpose() * MatRef::from_row_major_slice(b, rows, columns);
     let sizes = svd.S().column_vector();
@@ -211,30 +211,48 @@ pub(super) fn along(a: &[f64], b: &[f64], rows: usize, columns: usize) -> Option
     )
 }
 
-/// How much of the way from `from` to `through` the network `to` has gone, in every direction alike: the median over singular
-/// directions of the difference, a mean over layers; 1 (or more, where it went on) for descendants of `through`, less for its
-/// siblings, whose ways part. Weights that either has set to zero do not count. None where no layer compares.
+/// How much of the way from `from` to `through` the network `to` has gone: near 1 for descendants of `through`, near 0 for its
+/// siblings. Networks tuned on the same examples move alike, so the part of the way that training asks for says little; the
+/// chance part does. So the leading three quarters of the singular directions of `to` − `from` are taken out of both ways
+/// first, and weights that either has set to zero do not count. Mean over the hidden layers by size; None where none compares.
 #[must_use]
 pub fn gone_through(from: &Weights, through: &Weights, to: &Weights) -> Option<f64> {
-    let mut shares = Vec::new();
+    let (mut sum, mut size) = (0.0, 0.0);
     for ((start, middle), (_, end)) in common(from, through).into_iter().zip(common(from, to)) {
         let same = start.values.len() == middle.values.len() && start.values.len() == end.values.len();
-        if start.to == Axis::Outputs || !same || start.units < 8 {
+        if start.to == Axis::Outputs || !same || start.units.min(start.row()) < 4 {
             continue;
         }
         let kept = |i: usize| middle.values[i] != 0.0 && end.values[i] != 0.0;
-        let difference = |layer: &Layer| -> Vec<f64> {
-            (0..layer.values.len())
-                .map(|i| if kept(i) { f64::from(layer.values[i]) - f64::from(start.values[i]) } else { 0.0 })
-                .collect()
+        let way = |layer: &Layer| {
+            Mat::from_fn(start.units, start.row(), |unit, column| {
+                let i = unit * start.row() + column;
+                if kept(i) { f64::from(layer.values[i]) - f64::from(start.values[i]) } else { 0.0 }
+            })
         };
-        if let Some(ratios) = along(&difference(middle), &difference(end), start.units, start.row())
-            && !ratios.is_empty()
-        {
-            shares.push(median(&ratios));
+        if let Some(share) = share_of_chance(&way(middle), &way(end)) {
+            sum += share * start.values.len() as f64;
+            size += start.values.len() as f64;
         }
     }
-    (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    (size > 0.0).then(|| sum / size)
+}
+
+/// ⟨P way, P gone⟩ / ‖P way‖², where P takes the leading three quarters of the singular directions of `gone` out on both sides.
+fn share_of_chance(way: &Mat<f64>, gone: &Mat<f64>) -> Option<f64> {
+    let svd = gone.thin_svd().ok()?;
+    let lead = svd.S().column_vector().nrows() * 3 / 4;
+    let (u, v) = (svd.U().subcols(0, lead), svd.V().subcols(0, lead));
+    let rest = |of: &Mat<f64>| {
+        let rows = of - u * (u.transpose() * of);
+        &rows - (&rows * v) * v.transpose()
+    };
+    let (way, gone) = (rest(way), rest(gone));
+    let product = |a: &Mat<f64>, b: &Mat<f64>| -> f64 {
+        (0..a.ncols()).map(|c| (0..a.nrows()).map(|r| a[(r, c)] * b[(r, c)]).sum::<f64>()).sum()
+    };
+    let size = product(&way, &way);
+    (size > 0.0).then(|| product(&way, &gone) / size)
 }
 
 #[cfg(test)]
