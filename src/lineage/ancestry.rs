@@ -55,9 +55,8 @@ pub fn by_weights(a: &Weights, b: &Weights, seed: u64) -> Option<Evidence> {
             }
             done.push(one.to);
         }
-        let rows = |layer: &Layer| {
-            Rows { units: layer.units, length: layer.row(), values: layer.values.clone() }.normalised()
-        };
+        let rows =
+            |layer: &Layer| Rows { units: layer.units, length: layer.row(), values: layer.values.clone() }.normalised();
         layers.push(evidence(&one.name, &rows(one), &rows(other), seed.wrapping_add(place as u64)));
     }
     combined(layers, known)
@@ -93,11 +92,8 @@ fn combined(layers: Vec<LayerEvidence>, independent: bool) -> Option<Evidence> {
         return None;
     }
     let p: Vec<f64> = layers.iter().map(|layer| layer.p).collect();
-    let together = if independent {
-        fisher(&p)
-    } else {
-        (p.iter().copied().fold(1.0, f64::min) * p.len() as f64).min(1.0)
-    };
+    let together =
+        if independent { fisher(&p) } else { (p.iter().copied().fold(1.0, f64::min) * p.len() as f64).min(1.0) };
     Some(Evidence { p: together, layers, fisher: independent })
 }
 

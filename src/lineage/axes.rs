@@ -75,12 +75,7 @@ fn chain(layers: &[Layer]) -> Option<Vec<usize>> {
     /// Enough for any chain that is one; a set of layers that is none is given up soon.
     const STEPS: usize = 20_000;
     let shape = |i: usize| (layers[i].units, layers[i].inputs, layers[i].positions);
-    fn grow(
-        path: &mut Vec<usize>,
-        count: usize,
-        steps: &mut usize,
-        reads: &impl Fn(usize, usize) -> bool,
-    ) -> bool {
+    fn grow(path: &mut Vec<usize>, count: usize, steps: &mut usize, reads: &impl Fn(usize, usize) -> bool) -> bool {
         if path.len() == count {
             return true;
         }
@@ -250,12 +245,18 @@ mod tests {
     #[test]
     fn chains_are_found_whatever_the_names() {
         use Axis::{Hidden, Inputs, Outputs};
-        let (found, known) = axes(vec![layer("fc", &[10, 64]), layer("fc1", &[64, 784]), layer("fc10", &[64, 64]), layer("fc2", &[64, 64])]);
+        let (found, known) = axes(vec![
+            layer("fc", &[10, 64]),
+            layer("fc1", &[64, 784]),
+            layer("fc10", &[64, 64]),
+            layer("fc2", &[64, 64]),
+        ]);
         assert!(known);
         let names: Vec<&str> = found.iter().map(|(name, _, _)| name.as_str()).collect();
         assert_eq!(names, ["fc1", "fc2", "fc10", "fc"]);
         assert_eq!((found[0].1, found[0].2, found[3].2), (Inputs, Hidden(0), Outputs));
-        let (found, known) = axes(vec![layer("0", &[8, 1, 3, 3]), layer("3", &[16, 8, 3, 3]), layer("7", &[10, 16 * 49])]);
+        let (found, known) =
+            axes(vec![layer("0", &[8, 1, 3, 3]), layer("3", &[16, 8, 3, 3]), layer("7", &[10, 16 * 49])]);
         assert!(known && found[2].1 == Hidden(1));
     }
 
@@ -270,7 +271,8 @@ mod tests {
         layers.push(layer("blocks.1.shortcut", &[32, 16, 1, 1]));
         let (found, known) = axes(layers.clone());
         assert!(known);
-        let axis = |name: &str| found.iter().find(|(held, _, _)| held == name).map(|(_, from, to)| (*from, *to)).unwrap();
+        let axis =
+            |name: &str| found.iter().find(|(held, _, _)| held == name).map(|(_, from, to)| (*from, *to)).unwrap();
         assert_eq!(axis("c1").1, axis("blocks.0.conv2").1);
         assert_eq!(axis("blocks.1.conv2").1, axis("blocks.1.shortcut").1);
         assert_eq!(axis("blocks.2.conv2").1, axis("blocks.1.conv2").1);

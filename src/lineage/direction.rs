@@ -50,8 +50,7 @@ impl Direction {
     /// leading directions as it keeps the rest, and both alike; None between.
     #[must_use]
     pub fn shared_init(&self) -> Option<bool> {
-        let (more, less) =
-            (self.kept_by_second.max(self.kept_by_first), self.kept_by_second.min(self.kept_by_first));
+        let (more, less) = (self.kept_by_second.max(self.kept_by_first), self.kept_by_second.min(self.kept_by_first));
         if self.by != Clue::Training || more > -0.06 || more - less > 0.1 {
             return Some(false);
         }

@@ -12,6 +12,7 @@
 pub mod ancestry;
 pub mod axes;
 pub mod direction;
+pub mod found;
 pub mod network;
 pub mod permuted;
 pub mod rank;

@@ -189,8 +189,12 @@ mod tests {
     use crate::random::Random;
 
     fn cnn(seed: u64) -> Weights {
-        let shapes: [(&str, &[usize]); 4] =
-            [("0.weight", &[8, 3, 3, 3]), ("3.weight", &[12, 8, 3, 3]), ("7.weight", &[10, 12 * 4]), ("9.weight", &[5, 10])];
+        let shapes: [(&str, &[usize]); 4] = [
+            ("0.weight", &[8, 3, 3, 3]),
+            ("3.weight", &[12, 8, 3, 3]),
+            ("7.weight", &[10, 12 * 4]),
+            ("9.weight", &[5, 10]),
+        ];
         let mut random = Random::from_parts(seed, "cnn", 0);
         let layers = shapes.iter().filter_map(|(name, shape)| {
             let count = shape.iter().product::<usize>();

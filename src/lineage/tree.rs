@@ -68,7 +68,9 @@ pub fn families(relations: &Relations) -> Vec<Vec<usize>> {
 
 fn place(relations: &Relations, family: &[usize], parents: &mut [Option<usize>]) {
     let away = |a: usize| -> f64 { family.iter().filter(|&&b| b != a).map(|&b| (relations.lean)(a, b)).sum() };
-    let Some(root) = family.iter().copied().max_by(|&a, &b| away(a).total_cmp(&away(b)).then(b.cmp(&a))) else { return };
+    let Some(root) = family.iter().copied().max_by(|&a, &b| away(a).total_cmp(&away(b)).then(b.cmp(&a))) else {
+        return;
+    };
     let mut others: Vec<usize> = family.iter().copied().filter(|&member| member != root).collect();
     others.sort_by(|&a, &b| (relations.distance)(root, a).total_cmp(&(relations.distance)(root, b)));
     let mut children: Vec<(usize, usize)> = Vec::new();

@@ -8,6 +8,7 @@ pub mod ensembles;
 pub mod figures;
 pub mod history;
 pub mod junit;
+pub mod lineage;
 mod markdown;
 pub mod nightly;
 mod page;

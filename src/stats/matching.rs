@@ -139,7 +139,11 @@ mod tests {
         assert!(shares.iter().zip([1.0, 3.0, 5.0, 6.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{shares:?}");
         // Fixed points of the permutations of four: 9 have none, 8 one, 6 two, 1 four.
         for (fixed, share) in [(0, 24.0), (1, 15.0), (2, 7.0), (3, 1.0), (4, 1.0)] {
-            assert!((p_of_fixed(fixed, 4, 4) * 24.0 - share).abs() < 1e-9, "{fixed}: {}", p_of_fixed(fixed, 4, 4) * 24.0);
+            assert!(
+                (p_of_fixed(fixed, 4, 4) * 24.0 - share).abs() < 1e-9,
+                "{fixed}: {}",
+                p_of_fixed(fixed, 4, 4) * 24.0
+            );
         }
         // Injections of {0, 1} into {0, 1, 2}: (0,1) fixes both, (0,2) and (2,1) one.
         assert!((p_of_fixed(1, 2, 3) - 0.5).abs() < 1e-12 && (p_of_fixed(2, 2, 3) - 1.0 / 6.0).abs() < 1e-12);
