@@ -96,7 +96,7 @@ fn rounding(pairs: &[(&Layer, &Layer)]) -> Option<f64> {
         let mut levels: Vec<f32> = coarse.values.clone();
         levels.sort_by(f32::total_cmp);
         levels.dedup();
-        if levels.len() > 256 || levels.len() < 2 || levels.len() * 4 > coarse.values.len() {
+        if levels.len() > 256 || levels.len() < 2 || levels.len() * 2 > coarse.values.len() {
             return false;
         }
         let step = levels.windows(2).map(|pair| pair[1] - pair[0]).fold(f32::INFINITY, f32::min);
@@ -238,9 +238,15 @@ pub fn gone_through(from: &Weights, through: &Weights, to: &Weights) -> Option<f
 }
 
 /// ⟨P way, P gone⟩ / ‖P way‖², where P takes the leading three quarters of the singular directions of `gone` out on both sides.
+/// Where `gone` has no leading directions to speak of it is all chance, and P takes nothing out.
 fn share_of_chance(way: &Mat<f64>, gone: &Mat<f64>) -> Option<f64> {
     let svd = gone.thin_svd().ok()?;
-    let lead = svd.S().column_vector().nrows() * 3 / 4;
+    let sizes: Vec<f64> = svd.S().column_vector().iter().copied().collect();
+    // Directions above this are more than noise (Gavish & Donoho 2014).
+    let ratio = gone.nrows().min(gone.ncols()) as f64 / gone.nrows().max(gone.ncols()) as f64;
+    let noise = (0.56 * ratio.powi(3) - 0.95 * ratio.powi(2) + 1.82 * ratio + 1.43) * median(&sizes);
+    let above = sizes.iter().filter(|size| **size > noise).count();
+    let lead = if above * 20 < sizes.len() { 0 } else { sizes.len() * 3 / 4 };
     let (u, v) = (svd.U().subcols(0, lead), svd.V().subcols(0, lead));
     let rest = |of: &Mat<f64>| {
         let rows = of - u * (u.transpose() * of);

@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn by_hand() {
         // Root 1; 0 its child to the right, 3 further on to the right and up: 0's child; 2 upwards: the root's. 4 is a stranger.
-        let points = [(1.0, 0.0), (0.0, 0.0), (0.3, 1.0), (1.1, 1.0), (50.0, 50.0)];
+        let points = [(1.0, 0.0), (0.0, 0.0), (-0.5, 1.0), (1.1, 1.0), (50.0, 50.0)];
         assert_eq!(tree_of(&points, &[1.0, 0.0, 1.0, 2.0, 0.0]), [(0, 3), (1, 0), (1, 2)]);
         // The middle one is placed last and takes its child over.
         let points = [(0.0, 0.0), (1.0, 0.1), (1.0, -0.2)];

@@ -3,9 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use plotters::style::RGBColor;
-
-use super::canvas::{Align, Text, svg};
+use super::scene::{Align, Scene, text_width};
+use super::style::Paint;
 use crate::error::Result;
 use crate::lineage::found::{Found, Pair, Verdict};
 use crate::record::files;
@@ -241,9 +240,7 @@ fn markdown(found: &Found) -> String {
 /// The tree, parents to the left of their children; a line's width says how sure its direction is.
 fn figure(found: &Found) -> Result<String> {
     const ROW: f64 = 22.0;
-    const COLUMN: f64 = 150.0;
-    const INK: RGBColor = RGBColor(40, 40, 40);
-    const LINE: RGBColor = RGBColor(0, 114, 178);
+    const SIZE: f64 = 12.0;
     let edges = found.edges.as_deref().unwrap_or_default();
     // Depth-first order of all networks, families first; each with its depth.
     let mut rows: Vec<(&str, usize)> = Vec::new();
@@ -259,33 +256,28 @@ fn figure(found: &Found) -> Result<String> {
         }
     }
     let depth = rows.iter().map(|(_, depth)| *depth).max().unwrap_or(0);
-    let longest = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) as f64;
-    let column = COLUMN.max(longest * 7.0 + 30.0);
-    let width = (column * (depth + 1) as f64 + 40.0).clamp(200.0, 4000.0);
-    let height = ROW * rows.len() as f64 + 20.0;
+    let longest = rows.iter().map(|(name, _)| text_width(name, SIZE)).fold(0.0, f64::max);
+    let column = longest + 40.0;
     let place = |name: &str| {
         let row = rows.iter().position(|(held, _)| *held == name)?;
-        Some((15.0 + column * rows[row].1 as f64, 20.0 + ROW * row as f64))
+        Some((16.0 + column * rows[row].1 as f64, 18.0 + ROW * row as f64))
     };
-    svg(width as u32, height as u32, "Which network descends from which", |canvas| {
-        for edge in edges {
-            let (Some((x0, y0)), Some((x1, y1))) = (place(&edge.parent), place(&edge.child)) else { continue };
-            let bend = x0 + 12.0;
-            canvas.line(
-                &[(bend, y0 + 5.0), (bend, y1 - 4.0), (x1 - 4.0, y1 - 4.0)],
-                LINE,
-                1.0,
-                0.8 + 1.6 * edge.clear,
-                None,
-            )?;
+    let mut scene = Scene::new(column * (depth + 1) as f64 + 20.0, ROW * rows.len() as f64 + 16.0);
+    for edge in edges {
+        if let (Some((x0, y0)), Some((x1, y1))) = (place(&edge.parent), place(&edge.child)) {
+            let bend = x0 + 10.0;
+            let path = [(bend, y0 + 9.0), (bend, y1), (x1 - 6.0, y1)];
+            scene.line(&path, Paint::Series(0), 0.8 + 1.6 * edge.clear);
         }
-        for (name, _) in &rows {
-            if let Some(at) = place(name) {
-                let text =
-                    Text { size: 12.0, colour: INK, align: Align::Start, bold: has_children(name), upright: false };
-                canvas.text(name, at, text)?;
+    }
+    for (name, _) in &rows {
+        if let Some(at) = place(name) {
+            if has_children(name) {
+                scene.title(at, name, SIZE, Align::Start);
+            } else {
+                scene.text(at, name, SIZE, Align::Start, Paint::Ink);
             }
         }
-        Ok(())
-    })
+    }
+    scene.svg("Which network descends from which")
 }
