@@ -9,4 +9,5 @@
 
 pub mod analyze;
 pub mod lineage;
+pub mod pictures;
 pub mod run;
