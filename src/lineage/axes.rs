@@ -108,7 +108,6 @@ fn block(name: &str) -> Option<(&str, &str)> {
     ends.into_iter()
         .map(|at| (&name[..at], &name[at + 1..]))
         .find(|(outer, inner)| outer.ends_with(|c: char| c.is_ascii_digit()) && inside(inner))
-        .or_else(|| None)
 }
 
 fn has_blocks(layers: &[Layer]) -> bool {

@@ -85,31 +85,42 @@ pub fn direction(a: &Weights, b: &Weights) -> Option<Direction> {
     Some(Direction { lean, by, kept_by_second, kept_by_first })
 }
 
-/// 1 where the second network is the first rounded (to bfloat16, or to at most 256 levels a tensor), −1 the other way round.
+/// 1 where the second network is the first rounded (to bfloat16, or to whole multiples of a step, 127 or so to the largest weight of a
+/// tensor), −1 the other way round.
 fn rounding(pairs: &[(&Layer, &Layer)]) -> Option<f64> {
-    let rounded = |fine: &Layer, coarse: &Layer| {
-        // bfloat16 keeps the upper 16 bits of a float.
-        if coarse.values.iter().all(|v| v.to_bits() & 0xffff == 0) {
-            let near = |a: f32, b: f32| (a - b).abs() <= a.abs().max(f32::MIN_POSITIVE) / 128.0;
-            return fine.values.iter().zip(&coarse.values).all(|(a, b)| near(*a, *b));
-        }
-        let mut levels: Vec<f32> = coarse.values.clone();
-        levels.sort_by(f32::total_cmp);
-        levels.dedup();
-        if levels.len() > 256 || levels.len() < 2 || levels.len() * 2 > coarse.values.len() {
-            return false;
-        }
-        let step = levels.windows(2).map(|pair| pair[1] - pair[0]).fold(f32::INFINITY, f32::min);
-        fine.values.iter().zip(&coarse.values).all(|(a, b)| (a - b).abs() <= 0.51 * step)
-    };
-    let same = pairs.iter().all(|(a, b)| a.values == b.values);
-    if same {
+    if pairs.iter().all(|(a, b)| a.values == b.values) {
         return None;
     }
+    let rounded =
+        |fine: &Layer, coarse: &Layer| fine.values == coarse.values || is_rounded(&fine.values, &coarse.values);
     if pairs.iter().all(|(a, b)| rounded(a, b)) {
         return Some(1.0);
     }
     pairs.iter().all(|(a, b)| rounded(b, a)).then_some(-1.0)
+}
+
+/// Whether `coarse` is `fine` rounded, and `fine` is not of that kind itself.
+fn is_rounded(fine: &[f32], coarse: &[f32]) -> bool {
+    // bfloat16 keeps the upper 16 bits of a float.
+    let short = |values: &[f32]| values.iter().all(|v| v.to_bits() & 0xffff == 0);
+    if short(coarse) && !short(fine) {
+        let near = |a: f32, b: f32| (a - b).abs() <= a.abs().max(f32::MIN_POSITIVE) / 128.0;
+        return fine.iter().zip(coarse).all(|(a, b)| near(*a, *b));
+    }
+    /// Steps to the largest weight: 8 bits and 4 bits, without or with the lowest value.
+    const STEPS: [f64; 4] = [127.0, 128.0, 7.0, 8.0];
+    let largest = coarse.iter().fold(0.0f64, |largest, v| largest.max(f64::from(v.abs())));
+    let whole = |values: &[f32], step: f64| {
+        values.iter().all(|v| {
+            let steps = f64::from(*v) / step;
+            (steps - steps.round()).abs() < 1e-3
+        })
+    };
+    largest > 0.0
+        && STEPS.iter().map(|steps| largest / steps).any(|step| {
+            let near = || fine.iter().zip(coarse).all(|(a, b)| f64::from((a - b).abs()) <= 0.51 * step);
+            whole(coarse, step) && !whole(fine, step) && near()
+        })
 }
 
 /// Where one network has exact zeros that the other has not (1 % of the weights or more): pruned from the other, or the other
@@ -285,7 +296,12 @@ mod tests {
     fn roundings_are_children() {
         let a = network(1);
         let short = changed(&a, |v| f32::from_bits(v.to_bits() & 0xffff_0000));
-        let levels = changed(&a, |v| (v / 0.04).round().clamp(-127.0, 127.0) * 0.04);
+        // Each tensor to 127 steps of its largest weight.
+        let mut levels = a.clone();
+        for layer in &mut levels.layers {
+            let step = layer.values.iter().fold(0.0f32, |largest, v| largest.max(v.abs())) / 127.0;
+            layer.values.iter_mut().for_each(|v| *v = (*v / step).round() * step);
+        }
         for b in [&short, &levels] {
             let found = direction(&a, b).unwrap();
             assert_eq!((found.lean, found.by), (1.0, Clue::Rounding));

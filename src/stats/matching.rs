@@ -107,7 +107,7 @@ fn p_of_fixed(fixed: usize, n: usize, m: usize) -> f64 {
     // Terms fall like 1/j!: fifty of them are exact.
     let terms = (fixed..=n.min(fixed + 50)).map(|j| {
         let size = ln_choose(j - 1, fixed - 1) + ln_choose(n, j) + ln_factorial(m - j) - ln_factorial(m);
-        if (j - fixed) % 2 == 0 { size.exp() } else { -size.exp() }
+        if (j - fixed).is_multiple_of(2) { size.exp() } else { -size.exp() }
     });
     terms.sum::<f64>().clamp(f64::MIN_POSITIVE, 1.0)
 }
