@@ -13,6 +13,7 @@ mod write;
 use std::io::BufReader;
 use std::path::Path;
 
+pub use decode::half;
 pub use header::{Header, Kind};
 pub use npz::{Npz, open_npz};
 pub use write::{ArrayView, Slice, write_npy, write_npz};
