@@ -34,7 +34,7 @@ use crate::config;
 use crate::error::{Result, exit};
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 unexpected; 2 usage; 3 invalid experiment or input; 4 some runs failed; \
-5 regression found; 6 corrupt artefacts; 7 not comparable; 75 interrupted, can be resumed";
+5 regression or alarm; 6 corrupt artefacts; 7 not comparable; 8 undecided; 75 interrupted, can be resumed";
 
 /// Measures how reproducible a training procedure is.
 #[derive(Debug, Parser)]

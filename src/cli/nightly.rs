@@ -88,7 +88,7 @@ impl NightlyArgs {
         if let Some(error) = [compared.err(), charted.err()].into_iter().flatten().next() {
             return Err(error);
         }
-        night.comparison.as_ref().map_or(Ok(()), compare::red)?;
+        night.comparison.as_ref().map_or(Ok(()), compare::outcome)?;
         night.history.as_ref().map_or(Ok(()), history::red)
     }
 

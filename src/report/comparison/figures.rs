@@ -30,8 +30,9 @@ pub fn all(found: &Comparison) -> Result<Vec<Figure>> {
 /// What a finding looks like.
 fn look(finding: Finding) -> (RGBColor, Mark, &'static str) {
     match finding {
-        Finding::Same => (TYPICAL, Mark::Disc, "the same"),
-        Finding::Tolerated => (TYPICAL, Mark::Diamond, "tolerated"),
+        Finding::NoChangeFound => (TYPICAL, Mark::Disc, "no change found"),
+        Finding::Equivalent => (TYPICAL, Mark::Diamond, "equivalent"),
+        Finding::Undecided => (TYPICAL, Mark::Triangle, "undecided"),
         Finding::Better => (BETTER, Mark::Triangle, "better"),
         Finding::Worse => (PALETTE[0], Mark::Square, "worse"),
         Finding::Different => (DIFFERENT, Mark::Diamond, "different"),
@@ -45,7 +46,7 @@ fn differences(found: &Comparison) -> Result<Figure> {
     const LEFT: f64 = 258.0;
     const RIGHT: f64 = 548.0;
     let middle = (LEFT + RIGHT) / 2.0;
-    let bottom = TOP + ROW * found.metrics.len() as f64;
+    let bottom = TOP + ROW * found.shown().len() as f64;
     let title = "Differences and their intervals";
     let svg = svg(WIDTH, (bottom + 52.0) as u32, title, |canvas| {
         let heading =
@@ -53,12 +54,12 @@ fn differences(found: &Comparison) -> Result<Figure> {
         heading("quantity", LEFT - 14.0, Align::End)?;
         heading("no difference", middle, Align::Middle)?;
         heading("difference and interval", RIGHT + 14.0, Align::Start)?;
-        for (place, metric) in found.metrics.iter().enumerate() {
+        for (place, metric) in found.shown().into_iter().enumerate() {
             let y = TOP + ROW * (place as f64 + 0.5);
             canvas.line(&[(LEFT, y + ROW / 2.0), (RIGHT, y + ROW / 2.0)], GRID, 1.0, 1.0, None)?;
             row(canvas, metric, y, middle, (RIGHT - LEFT) / 2.0 - 6.0)?;
             let name = Text { colour: INK, ..ink(SMALL, Align::End) };
-            canvas.text(words::name(metric.metric), (LEFT - 14.0, y), name)?;
+            canvas.text(&words::name(metric.metric), (LEFT - 14.0, y), name)?;
             let p = match metric.p_corrected {
                 p if p < 0.001 => "p < 0.001".to_owned(),
                 p => format!("p = {}", fixed(p, 3)),
@@ -68,8 +69,8 @@ fn differences(found: &Comparison) -> Result<Figure> {
             canvas.text(&text, (RIGHT + 14.0, y), ink(SMALL, Align::Start))?;
         }
         canvas.line(&[(middle, TOP - 8.0), (middle, bottom)], SOFT_INK, 1.0, 1.2, None)?;
-        let mut shown = vec![Finding::Same];
-        for metric in &found.metrics {
+        let mut shown = Vec::new();
+        for metric in found.shown() {
             if !shown.contains(&metric.finding) {
                 shown.push(metric.finding);
             }
