@@ -11,18 +11,17 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
 use super::print;
 use crate::analysis::comparison::{
-    Claim, Comparison, Decision, Fixed, Quantity, Settings, Subject, Swept, Terms, Tolerances, Verdict, compare,
+    Claim, Comparison, Decision, Fixed, Quantity, Settings, Subject, Terms, Tolerances, Verdict, compare,
 };
 use crate::analysis::files::{self, AnyInput, Foreign, Reading};
-use crate::analysis::last::{Last, last};
 use crate::analysis::numbers::or_dash;
 use crate::analysis::{Input, RunLogits};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::record::SweepReader;
-use crate::report::comparison::{self, words};
+use crate::report::comparison::words;
 use crate::stats::logits::Real;
 use crate::workflow::analyze::is_sweep;
+use crate::workflow::compare as workflow;
 
 /// How two sets of runs are compared; shared with `run --against`.
 #[derive(Debug, Clone, Args)]
@@ -186,8 +185,8 @@ pub fn run(args: &CompareArgs) -> Result<()> {
         .map(|candidate| args.compare(baseline, candidate, candidates.len()))
         .collect::<Result<_>>()?;
     let text = match (found.as_slice(), args.json) {
-        ([found], true) => json(found)?,
-        (several, true) => json(&Several { schema: SEVERAL, comparisons: several })?,
+        ([found], true) => workflow::json(found)?,
+        (several, true) => workflow::json(&Several { schema: SEVERAL, comparisons: several })?,
         (several, false) => {
             let terminal = std::io::stdout().is_terminal();
             several.iter().map(|found| text(found, terminal)).collect::<Vec<_>>().join("\n")
@@ -197,7 +196,7 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     if let Some(folder) = &args.out {
         for (place, held) in found.iter().enumerate() {
             let folder = if found.len() > 1 { folder.join((place + 1).to_string()) } else { folder.clone() };
-            write(held, &folder)?;
+            workflow::write(held, &folder)?;
         }
     }
     // What is worse comes before what is not known.
@@ -238,19 +237,6 @@ pub fn outcome(found: &Comparison) -> Result<()> {
     Ok(())
 }
 
-/// One JSON object on a line.
-pub fn json(found: &impl serde::Serialize) -> Result<String> {
-    let text = serde_json::to_string(found)
-        .map_err(|cause| Error::Unexpected(format!("cannot write the comparison as JSON: {cause}")))?;
-    Ok(text + "\n")
-}
-
-/// `compare.md`, its figures, and `comparison.json`.
-pub fn write(found: &Comparison, folder: &Path) -> Result<()> {
-    comparison::write(found, folder)?;
-    crate::record::files::write(&folder.join("comparison.json"), json(found)?.as_bytes())
-}
-
 /// One side as it was read, in the precision of its files.
 enum Read {
     F32(Box<Subject<f32>>),
@@ -285,7 +271,7 @@ impl CompareArgs {
 
     fn read(&self, path: &Path, runs: Option<&Selection>, fixed: Fixed) -> Result<Read> {
         if is_sweep(path) {
-            return Ok(Read::F32(Box::new(subject(path, self.epoch, runs.map(|runs| &runs.0), fixed)?)));
+            return Ok(Read::F32(Box::new(workflow::subject(path, self.epoch, runs.map(|runs| &runs.0), fixed)?)));
         }
         if self.epoch.is_some() {
             return Err(Error::Usage(format!("`--epoch` belongs to sweeps, and {} is none", path.display())));
@@ -331,32 +317,6 @@ impl JudgingArgs {
             seed,
         }
     }
-}
-
-/// A sweep as one side of a comparison.
-///
-/// # Errors
-/// As [`SweepReader::open`] and [`last`].
-pub fn subject(root: &Path, epoch: Option<usize>, runs: Option<&BTreeSet<u32>>, fixed: Fixed) -> Result<Subject<f32>> {
-    let reader = SweepReader::open(root)?;
-    let manifest = reader.manifest();
-    let experiment = config::from_stored(&manifest.experiment, &reader.dir().manifest())?;
-    let Last { epoch, input, weights, kernels, data_digest, left_out, notes } = last(&reader, epoch, runs)?;
-    Ok(Subject {
-        name: manifest.name.clone(),
-        place: root.display().to_string(),
-        terms: Terms::of_input(&input).and_sweep(&experiment, epoch, data_digest.as_deref(), fixed),
-        input,
-        sweep: Some(Swept {
-            experiment,
-            epoch,
-            started: manifest.provenance.started.to_string(),
-            weights,
-            kernels,
-            left_out,
-        }),
-        notes,
-    })
 }
 
 fn foreign<T: Real>(

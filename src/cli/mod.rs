@@ -3,6 +3,7 @@
 //! Data goes to stdout, progress and messages to stderr. An error is one sentence on stderr and an exit code of
 //! [`crate::error::exit`].
 
+mod accept;
 pub mod analyze;
 mod attribute;
 mod cancel;
@@ -15,7 +16,9 @@ mod history;
 mod kernel;
 mod nightly;
 mod plan;
+mod power;
 mod predict;
+mod prune;
 mod report;
 mod resume;
 mod run;
@@ -54,8 +57,14 @@ enum Verb {
     Analyze(analyze::AnalyzeArgs),
     /// Say whether a sweep is still the same procedure as another
     Compare(compare::CompareArgs),
-    /// Chart the sweeps of many nights, and say when the procedure has moved
+    /// Judge the sweeps of many nights, and say when the procedure has moved
     History(history::HistoryArgs),
+    /// Say that the procedure of a night is the one that is wanted
+    Accept(accept::AcceptArgs),
+    /// Remove the runs of old nights; their values stay
+    Prune(prune::PruneArgs),
+    /// Say how small a change the runs of a sweep can show
+    Power(power::PowerArgs),
     /// Write the report of a sweep
     Report(report::ReportArgs),
     /// Take what is left of a sweep back from Slurm
@@ -100,6 +109,9 @@ pub fn main() -> ExitCode {
         Verb::Analyze(args) => analyze::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::History(args) => history::run(&args),
+        Verb::Accept(args) => accept::run(&args),
+        Verb::Prune(args) => prune::run(&args),
+        Verb::Power(args) => power::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::Resume(args) => resume::run(&args),
         Verb::Cancel(args) => cancel::run(&args),

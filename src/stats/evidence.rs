@@ -2,6 +2,8 @@
 //! against a limit whose false alarms are bounded (e-detectors: Shin, Ramdas & Rinaldo 2022; p-values against all that came
 //! before: Vovk, Gammerman & Shafer 2005).
 
+use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
+
 use super::rng::Stream;
 use crate::error::{Error, Result};
 
@@ -134,38 +136,33 @@ pub fn smallest_p(reference: usize, new: usize) -> f64 {
     (1.0 / divisions).max(1.0 / (1 + MOST) as f64)
 }
 
-/// Whether nights differ by more than the runs within them: the p-value of a one-way layout (F statistic) by permuting the
-/// runs among the nights. 1 where there is nothing to tell.
-#[must_use]
-pub fn p_of_night_effect(nights: &[Vec<f64>], permutations: usize, seed: u64) -> f64 {
-    let runs: usize = nights.iter().map(Vec::len).sum();
+/// Whether nights differ by more than the runs within them: the p-value of the F test of a one-way layout. 1 where there is
+/// nothing to tell.
+///
+/// # Errors
+/// [`Error::Unexpected`] if the F law refuses its degrees of freedom.
+pub fn p_of_night_effect(nights: &[&[f64]]) -> Result<f64> {
+    let runs: usize = nights.iter().map(|night| night.len()).sum();
     if nights.len() < 2 || runs <= nights.len() {
-        return 1.0;
+        return Ok(1.0);
     }
-    let mut pool: Vec<f64> = nights.concat();
-    let centre = pool.iter().sum::<f64>() / runs as f64;
-    pool.iter_mut().for_each(|value| *value -= centre);
-    // Total squares are the same for every permutation: those between nights order them as F does.
-    let between = |pool: &[f64]| {
-        let mut start = 0;
-        nights
-            .iter()
-            .map(|night| {
-                let sum: f64 = pool[start..start + night.len()].iter().sum();
-                start += night.len();
-                sum * sum / night.len().max(1) as f64
-            })
-            .sum::<f64>()
-    };
-    let observed = between(&pool);
-    let mut stream = Stream::new(seed, 0);
-    let as_large = (0..permutations)
-        .filter(|_| {
-            stream.shuffle(&mut pool);
-            between(&pool) >= observed * (1.0 - 1e-9)
-        })
-        .count();
-    (1 + as_large) as f64 / (1 + permutations) as f64
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let all = mean(&nights.concat());
+    let (mut between, mut within) = (0.0, 0.0);
+    for night in nights.iter().filter(|night| !night.is_empty()) {
+        let own = mean(night);
+        between += night.len() as f64 * (own - all).powi(2);
+        within += night.iter().map(|value| (value - own).powi(2)).sum::<f64>();
+    }
+    let (k, n) = ((nights.len() - 1) as f64, (runs - nights.len()) as f64);
+    if between <= 1e-12 * within || between == 0.0 {
+        return Ok(1.0);
+    }
+    if within == 0.0 {
+        return Ok(0.0);
+    }
+    let law = FisherSnedecor::new(k, n).map_err(|cause| Error::Unexpected(cause.to_string()))?;
+    Ok(1.0 - law.cdf(between / k / (within / n)))
 }
 
 #[cfg(test)]
@@ -255,11 +252,13 @@ mod tests {
                 })
                 .collect()
         };
-        let found =
-            |effect| (0..200).filter(|&seed| p_of_night_effect(&nights(seed, effect), 199, seed) <= 0.05).count();
+        let p = |nights: &[Vec<f64>]| p_of_night_effect(&nights.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+        let found = |effect| (0..200).filter(|&seed| p(&nights(seed, effect)) <= 0.05).count();
         let (none, some) = (found(0.0), found(1.0));
         assert!((2..=20).contains(&none) && some >= 190, "{none} and {some} of 200");
-        assert_eq!(p_of_night_effect(&[vec![1.0], vec![2.0]], 99, 1), 1.0);
+        assert_eq!(p(&[vec![1.0], vec![2.0]]), 1.0);
+        // Means 1 and 3 with 0, 2 and 2, 4: 4 between over 2 within, F(1, 2) = 2.
+        assert!(close(p(&[vec![0.0, 2.0], vec![2.0, 4.0]]), 0.292_893, 1e-5));
     }
 
     proptest! {

@@ -66,15 +66,15 @@ impl Design {
 }
 
 /// Runs a side that find a change of `change` standard deviations with probability [`POWER`] in a two-sided t test at
-/// `level`, the standard deviation known; none below 10,000.
+/// `level`, the standard deviation being known from `known` degrees of freedom; none up to 10,000.
 ///
 /// # Errors
 /// [`Error::Unexpected`] for a level outside (0, 1).
-pub fn runs_needed(change: f64, level: f64) -> Result<Option<usize>> {
+pub fn runs_needed(change: f64, level: f64, known: f64) -> Result<Option<usize>> {
     const MOST: usize = 10_000;
     let enough = |n: usize| -> Result<bool> {
         let design = Design::of_sides(n, n, critical_t(level, 2.0 * n as f64 - 2.0)?);
-        Ok(design.detectable(1e6, POWER)? <= change)
+        Ok(design.detectable(known, POWER)? <= change)
     };
     if !(change > 0.0) || !enough(MOST)? {
         return Ok(None);
@@ -131,8 +131,8 @@ mod tests {
         };
         assert!(at(17) < 1.0 && at(16) > 1.0, "{} {}", at(17), at(16));
         assert!(close(at(64), 0.5, 0.005), "{}", at(64));
-        assert_eq!(runs_needed(1.0, 0.05).unwrap(), Some(17));
-        assert_eq!((runs_needed(9.0, 0.05).unwrap(), runs_needed(0.0, 0.05).unwrap()), (Some(4), None));
+        assert_eq!(runs_needed(1.0, 0.05, 1e6).unwrap(), Some(17));
+        assert_eq!((runs_needed(9.0, 0.05, 1e6).unwrap(), runs_needed(0.0, 0.05, 1e6).unwrap()), (Some(4), None));
         // Of pairs: d = 0.5 needs 34.
         let critical = critical_t(0.05, 33.0).unwrap();
         assert!(close(Design::of_pairs(34, critical).detectable(1e6, 0.8).unwrap(), 0.495, 0.006));

@@ -117,7 +117,9 @@ pub fn measure<T: Real>(
         })
         .collect();
     let decisions: Vec<Vec<u32>> = soft.par_iter().map(churn::decisions).collect();
-    runs.extend(of_classes(&decisions, baseline.input.labels(), baseline.input.classes()));
+    let classes = of_classes(&decisions, baseline.input.labels(), baseline.input.classes());
+    // Where all runs agree exactly there is nothing to test.
+    runs.extend(classes.into_iter().filter(|held| held.of_runs.iter().any(|&value| value != held.of_runs[0])));
     let mut pairs = vec![
         (Some(Quantity::ChurnWithin), Quantity::ChurnBetween, churn::pairwise(&decisions)?),
         (Some(Quantity::SoftChurnWithin), Quantity::SoftChurnBetween, churn::pairwise_soft(&soft)?),
@@ -154,7 +156,28 @@ pub fn measure<T: Real>(
     })
 }
 
-/// The accuracy on each class that has examples and on which not all runs agree exactly.
+/// Measures the runs of one sweep as two halves of it, every second run in either.
+///
+/// # Errors
+/// [`Error::Invalid`] for fewer than four distinct finite runs.
+pub fn measured<T: Real>(subject: &Subject<T>) -> Result<Measured> {
+    let chosen = Chosen::of(subject);
+    let count = chosen.distinct.len();
+    if count < 4 {
+        return Err(Error::Invalid(format!(
+            "{} has {count} distinct finite runs: at least four are needed to tell how much runs differ",
+            subject.place
+        )));
+    }
+    let half = |odd: usize| Chosen {
+        distinct: chosen.distinct.iter().copied().skip(odd).step_by(2).collect(),
+        diverged: Vec::new(),
+        duplicates: Vec::new(),
+    };
+    measure(subject, subject, [&half(0), &half(1)], None)
+}
+
+/// The accuracy of each run on each class that has examples; decisions and labels are `[N]`, below `classes`.
 pub fn of_classes(decisions: &[Vec<u32>], labels: &[u32], classes: usize) -> Vec<Values> {
     let mut examples = vec![0usize; classes];
     labels.iter().for_each(|&label| examples[label as usize] += 1);
@@ -170,9 +193,9 @@ pub fn of_classes(decisions: &[Vec<u32>], labels: &[u32], classes: usize) -> Vec
         })
         .collect();
     (0..classes)
-        .filter(|&class| hits.iter().any(|row| row[class] != hits[0][class]))
+        .filter(|&class| examples[class] > 0)
         .map(|class| {
-            let step = 1.0 / examples[class].max(1) as f64;
+            let step = 1.0 / examples[class] as f64;
             Values {
                 quantity: Quantity::ClassAccuracy(class as u32),
                 of_runs: hits.iter().map(|row| row[class] as f64 * step).collect(),

@@ -15,9 +15,10 @@ mod tested;
 mod verdict;
 
 pub use judge::{Settings, Tolerances, compare};
-pub use measure::{Values, of_classes};
+pub use measure::{Measured, Values, measured, of_classes};
 pub use schema::*;
 pub use terms::{Fixed, Terms};
+pub use tested::tested;
 
 use super::input::Input;
 use super::kernels::Snapshot;

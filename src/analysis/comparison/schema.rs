@@ -271,7 +271,7 @@ impl Quantity {
 
     /// Its place in tables.
     #[must_use]
-    pub(super) fn order(self) -> (usize, u32) {
+    pub fn order(self) -> (usize, u32) {
         match self {
             Self::ClassAccuracy(class) => (Self::ALL.len(), class),
             _ => (Self::ALL.iter().position(|quantity| *quantity == self).unwrap_or_default(), 0),
