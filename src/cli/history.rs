@@ -8,7 +8,7 @@ use super::print;
 use crate::analysis::nights::{History, Rules, Standing};
 use crate::error::{Error, Result};
 use crate::report::history::words;
-use crate::report::words::list;
+use crate::report::text::list;
 use crate::workflow::{compare, nights};
 
 /// How nights are judged; shared with `run --against`.

@@ -10,11 +10,12 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
 use super::print;
 use crate::analysis::comparison::Quantity;
-use crate::analysis::numbers::{fixed, or_dash};
+use crate::analysis::numbers::or_dash;
 use crate::analysis::power::Power;
 use crate::error::{Error, Result};
+use crate::record::files;
 use crate::report::comparison::words;
-use crate::report::words::count;
+use crate::report::power as report;
 use crate::workflow::{compare, power};
 
 #[derive(Debug, Args)]
@@ -33,6 +34,9 @@ pub struct PowerArgs {
     /// Print one JSON object, schema harness.power/1, instead of a table
     #[arg(long)]
     json: bool,
+    /// Write power.md, power.html, its figure and power.json into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 /// One argument of `--detect`.
@@ -65,22 +69,17 @@ pub fn run(args: &PowerArgs) -> Result<()> {
     }
     let asked: Vec<(Quantity, f64)> = args.detect.iter().map(|change| (change.quantity, change.size)).collect();
     let found = power::of_sweep(&args.sweep, args.epoch, args.confidence, &asked)?;
-    print(&if args.json { compare::json(&found)? } else { text(&found, std::io::stdout().is_terminal()) })
+    print(&if args.json { compare::json(&found)? } else { text(&found, std::io::stdout().is_terminal()) })?;
+    if let Some(folder) = &args.out {
+        report::write(&found, folder)?;
+        files::write(&folder.join("power.json"), compare::json(&found)?.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// What a person reads: the answer, then the table.
 fn text(found: &Power, terminal: bool) -> String {
-    let mut text = String::new();
-    for row in &found.metrics {
-        for (change, runs) in &row.needed {
-            let change = words::size(row.metric, *change);
-            let name = words::name(row.metric);
-            text.push_str(&match runs {
-                Some(runs) => format!("A change of {name} by {change} needs {} a side.\n", count(*runs, "run")),
-                None => format!("A change of {name} by {change} needs more than 10,000 runs a side.\n"),
-            });
-        }
-    }
+    let mut text: String = report::answers(found).into_iter().map(|sentence| sentence + "\n").collect();
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
     table.set_content_arrangement(if terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
@@ -89,13 +88,7 @@ fn text(found: &Power, terminal: bool) -> String {
         false => size.to_string(),
     });
     table.set_header(["change of".to_owned(), "mean".into(), "sd".into()].into_iter().chain(sizes));
-    let classes = found.metrics.iter().filter(|row| matches!(row.metric, Quantity::ClassAccuracy(_)));
-    let widest = classes.max_by(|a, b| a.std.total_cmp(&b.std)).map(|row| row.metric);
-    let shown = found
-        .metrics
-        .iter()
-        .filter(|row| !matches!(row.metric, Quantity::ClassAccuracy(_)) || Some(row.metric) == widest);
-    for row in shown {
+    for row in report::shown(found) {
         let cells = row.detectable.iter().map(|change| or_dash(*change, |change| words::size(row.metric, change)));
         let first =
             [row.metric.name().into_owned(), words::value(row.metric, row.mean), words::size(row.metric, row.std)];
@@ -105,12 +98,6 @@ fn text(found: &Power, terminal: bool) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     text.push_str(&format!("{table}\n"));
-    text.push_str(&format!(
-        "The change that so many runs a side find {} times in ten, with all tests of a comparison together at {} % confidence; from the \
-         spread of {}. Of the classes the one that varies most is shown (`--json` has all).\n",
-        fixed(found.power * 10.0, 0),
-        fixed(found.confidence * 100.0, 0),
-        count(found.runs, "run")
-    ));
+    text.push_str(&format!("{}\n", report::explanation(found)));
     text
 }

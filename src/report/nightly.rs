@@ -5,7 +5,7 @@ use std::path::Path;
 use super::comparison::words as comparison;
 use super::history::words as history;
 use super::junit::{Case, Outcome, Suite};
-use super::words;
+use super::{text, words};
 use crate::analysis::Analysis;
 use crate::analysis::comparison::{Comparison, Verdict};
 use crate::analysis::nights::{History, Standing};
@@ -48,16 +48,16 @@ impl Judged {
 /// One paragraph of Markdown; `report` is where there is more to read.
 #[must_use]
 pub fn paragraph(name: &str, analysis: Option<&Analysis>, judged: &Judged, report: Option<&Path>) -> String {
-    let mut text = format!("**{name}: {}.**", judged.colour());
+    let mut said = format!("**{name}: {}.**", judged.colour());
     match judged {
-        Judged::Not(why) => text.push_str(&format!(" {}", words::capital(why))),
+        Judged::Not(why) => said.push_str(&format!(" {}", text::capital(why))),
         Judged::Sweep(found) => {
-            text.push_str(&format!(" Against {}: {}", found.baseline.place, comparison::headline(found)));
-            comparison::evidence(found).iter().take(3).for_each(|sentence| text.push_str(&format!(" {sentence}")));
+            said.push_str(&format!(" Against {}: {}", found.baseline.place, comparison::headline(found)));
+            comparison::evidence(found).iter().take(3).for_each(|sentence| said.push_str(&format!(" {sentence}")));
         }
         Judged::Nights { history, look, beside } => {
-            text.push_str(&format!(" {}", history::headline(history)));
-            look.iter().for_each(|sentence| text.push_str(&format!(" {sentence}")));
+            said.push_str(&format!(" {}", history::headline(history)));
+            look.iter().for_each(|sentence| said.push_str(&format!(" {sentence}")));
             let red = history.red.then_some(()).and(beside.as_ref());
             let examples = red.map(|found| found.votes.examples.iter().take(EXAMPLES)).into_iter().flatten();
             let examples: Vec<String> = examples
@@ -66,20 +66,20 @@ pub fn paragraph(name: &str, analysis: Option<&Analysis>, judged: &Judged, repor
                 })
                 .collect();
             if !examples.is_empty() {
-                text.push_str(&format!(" Examples to look at: {}.", words::list(&examples)));
+                said.push_str(&format!(" Examples to look at: {}.", text::list(&examples)));
             }
         }
     }
     if let Some(analysis) = analysis {
-        text.push_str(&format!(" {}", words::headline(analysis)));
+        said.push_str(&format!(" {}", words::headline(analysis)));
         if let Some(accuracy) = &analysis.summary.accuracy {
-            text.push_str(&format!(" Accuracy is {}.", words::with_spread(accuracy, percent)));
+            said.push_str(&format!(" Accuracy is {}.", words::with_spread(accuracy, percent)));
         }
     }
     if let Some(report) = report {
-        text.push_str(&format!(" [Report]({}).", report.display()));
+        said.push_str(&format!(" [Report]({}).", report.display()));
     }
-    let line: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let line: String = said.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     line.trim_end().to_owned() + "\n"
 }
 

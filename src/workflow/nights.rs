@@ -254,7 +254,7 @@ pub fn first_look(found: &History) -> Result<Vec<String>> {
     sentences.push(match keys.as_slice() {
         [] => format!("The experiment of {} is that of {}, but for the seed.", new.place, old.place),
         keys => {
-            format!("The experiment changed from {} to {}: {}.", old.place, new.place, crate::report::words::list(keys))
+            format!("The experiment changed from {} to {}: {}.", old.place, new.place, crate::report::text::list(keys))
         }
     });
     let of = |night: &Night, name: &str| night.origin.iter().find(|held| held.0 == name).map(|held| held.1.clone());
@@ -266,7 +266,7 @@ pub fn first_look(found: &History) -> Result<Vec<String>> {
         .collect();
     sentences.push(match changed.as_slice() {
         [] => "Program, data and machine are the same.".to_owned(),
-        changed => format!("What made the runs changed: {}.", crate::report::words::list(changed)),
+        changed => format!("What made the runs changed: {}.", crate::report::text::list(changed)),
     });
     Ok(sentences)
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::analysis::comparison::{Comparison, Decision, Finding, Good, Metric, Quantity, Unit, Verdict};
 use crate::analysis::numbers::{fixed, percent, significant, thousands};
-use crate::report::words::capital;
-use crate::report::words::{count, list};
+use crate::report::text::{capital, list};
+use crate::report::words::count;
 
 /// How a quantity is called in tables and figures.
 #[must_use]

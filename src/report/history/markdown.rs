@@ -3,43 +3,34 @@
 use super::words;
 use crate::analysis::nights::{Charted, History};
 use crate::analysis::numbers::or_dash;
+use crate::report::document::{Block, Document, Table};
 use crate::report::figures::Figure;
-use crate::report::markdown::{Page, plain, plain_but_code};
-use crate::report::words::list;
+use crate::report::text::list;
 
 /// Nights in the table, at most: the newest.
 const SHOWN: usize = 60;
 
-/// The whole text; figures are named by their files, `look` is what to look at first.
-pub fn markdown(found: &History, look: &[String], figures: &[Figure]) -> String {
-    let mut page = Page::default();
+/// Everything in reading order; `look` is what to look at first.
+pub fn document(found: &History, look: &[String], figures: Vec<Figure>) -> Document {
     let name = found.sweeps.last().map(|night| night.name.as_str()).unwrap_or_default();
-    page.line(&format!("# Nights of {}", plain(name)));
-    page.line(&format!("**{}**", plain_but_code(&words::headline(found))));
+    let mut document =
+        Document { title: format!("Nights of {name}"), headline: words::headline(found), ..Document::default() };
     let carriers = words::carriers(found);
-    let mut first: Vec<String> = look.iter().map(|sentence| format!("- {}", plain_but_code(sentence))).collect();
-    if !carriers.is_empty() {
-        first.insert(0, format!("- The evidence is in {}.", plain(&list(&carriers))));
-    }
+    let evidence = (!carriers.is_empty()).then(|| format!("The evidence is in {}.", list(&carriers)));
+    let first: Vec<String> = evidence.into_iter().chain(look.iter().cloned()).collect();
     if !first.is_empty() {
-        page.line("## What to look at first");
-        page.line(&first.join("\n"));
+        document.heading("What to look at first");
+        document.blocks.push(Block::List(first));
     }
-    for note in &found.notes {
-        page.line(&format!("> {}", plain_but_code(note)));
-    }
-    for figure in figures {
-        page.line(&format!("## {}", figure.title));
-        page.line(&format!("![{}]({})", figure.title, figure.file));
-        page.line(&plain_but_code(&figure.caption));
-    }
-    quantities(&mut page, found);
-    nights(&mut page, found);
-    page.text
+    document.blocks.extend(found.notes.iter().cloned().map(Block::Note));
+    document.blocks.extend(figures.into_iter().map(Block::Figure));
+    quantities(&mut document, found);
+    nights(&mut document, found);
+    document
 }
 
-fn quantities(page: &mut Page, found: &History) {
-    page.line("## Quantities");
+fn quantities(document: &mut Document, found: &History) {
+    document.heading("Quantities");
     let newest = found.sweeps.len().saturating_sub(1);
     let rows = found.charts.iter().map(|chart| {
         let value = |value: f64| words::value(chart.metric, value);
@@ -52,8 +43,9 @@ fn quantities(page: &mut Page, found: &History) {
             if chart.by_night { "night" } else { "run" }.to_owned(),
         ]
     });
-    page.table(&["", "newest", "reference", "sigma of nights", "evidence", "unit"], "lrrrrl", rows);
-    page.line(&format!(
+    let header = ["", "newest", "reference", "sigma of nights", "evidence", "unit"];
+    document.table(Table::new("quantities", &header, &[0, 5], rows.collect()));
+    document.text(format!(
         "The rule: every night's runs are held against the runs of all accepted nights by permutation; the p-value of a quantity \
          becomes a factor of its evidence, and there is an alarm when the weighted mean of the evidence reaches {}. While nothing \
          changes, a false alarm comes at most once in so many nights, in the mean.",
@@ -61,13 +53,13 @@ fn quantities(page: &mut Page, found: &History) {
     ));
 }
 
-fn nights(page: &mut Page, found: &History) {
+fn nights(document: &mut Document, found: &History) {
     const COLUMNS: [Charted; 5] =
         [Charted::Accuracy, Charted::Nll, Charted::Ece, Charted::Churn, Charted::KernelAlignment];
-    page.line("## Nights");
+    document.heading("Nights");
     let skipped = found.sweeps.len().saturating_sub(SHOWN);
     let rows = found.sweeps.iter().enumerate().skip(skipped).map(|(place, night)| {
-        let mut row = vec![words::date(night.started), plain(&night.place), night.runs.to_string()];
+        let mut row = vec![words::date(night.started), night.place.clone(), night.runs.to_string()];
         row.extend(COLUMNS.map(|charted| {
             let chart = found.charts.iter().find(|chart| chart.metric == charted);
             or_dash(chart.and_then(|chart| chart.values.get(place).copied().flatten()), |held| {
@@ -76,7 +68,7 @@ fn nights(page: &mut Page, found: &History) {
         }));
         row.push(or_dash(night.evidence, words::evidence));
         row.push(words::standing(night));
-        row.push(plain(&night.changed.join(", ")));
+        row.push(night.changed.join(", "));
         row
     });
     let header = [
@@ -92,8 +84,8 @@ fn nights(page: &mut Page, found: &History) {
         "",
         "changed keys",
     ];
-    page.table(&header, "llrrrrrrrll", rows);
+    document.table(Table::new("nights", &header, &[0, 1, 9, 10], rows.collect()));
     if skipped > 0 {
-        page.line(&format!("The newest {SHOWN} of {} are shown.", found.sweeps.len()));
+        document.text(format!("The newest {SHOWN} of {} are shown.", found.sweeps.len()));
     }
 }
