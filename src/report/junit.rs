@@ -83,7 +83,10 @@ mod tests {
             },
         ];
         let text = xml(&suites).unwrap();
-        assert!(text.contains("<testsuites name=\"harness\" tests=\"3\" failures=\"1\" errors=\"1\""), "{text}");
+        assert!(
+            text.contains("<testsuites name=\"harness\" tests=\"3\" skipped=\"0\" failures=\"1\" errors=\"1\""),
+            "{text}"
+        );
         assert!(text.contains("name=\"a&lt;b\" tests=\"2\"") && text.contains("classname=\"a&lt;b\""), "{text}");
         assert!(text.contains("&lt;1 %&quot; &amp; falls\""), "{text}");
         assert!(text.contains("<error message=\"no\" type=\"error\""), "{text}");

@@ -8,9 +8,10 @@ use super::document::{Document, Table};
 use super::figures::{Curve, Dot, Entry, Figure, HALF, Layer, Look, Mark, Paint, Panel, Swatch};
 use super::text::capital;
 use super::words::count;
+use crate::analysis::Analysis;
 use crate::analysis::comparison::Quantity;
 use crate::analysis::numbers::{fixed, or_dash};
-use crate::analysis::power::{Power, Row};
+use crate::analysis::power::{Power, Row, of_analysis};
 use crate::error::Result;
 
 const CHANGE: Look = Look::of(Paint::Series(1));
@@ -50,6 +51,19 @@ pub fn explanation(found: &Power) -> String {
         fixed(found.confidence * 100.0, 0),
         count(found.runs, "run")
     )
+}
+
+/// The last line of a sweep's report: what its runs would have shown.
+#[must_use]
+pub fn last_line(analysis: &Analysis) -> Option<String> {
+    let (accuracy, nll) = of_analysis(analysis)?;
+    Some(format!(
+        "Against as many runs of a changed procedure, these {} would have shown a change of accuracy by {} or of the negative \
+         log-likelihood by {} four times in five; `harness power` says what more runs would.",
+        count(analysis.independence.distinct, "run"),
+        words::size(Quantity::Accuracy, accuracy),
+        words::size(Quantity::Nll, nll)
+    ))
 }
 
 /// Everything that is said and shown.

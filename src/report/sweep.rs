@@ -6,7 +6,7 @@ use super::scene::Pixels;
 use super::style::Looks;
 use super::tables::{self, COLUMNS};
 use super::text::list;
-use super::{ensembles, words};
+use super::{ensembles, power, words};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Alone, Analysis, Estimate, Images, Run, Summary};
 
@@ -53,6 +53,7 @@ pub fn document(analysis: &Analysis, images: Option<&Images>) -> Document {
     pairs(&mut document, analysis);
     document.heading("How this was made");
     document.table(Table::new("", &["", ""], &[0, 1], tables::facts(analysis).into_iter().map(Vec::from).collect()));
+    power::last_line(analysis).into_iter().for_each(|line| document.text(line));
     document
 }
 

@@ -7,8 +7,6 @@ use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
 use super::rng::Stream;
 use crate::error::{Error, Result};
 
-/// Random divisions of one test, at most.
-const MOST: usize = 1_000_000;
 /// A test stops when so many divisions were at least as extreme as the night: its p-value is known well enough.
 const ENOUGH: usize = 20;
 
@@ -72,11 +70,11 @@ pub enum Tail {
 
 /// The p-value of the hypothesis that the values of a new night `new` and those of the `reference` are exchangeable: the
 /// mean of the night (which orders divisions exactly as Student's t does) is held against that of random divisions, until
-/// twenty are as extreme or a million were drawn (Besag & Clifford 1991): valid whatever the number of draws, never 0.
+/// twenty are as extreme or `most` were drawn (Besag & Clifford 1991): valid whatever the number of draws, never 0.
 ///
 /// # Errors
 /// [`Error::Invalid`] for no new value or none of the reference.
-pub fn p_of_runs(reference: &[f64], new: &[f64], tail: Tail, seed: u64) -> Result<f64> {
+pub fn p_of_runs(reference: &[f64], new: &[f64], tail: Tail, most: usize, seed: u64) -> Result<f64> {
     if new.is_empty() || reference.is_empty() {
         return Err(Error::Invalid(format!(
             "{} new values against {}: a night is judged by runs of its own and runs before it",
@@ -100,7 +98,7 @@ pub fn p_of_runs(reference: &[f64], new: &[f64], tail: Tail, seed: u64) -> Resul
     let limit = observed - 1e-9 * pool.iter().map(|value| value.abs()).sum::<f64>();
     let mut stream = Stream::new(seed, 0);
     let mut as_extreme = 0;
-    for draw in 1..=MOST {
+    for draw in 1..=most {
         for place in 0..new.len() {
             let other = place + stream.index(pool.len() - place);
             pool.swap(place, other);
@@ -112,28 +110,16 @@ pub fn p_of_runs(reference: &[f64], new: &[f64], tail: Tail, seed: u64) -> Resul
             }
         }
     }
-    Ok((1 + as_extreme) as f64 / (1 + MOST) as f64)
+    Ok((1 + as_extreme) as f64 / (1 + most) as f64)
 }
 
-/// The same where the night is the unit: the share of nights, the new one among them, that are at least as extreme. `Either`
-/// measures from the mean of all.
+/// The smallest p-value of [`p_of_runs`] with at most `most` draws where, of `reference + worse + new` values, the `new` ones are
+/// as extreme as `worse` earlier ones and more so than all others.
 #[must_use]
-pub fn p_of_nights(reference: &[f64], new: f64, tail: Tail) -> f64 {
-    let centre = (reference.iter().sum::<f64>() + new) / (reference.len() + 1) as f64;
-    let extreme = |value: f64| match tail {
-        Tail::Lower => -value,
-        Tail::Higher => value,
-        Tail::Either => (value - centre).abs(),
-    };
-    let limit = extreme(new) - 1e-12 * extreme(new).abs();
-    (1 + reference.iter().filter(|&&value| extreme(value) >= limit).count()) as f64 / (reference.len() + 1) as f64
-}
-
-/// The smallest p-value that [`p_of_runs`] can give for so many runs.
-#[must_use]
-pub fn smallest_p(reference: usize, new: usize) -> f64 {
-    let divisions: f64 = (0..new.min(reference)).map(|i| (reference + new - i) as f64 / (i + 1) as f64).product();
-    (1.0 / divisions).max(1.0 / (1 + MOST) as f64)
+pub fn smallest_p(reference: usize, worse: usize, new: usize, most: usize) -> f64 {
+    let (bad, all) = ((worse + new) as f64, (reference + worse + new) as f64);
+    let share: f64 = (0..new).map(|i| (bad - i as f64) / (all - i as f64)).product();
+    share.max(1.0 / (1 + most) as f64)
 }
 
 /// Whether nights differ by more than the runs within them: the p-value of the F test of a one-way layout. 1 where there is
@@ -200,15 +186,15 @@ mod tests {
 
     #[test]
     fn small_p_values_by_counting() {
-        assert!(close(smallest_p(9, 3), 1.0 / 220.0, 1e-15) && smallest_p(400, 10) < 1.1e-6);
+        assert!(close(smallest_p(9, 0, 3, 1000), 1.0 / 220.0, 1e-15) && smallest_p(400, 0, 10, 999_999) == 1e-6);
+        // Three of the six lowest of fifteen: 20 of 455.
+        assert!(close(smallest_p(9, 3, 3, 1000), 20.0 / 455.0, 1e-15));
         // 3 lowest of 12: one division in 220.
         let reference: Vec<f64> = (0..9).map(f64::from).collect();
-        let p = p_of_runs(&reference, &[-9.0, -8.5, -8.0], Tail::Lower, 1).unwrap();
+        let p = p_of_runs(&reference, &[-9.0, -8.5, -8.0], Tail::Lower, 100_000, 1).unwrap();
         assert!(close(p, 1.0 / 220.0, 2e-3), "{p}");
-        assert!(p_of_runs(&reference, &[-9.0, -8.5, -8.0], Tail::Higher, 1).unwrap() > 0.9);
-        assert_eq!(p_of_nights(&[1.0, 2.0, 3.0, 4.0], 0.5, Tail::Lower), 0.2);
-        assert_eq!(p_of_nights(&[1.0, 2.0, 3.0, 4.0], 2.0, Tail::Lower), 0.6);
-        assert!(p_of_runs(&[], &[1.0], Tail::Either, 1).is_err());
+        assert!(p_of_runs(&reference, &[-9.0, -8.5, -8.0], Tail::Higher, 1000, 1).unwrap() > 0.9);
+        assert!(p_of_runs(&[], &[1.0], Tail::Either, 9, 1).is_err());
     }
 
     fn normal(stream: &mut Stream) -> f64 {
@@ -225,7 +211,7 @@ mod tests {
             let p: Vec<f64> = (0..3)
                 .map(|night| {
                     let new: Vec<f64> = (0..4).map(|_| normal(&mut stream)).collect();
-                    let p = p_of_runs(&reference, &new, Tail::Lower, round * 10 + night).unwrap();
+                    let p = p_of_runs(&reference, &new, Tail::Lower, 100_000, round * 10 + night).unwrap();
                     reference.extend(new);
                     p
                 })
@@ -273,7 +259,7 @@ mod tests {
             let values: Vec<f64> = values.into_iter().map(f64::from).collect();
             let (new, reference) = values.split_at(3);
             let back: Vec<f64> = new.iter().rev().copied().collect();
-            let p = |new: &[f64]| p_of_runs(reference, new, Tail::Either, 4).unwrap();
+            let p = |new: &[f64]| p_of_runs(reference, new, Tail::Either, 1000, 4).unwrap();
             let (one, other) = (p(new), p(&back));
             // Of the same divisions in another order of drawing: equal up to chance.
             prop_assert!((one - other).abs() < 0.9 && one > 0.0);

@@ -1,6 +1,6 @@
 //! Comparisons, histories and the nightly job as users run them, on small sweeps of the embedded digits.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;

@@ -79,7 +79,9 @@ fn halves_of_one_pool_differ_as_rarely_as_stated() {
 fn what_is_promised_is_found_four_times_in_five() {
     let pool = pool::read("clean_logits.npz");
     let rounds = rounds(400);
-    println!("a change as large as two other sweeps promised, planted in every run of one side; found in {rounds} rounds");
+    println!(
+        "a change as large as two other sweeps promised, planted in every run of one side; found in {rounds} rounds"
+    );
     for size in [4, 5, 8, 10, 20] {
         for quantity in [Quantity::Accuracy, Quantity::Nll, Quantity::ClassAccuracy(8)] {
             let mut random = Random::new(100 + size as u64);
@@ -91,7 +93,8 @@ fn what_is_promised_is_found_four_times_in_five() {
                 let of = |metrics: &[harness::analysis::comparison::Metric]| {
                     metrics.iter().find(|metric| metric.metric == quantity).cloned()
                 };
-                let Some(size) = of(&tested(&other, Unit::Runs, &settings()).unwrap().metrics).and_then(|m| m.detectable)
+                let Some(size) =
+                    of(&tested(&other, Unit::Runs, &settings()).unwrap().metrics).and_then(|m| m.detectable)
                 else {
                     continue;
                 };
@@ -130,7 +133,8 @@ fn real_faults_are_found() {
             let mut random = Random::new(3);
             let mut verdicts: BTreeMap<&str, usize> = BTreeMap::new();
             for _ in 0..50 {
-                let (healthy, faulty) = (random.choose(pool.runs().len(), size), random.choose(faults.runs().len(), size));
+                let (healthy, faulty) =
+                    (random.choose(pool.runs().len(), size), random.choose(faults.runs().len(), size));
                 let found = found(pool::sweep(&pool, &healthy, &[]), pool::sweep(&faults, &faulty, &[]));
                 *verdicts.entry(found.verdict.name()).or_default() += 1;
             }

@@ -100,14 +100,18 @@ fn healthy_nights_are_red_less_than_once_a_year() {
     let pool = Measured::new(&pool::read("clean_logits.npz"));
     let (mut red, mut alarms, mut undecided, mut nights) = (0, 0, 0, 0);
     for sequence in 0..40 {
-        let found = judge(pool.sequence(200, sequence, |_, _| 0.0), &Rules { seed: sequence, ..Rules::default() }).unwrap();
+        let found =
+            judge(pool.sequence(200, sequence, |_, _| 0.0), &Rules { seed: sequence, ..Rules::default() }).unwrap();
         nights += found.sweeps.len();
         red += count(&found, Standing::Red);
         alarms += found.signals.len();
         // Before the reference has three nights nothing is green.
         undecided += count(&found, Standing::Undecided) - 2;
     }
-    println!("{nights} healthy nights of {RUNS} of {} runs: {alarms} alarms, {red} red nights, {undecided} undecided", pool.runs);
+    println!(
+        "{nights} healthy nights of {RUNS} of {} runs: {alarms} alarms, {red} red nights, {undecided} undecided",
+        pool.runs
+    );
     assert!(alarms as f64 <= nights as f64 / 365.0, "more than one a year");
 }
 

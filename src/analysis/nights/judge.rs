@@ -2,20 +2,28 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use super::quantity::Charted;
 use super::schema::{Alarm, Chart, History, Night, Observed, SCHEMA, Signal, Standing};
 use crate::analysis::comparison::Terms;
 use crate::error::{Error, Result};
 use crate::stats::charts;
 use crate::stats::descriptive::mean;
-use crate::stats::evidence::{Detector, Tail, factor, p_of_night_effect, p_of_nights, p_of_runs, smallest_p};
+use crate::stats::evidence::{Detector, Tail, factor, p_of_night_effect, p_of_runs, smallest_p};
 
 /// Nights of the reference without which no night is green, unless a person accepted one.
 pub const FEWEST: usize = 3;
 /// A night is green only where a large change could have raised an alarm within so many nights in a row.
 const SOON: usize = 7;
 /// From so many nights on it is asked whether nights differ by more than runs, at this level.
-const NIGHT_EFFECT: (usize, f64) = (5, 0.05);
+const NIGHT_EFFECT: (usize, f64) = (5, 0.01);
+/// A night is judged by itself and together with the nights before it, so many in all; with the weight of each. Small changes
+/// and nights of few runs need more than one night to show, by which time the changed nights are in the reference.
+const BLOCKS: [(usize, f64); 3] = [(1, 0.5), (2, 0.25), (4, 0.25)];
+/// Values drawn for one p-value, at most; and the divisions that are enough while an alarm stands.
+const DRAWS: usize = 10_000_000;
+const STANDING_DRAWS: usize = 20_000;
 /// Level at which a night counts as back where the reference is.
 const BACK: f64 = 0.05;
 /// Weight of the newest value in the moving average.
@@ -60,33 +68,77 @@ pub fn judge(mut observed: Vec<Observed>, rules: &Rules) -> Result<History> {
     judging.history()
 }
 
-/// Evidence of all quantities in one direction.
+/// Evidence of all quantities in one direction: of each quantity and length of a block a detector for each way of cutting the
+/// nights into blocks.
 #[derive(Debug, Clone, Default)]
-struct Gathered(HashMap<Charted, Detector>);
+struct Gathered(HashMap<(Charted, usize), Vec<Detector>>);
 
 impl Gathered {
-    fn of(&self, charted: Charted) -> Detector {
-        self.0.get(&charted).copied().unwrap_or_default()
+    /// Of one quantity over all blocks; 1 before it was ever judged.
+    fn of(&self, charted: Charted) -> f64 {
+        let held = |(length, weight): (usize, f64)| match self.0.get(&(charted, length)) {
+            Some(detectors) => weight * detectors.iter().map(|held| held.evidence).sum::<f64>() / length as f64,
+            None => weight,
+        };
+        BLOCKS.into_iter().map(held).sum()
     }
 
-    fn add(&mut self, charted: Charted, night: usize, p: f64) {
-        self.0.entry(charted).or_default().add(night, p);
+    /// Takes in the p-value of a block of `length` nights that began with night `first` and is number `cut` of its cuts.
+    fn add(&mut self, charted: Charted, length: usize, cut: usize, first: usize, p: f64) {
+        let detectors = self.0.entry((charted, length)).or_insert_with(|| vec![Detector::default(); length]);
+        detectors[cut % length].add(first, p);
     }
 
     /// The weighted mean, and the quantity that carries most of it.
     fn mean(&self, weights: &[(Charted, f64)]) -> (f64, Option<Charted>) {
-        let mut sum = 0.0;
-        let mut top: Option<(f64, Charted)> = None;
-        for &(charted, weight) in weights {
-            // A quantity that was never judged has no evidence either way.
-            let part = weight * self.of(charted).evidence;
-            sum += part;
-            if self.0.contains_key(&charted) && top.is_none_or(|(most, _)| part > most) {
-                top = Some((part, charted));
-            }
-        }
-        (sum, top.map(|held| held.1))
+        let parts: Vec<(f64, Charted)> =
+            weights.iter().map(|&(charted, weight)| (weight * self.of(charted), charted)).collect();
+        let top = parts.iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1);
+        (parts.iter().map(|part| part.0).sum(), top)
     }
+
+    /// The night at which the product that says most of a quantity began.
+    fn since(&self, charted: Charted) -> Option<usize> {
+        let of = |(length, weight): (usize, f64)| {
+            let detectors = self.0.get(&(charted, length)).into_iter().flatten();
+            detectors.map(move |held| (weight / length as f64 * held.evidence, held.since))
+        };
+        BLOCKS.into_iter().flat_map(of).max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1)
+    }
+}
+
+/// What is to be computed of one quantity and one block of nights.
+struct Question<'a> {
+    charted: Charted,
+    length: usize,
+    cut: usize,
+    first: usize,
+    reference: Vec<&'a [f64]>,
+    block: Vec<&'a [f64]>,
+    by_night: bool,
+    seed: u64,
+}
+
+impl Question<'_> {
+    /// For worse and for better.
+    fn answer(&self, most: usize) -> Result<[f64; 2]> {
+        let values = |nights: &[&[f64]]| -> Vec<f64> {
+            if self.by_night { nights.iter().map(|night| mean(night)).collect() } else { nights.concat() }
+        };
+        let (reference, new) = (values(&self.reference), values(&self.block));
+        let tail = self.charted.worse();
+        let p = |tail| p_of_runs(&reference, &new, tail, draws(new.len(), most), self.seed);
+        Ok(match tail {
+            Tail::Lower => [p(Tail::Lower)?, p(Tail::Higher)?],
+            Tail::Higher => [p(Tail::Higher)?, p(Tail::Lower)?],
+            Tail::Either => [p(Tail::Either)?, 1.0],
+        })
+    }
+}
+
+/// Divisions that are drawn for a block of so many values.
+fn draws(values: usize, most: usize) -> usize {
+    (DRAWS / values.max(1)).min(most)
 }
 
 struct Judging<'a> {
@@ -204,33 +256,36 @@ impl<'a> Judging<'a> {
     }
 
     fn enter(&mut self, place: usize) {
-        let frozen = self.rules.baseline.is_some_and(|baseline| self.reference.len() >= baseline);
-        if self.observed[place].incomplete.is_none() && !frozen {
+        if self.observed[place].incomplete.is_none() {
             self.reference.push(place);
         }
     }
 
     fn judged(&mut self, place: usize, night: &mut Night) -> Result<()> {
-        let mut p = HashMap::new();
-        for (number, &(charted, _)) in self.quantities.clone().iter().enumerate() {
-            if let Some(tails) = self.p_values(place, number, charted)? {
-                p.insert(charted, tails);
-            }
-        }
+        let under_alarm = self.alarm.is_some();
+        let most = if self.alarm.is_some_and(|alarm| alarm.worse) { STANDING_DRAWS } else { usize::MAX };
+        let alone = self.answers(self.questions(place, &BLOCKS[..1])?, most)?;
         if let Some(alarm) = self.alarm
-            && self.is_back(place, &alarm, &p)
+            && self.is_back(place, &alarm, &alone)
         {
             self.alarm = None;
             self.gathered = Default::default();
         }
-        for (&charted, &[worse, better]) in &p {
-            self.gathered[0].add(charted, place, worse);
+        let mut answers = alone;
+        // While an alarm stands there is no reference to be cut into blocks, and a crashed night is in none.
+        if !under_alarm && self.observed[place].incomplete.is_none() {
+            answers.extend(self.answers(self.questions(place, &BLOCKS[1..])?, usize::MAX)?);
+        }
+        for (question, [worse, better]) in &answers {
+            let Question { charted, length, cut, first, by_night, .. } = question;
+            self.by_night.insert(*charted, *by_night);
+            self.gathered[0].add(*charted, *length, *cut, *first, *worse);
             if charted.worse() != Tail::Either {
-                self.gathered[1].add(charted, place, better);
+                self.gathered[1].add(*charted, *length, *cut, *first, *better);
             }
         }
         for &(charted, _) in &self.quantities {
-            self.evidence[place].insert(charted, self.gathered[0].of(charted).evidence);
+            self.evidence[place].insert(charted, self.gathered[0].of(charted));
         }
         let (worse, top_worse) = self.gathered[0].mean(&self.quantities);
         let (better, top_better) = self.gathered[1].mean(&self.better);
@@ -249,41 +304,41 @@ impl<'a> Judging<'a> {
         Ok(())
     }
 
-    /// For worse and for better, of one quantity that the night and its reference have.
-    fn p_values(&mut self, place: usize, number: usize, charted: Charted) -> Result<Option<[f64; 2]>> {
-        let Some(new) = self.observed[place].of(charted).filter(|values| !values.is_empty()) else { return Ok(None) };
-        let reference: Vec<&[f64]> = self
-            .reference
-            .iter()
-            .filter_map(|&other| self.observed[other].of(charted))
-            .filter(|values| !values.is_empty())
-            .collect();
-        if reference.is_empty() {
-            return Ok(None);
-        }
-        let by_night = !charted.is_of_runs()
-            || (reference.len() >= NIGHT_EFFECT.0 && p_of_night_effect(&reference)? <= NIGHT_EFFECT.1);
-        self.by_night.insert(charted, by_night);
-        let tail = charted.worse();
-        let other = match tail {
-            Tail::Lower => Tail::Higher,
-            Tail::Higher => Tail::Lower,
-            Tail::Either => Tail::Either,
-        };
-        let seed = self.rules.seed.wrapping_add((place as u64) << 20).wrapping_add(number as u64);
-        let p = |tail| -> Result<f64> {
-            if by_night {
-                let means: Vec<f64> = reference.iter().map(|values| mean(values)).collect();
-                return Ok(p_of_nights(&means, mean(new), tail));
+    /// What is to be computed of this night together with those before it, for blocks of these lengths.
+    fn questions(&self, place: usize, blocks: &[(usize, f64)]) -> Result<Vec<Question<'a>>> {
+        let mut questions = Vec::new();
+        for (number, &(charted, _)) in self.quantities.iter().enumerate() {
+            let observed: &'a [Observed] = self.observed;
+            let of = |other: usize| observed[other].of(charted).filter(|values| !values.is_empty());
+            for &(length, _) in blocks {
+                let Some(start) = (self.reference.len() + 1).checked_sub(length) else { continue };
+                let (before, block) = self.reference.split_at(start);
+                let before = &before[..before.len().min(self.rules.baseline.unwrap_or(usize::MAX))];
+                let first = block.first().copied().unwrap_or(place);
+                let block: Option<Vec<&[f64]>> = block.iter().copied().chain([place]).map(of).collect();
+                let reference: Vec<&[f64]> = before.iter().copied().filter_map(of).collect();
+                let (Some(block), false) = (block, reference.is_empty()) else { continue };
+                let by_night = !charted.is_of_runs()
+                    || (reference.len() >= NIGHT_EFFECT.0 && p_of_night_effect(&reference)? <= NIGHT_EFFECT.1);
+                let seed =
+                    self.rules.seed.wrapping_add((place as u64) << 24).wrapping_add((number * 8 + length) as u64);
+                questions.push(Question { charted, length, cut: start, first, reference, block, by_night, seed });
             }
-            p_of_runs(&reference.concat(), new, tail, seed)
-        };
-        Ok(Some([p(tail)?, if tail == Tail::Either { 1.0 } else { p(other)? }]))
+        }
+        Ok(questions)
+    }
+
+    fn answers(&self, questions: Vec<Question<'a>>, most: usize) -> Result<Vec<(Question<'a>, [f64; 2])>> {
+        questions
+            .into_par_iter()
+            .map(|question| Ok((question.answer(most)?, question)))
+            .map(|held: Result<_>| held.map(|(p, q)| (q, p)))
+            .collect()
     }
 
     /// Whether a night under alarm is where the reference is again: nearer to it than to the nights of the alarm in the
     /// quantity that raised it, and not to be told from the reference in any.
-    fn is_back(&self, place: usize, alarm: &Alarm, p: &HashMap<Charted, [f64; 2]>) -> bool {
+    fn is_back(&self, place: usize, alarm: &Alarm, answers: &[(Question<'_>, [f64; 2])]) -> bool {
         let of = |places: &mut dyn Iterator<Item = usize>| {
             let values: Vec<f64> =
                 places.filter_map(|other| self.observed[other].of(alarm.metric)).flatten().copied().collect();
@@ -298,16 +353,16 @@ impl<'a> Judging<'a> {
             return false;
         };
         let side = usize::from(!alarm.worse);
-        let same =
-            self.quantities.iter().all(|(charted, weight)| p.get(charted).is_none_or(|p| p[side] > BACK * weight));
+        let weight = |charted| self.quantities.iter().find(|held| held.0 == charted).map_or(0.0, |held| held.1);
+        let same = answers.iter().all(|(question, p)| p[side] > BACK * weight(question.charted));
         (new - reference).abs() < (new - moved).abs() && same
     }
 
     fn raise(&mut self, place: usize, metric: Option<Charted>, worse: bool) {
         let Some(metric) = metric else { return };
-        let detector = self.gathered[usize::from(!worse)].of(metric);
-        let since = detector.since.min(place);
-        self.alarm = Some(Alarm { raised: place, since, metric, evidence: detector.evidence, worse });
+        let gathered = &self.gathered[usize::from(!worse)];
+        let since = gathered.since(metric).unwrap_or(place).min(place);
+        self.alarm = Some(Alarm { raised: place, since, metric, evidence: gathered.of(metric), worse });
         // What came since the change is no reference any more.
         self.reference.retain(|&other| other < since);
         let mean_of = |places: &[usize]| {
@@ -321,26 +376,35 @@ impl<'a> Judging<'a> {
         }
     }
 
-    /// The fewest nights like this one that could raise an alarm.
+    /// The fewest nights in a row, with as many runs as this one and worse than all before in every quantity, that would raise
+    /// an alarm.
     fn fastest(&self, place: usize) -> Option<usize> {
-        let largest: Vec<(f64, f64)> = self
+        // Of each quantity: weight, values in the reference, values of a night.
+        let counts: Vec<(f64, usize, usize)> = self
             .quantities
             .iter()
-            .map(|&(charted, weight)| {
+            .filter_map(|&(charted, weight)| {
                 let of = |other: usize| self.observed[other].of(charted).unwrap_or_default().len();
-                let nights = self.reference.iter().filter(|&&other| of(other) > 0).count();
-                let runs: usize = self.reference.iter().map(|&other| of(other)).sum();
-                let p = match (nights, of(place)) {
-                    (0, _) | (_, 0) => 1.0,
-                    (nights, _) if self.by_night.get(&charted).copied().unwrap_or(false) => 1.0 / (nights + 1) as f64,
-                    (_, new) => smallest_p(runs, new),
-                };
-                (weight, factor(p))
+                let known: Vec<usize> =
+                    self.reference.iter().map(|&other| of(other)).filter(|&count| count > 0).collect();
+                let by_night = self.by_night.get(&charted).copied().unwrap_or(!charted.is_of_runs());
+                let (runs, new) = if by_night { (known.len(), 1) } else { (known.iter().sum(), of(place)) };
+                (runs > 0 && new > 0).then_some((weight, runs, new))
             })
             .collect();
-        let limit = self.rules.between;
-        let after = |nights: i32| largest.iter().map(|(weight, factor)| weight * factor.powi(nights)).sum::<f64>();
-        (1..=60).find(|&nights| after(nights) >= limit).map(|nights| nights as usize)
+        let after = |nights: usize| -> f64 {
+            let evidence = |&(weight, runs, new): &(f64, usize, usize)| -> f64 {
+                let of_block = |(length, share): (usize, f64)| {
+                    let block = length * new;
+                    let largest =
+                        |number: usize| factor(smallest_p(runs, number * block, block, draws(block, usize::MAX)));
+                    share / length as f64 * (0..nights / length).map(largest).product::<f64>()
+                };
+                weight * BLOCKS.into_iter().map(of_block).sum::<f64>()
+            };
+            counts.iter().map(evidence).sum()
+        };
+        (1..=60).find(|&nights| after(nights) >= self.rules.between)
     }
 
     fn standing(&self, place: usize, evidence: f64) -> (Standing, String) {
@@ -420,7 +484,7 @@ impl<'a> Judging<'a> {
             schema: SCHEMA.to_owned(),
             red: self.nights.last().is_some_and(|night| night.standing == Standing::Red),
             sweeps: self.nights,
-            baseline: self.reference.len(),
+            baseline: self.reference.len().min(self.rules.baseline.unwrap_or(usize::MAX)),
             reference: self.reference,
             latest_only: true,
             limit: self.rules.between,
@@ -632,7 +696,7 @@ mod tests {
         let found = judge(nights.clone(), &Rules::default()).unwrap();
         assert!(found.red && found.signals[0].sweep < 50, "{:?}", found.signals);
         let frozen = judge(nights, &Rules { baseline: Some(10), ..Rules::default() }).unwrap();
-        assert!(frozen.red && frozen.baseline == 10);
+        assert!(frozen.red && frozen.baseline == 10, "{:?}", frozen.signals);
     }
 
     #[test]
