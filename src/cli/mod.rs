@@ -50,7 +50,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Train a sweep, analyse it and write its report
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Do what is missing of a sweep
     Resume(resume::ResumeArgs),
     /// Say which runs are atypical, of a sweep or of soft decisions made elsewhere
@@ -105,7 +105,7 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
-        Verb::Run(args) => run::run(args),
+        Verb::Run(args) => run::run(*args),
         Verb::Analyze(args) => analyze::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::History(args) => history::run(&args),

@@ -76,7 +76,7 @@ pub fn runs_needed(change: f64, level: f64, known: f64) -> Result<Option<usize>>
         let design = Design::of_sides(n, n, critical_t(level, 2.0 * n as f64 - 2.0)?);
         Ok(design.detectable(known, POWER)? <= change)
     };
-    if !(change > 0.0) || !enough(MOST)? {
+    if change.is_nan() || change <= 0.0 || !enough(MOST)? {
         return Ok(None);
     }
     let (mut few, mut many) = (fewest_runs(level).max(2) - 1, MOST);
