@@ -12,5 +12,6 @@
 pub mod analyze;
 pub mod compare;
 pub mod nights;
+pub mod pictures;
 pub mod power;
 pub mod run;
