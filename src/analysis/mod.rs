@@ -21,6 +21,7 @@ pub mod nights;
 pub mod numbers;
 pub mod power;
 mod reliability;
+mod runs_table;
 mod schema;
 mod summary;
 pub mod sweep;

@@ -12,6 +12,11 @@
 pub mod analyze;
 pub mod compare;
 pub mod nights;
+//! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
+//! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
+
+pub mod analyze;
+pub mod lineage;
 pub mod pictures;
 pub mod power;
 pub mod run;
