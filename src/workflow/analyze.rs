@@ -6,7 +6,7 @@ use crate::analysis::{Analysis, Fact, Images, Settings, analyze, ensembles, imag
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
-use crate::record::{RunReader, SweepDir, SweepReader, index};
+use crate::record::{Origin, Provenance, RunReader, SweepDir, SweepReader, index};
 use crate::report::{self, Extras};
 
 /// Bytes of all pictures of a page, at most.
@@ -74,7 +74,7 @@ pub fn is_sweep(path: &Path) -> bool {
 }
 
 /// Which examples of the evaluation set the recorded kernels are of; none where the experiment records no kernels.
-fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
+pub(super) fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
     let Some(kernel) = &experiment.record.kernel else { return Vec::new() };
     let none = || -> Split { Split { pixels: Vec::new(), labels: Vec::new() } };
     // The choice depends on labels and seed alone.
@@ -200,6 +200,13 @@ pub fn made() -> Vec<Fact> {
         ),
         fact("command", command.join(" ")),
     ]
+}
+
+/// The machine on which this is running.
+#[must_use]
+pub fn machine() -> Fact {
+    let here = Provenance::now(Origin::default());
+    fact("machine", format!("{}, {}, {}", here.host, here.system, here.cpu))
 }
 
 /// When the runs were trained.
