@@ -315,6 +315,6 @@ fn pictures(root: &Path, analysis: &Analysis) -> Result<Option<Images>> {
         Ok(_) => "the data are no longer those that the runs saw".to_owned(),
         Err(error) => error.to_string(),
     };
-    anstream::eprintln!("the page shows no pictures: {missing}");
+    super::say(&format!("the page shows no pictures: {missing}"));
     Ok(None)
 }

@@ -261,7 +261,7 @@ impl Progress for Bar {
     }
 
     fn note(&mut self, line: &str) {
-        anstream::eprintln!("{line}");
+        super::say(&format!("{line}"));
     }
 }
 

@@ -6,15 +6,15 @@ use std::process::Command;
 use clap::{Args, ValueEnum};
 
 use super::analyze::{self, SettingsArgs};
-use super::print;
+use super::{print, say};
 use crate::config::{Backend, Experiment};
 use crate::data;
 use crate::error::{Error, Result};
 use crate::model::Plan;
-use crate::record::SweepDir;
+use crate::record::{self, SweepDir, SweepManifest};
 use crate::report::words;
 use crate::sweep::slurm::{self, Cluster, Submission};
-use crate::sweep::{self, Machine, RunState, Stop, local, progress};
+use crate::sweep::{self, Finding, Lease, Machine, RunState, Stop, local, progress};
 use crate::train::device::{self, Adapter};
 
 /// Who starts the processes.
@@ -114,6 +114,33 @@ fn resumable(error: Error) -> Error {
     }
 }
 
+/// Forgets the complete runs of which a file is damaged, so that they are trained again.
+///
+/// # Errors
+/// `Corrupt` if a run belongs to another experiment, to other data or seeds: that one is nobody's to remove but the user's.
+fn prepare(sweep: &SweepDir, experiment: &Experiment) -> Result<()> {
+    let Some(manifest) = SweepManifest::read(sweep)? else { return Ok(()) };
+    let mut strangers = Vec::new();
+    for finding in sweep::inspect(sweep, &manifest, experiment)? {
+        match finding {
+            Finding::Damaged { run, what } => {
+                say(&format!("run {run} is damaged and is trained again: {what}"));
+                let _lease = Lease::acquire(&sweep.run(run))?;
+                record::forget(&sweep.run(run))?;
+            }
+            Finding::Foreign { run, what } => strangers.push(format!("run {run} {what}")),
+        }
+    }
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!(
+        "{} holds runs that are not its own ({}): move their folders away, and `harness resume` trains them",
+        sweep.root().display(),
+        strangers.join("; ")
+    )))
+}
+
 fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
     let local = Local {
@@ -150,6 +177,7 @@ pub(super) struct Local<'a> {
 
 /// Trains every run of the sweep that is not complete, each in a process of its own.
 pub(super) fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> Result<local::Summary> {
+    prepare(sweep, experiment)?;
     // Runs that another process trains are among them: they are waited for, and taken over if it dies.
     let mut missing = Vec::new();
     for run in 0..experiment.sweep.runs {
@@ -166,7 +194,7 @@ pub(super) fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> R
         None if !devices.is_empty() => devices.len().min(missing.len()).max(1),
         None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
     };
-    let options = local::Options { threads: machine.threads(jobs), devices, retries: how.retries };
+    let options = local::Options { threads: machine.threads(jobs), devices, retries: how.retries, stall: None };
     let program = own_program()?;
     let command = |run: usize| {
         let mut command = Command::new(&program);
@@ -214,9 +242,23 @@ fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -
         max_concurrent,
         ..slurm::Options::default()
     };
-    let runs = sweep::missing(sweep, experiment.sweep.runs)?;
+    prepare(sweep, experiment)?;
+    let cluster = Cluster::new();
+    let queued = cluster.queue(sweep)?;
+    let mut runs = sweep::missing(sweep, experiment.sweep.runs)?;
+    let missing = runs.len();
+    runs.retain(|run| !queued.contains_key(run));
+    if runs.len() < missing {
+        say(&format!(
+            "{} of {missing} missing runs are queued already and are not submitted again",
+            missing - runs.len()
+        ));
+        if runs.is_empty() {
+            return print("nothing is left to submit; `harness status` shows the queue\n");
+        }
+    }
     let what = Submission { name: experiment.name.clone(), program, runs, analysis: vec![report], options };
-    for job in Cluster::new().submit(sweep, &what)? {
+    for job in cluster.submit(sweep, &what)? {
         match job.runs.len() {
             0 => print(&format!("job {}: analysis and report\n", job.id))?,
             count => print(&format!("job {}: {count} runs\n", job.id))?,

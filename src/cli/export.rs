@@ -31,7 +31,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let npz = is_npz(&args.to)?;
     let stack = stack(&SweepReader::open(&args.sweep)?, args.epoch)?;
     for run in &stack.left_out {
-        anstream::eprintln!("left out: run {}: {}", run.run, run.why);
+        super::say(&format!("left out: run {}: {}", run.run, run.why));
     }
     let labels: Vec<i64> = stack.labels.iter().copied().map(i64::from).collect();
     let indices: Vec<i64> = stack.runs.iter().map(|&run| run as i64).collect();

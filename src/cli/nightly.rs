@@ -125,7 +125,7 @@ fn earlier(previous: &Path, root: &Path) -> Result<Vec<PathBuf>> {
     if is_sweep(previous) {
         return Ok(vec![previous.to_path_buf()]);
     }
-    let manifest = |path: &Path| SweepManifest::read(&SweepDir::new(path).manifest());
+    let manifest = |path: &Path| SweepManifest::read(&SweepDir::new(path));
     let Some(own) = manifest(root)? else {
         return Err(Error::Unexpected(format!("{} has lost its sweep.json", root.display())));
     };
@@ -136,7 +136,7 @@ fn earlier(previous: &Path, root: &Path) -> Result<Vec<PathBuf>> {
                 found.push((other.provenance.started, path));
             }
             Ok(_) => {}
-            Err(error) => anstream::eprintln!("left out: {error}"),
+            Err(error) => super::say(&format!("left out: {error}")),
         }
     }
     found.sort();

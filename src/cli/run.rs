@@ -13,7 +13,7 @@ use crate::data;
 use crate::error::{Error, Result};
 use crate::record::{Origin, Provenance, SweepDir};
 use crate::sweep::{self, Definition, Machine, Opened};
-use crate::train::device;
+use crate::train::{self, device};
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -53,9 +53,9 @@ pub fn run(mut args: RunArgs) -> Result<()> {
     let (sweep, opened) = open(&root, &experiment)?;
     match opened {
         Opened::Created => {}
-        Opened::Found => anstream::eprintln!("{} is there already; only what is missing is done", root.display()),
+        Opened::Found => super::say(&format!("{} is there already; only what is missing is done", root.display())),
         Opened::Enlarged(runs) => {
-            anstream::eprintln!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs);
+            super::say(&format!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs));
         }
     }
     let trained = carry_out(&sweep, &experiment, &args.execution);
@@ -73,17 +73,18 @@ fn any_complete(sweep: &SweepDir, experiment: &Experiment) -> Result<bool> {
     Ok(sweep::missing(sweep, experiment.sweep.runs)?.len() < experiment.sweep.runs)
 }
 
-/// Makes the sweep of an experiment in the directory `root`, or finds it there.
+/// Makes the sweep of an experiment in the directory `root`, or finds it there; its data must still be the same.
 pub(super) fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
     let sweep = SweepDir::new(root);
     let wanted = Definition {
         name: experiment.name.clone(),
         hash: experiment.hash(),
+        training: experiment.training_hash(),
         toml: experiment.to_toml(),
         runs: experiment.sweep.runs,
     };
     let provenance = Provenance::now(Origin {
-        data_digest: None,
+        data_digest: Some(train::load(experiment)?.digest),
         backend: device::name(experiment.train.backend).into(),
         device: device::describe(experiment.train.backend)?,
         threads: Machine::detect().cores,

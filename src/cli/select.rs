@@ -90,7 +90,7 @@ pub fn run(args: &SelectArgs) -> Result<()> {
         }
     }
     if let (Some(_), Some(why)) = (&args.out, &file.without_weights) {
-        anstream::eprintln!("note: the ensemble was written without weights: {why}");
+        super::say(&format!("note: the ensemble was written without weights: {why}"));
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ impl SelectArgs {
         let settings = self.settings.applied(settings)?;
         let (input, evidence) = sweep::decisions(&reader, self.epoch, Known::default())?;
         for held in &evidence.left_out {
-            anstream::eprintln!("left out: run {}: {}", held.run, held.why);
+            super::say(&format!("left out: run {}: {}", held.run, held.why));
         }
         let file = self.chosen(&input, &evidence, &settings)?;
         // Only an export needs them, and a choice can be looked at where the data are not.

@@ -111,6 +111,11 @@ pub enum Stream {
     Bit,
 }
 
+impl Stream {
+    /// Every stream.
+    pub const ALL: [Self; 5] = [Self::Init, Self::Order, Self::Augment, Self::Dropout, Self::Bit];
+}
+
 /// How many runs, and what differs between them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
