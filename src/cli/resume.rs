@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::execution::{ExecutionArgs, carry_out};
-use super::{differing_keys, run};
 use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
 use crate::record::SweepDir;
 use crate::sweep;
+use crate::workflow::run::{differing_keys, open};
 
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
@@ -21,7 +21,7 @@ pub struct ResumeArgs {
 
 pub fn run(args: &ResumeArgs) -> Result<()> {
     let experiment = stored(&args.sweep)?;
-    let (dir, _) = run::open(&args.sweep, &experiment)?;
+    let (dir, _) = open(&args.sweep, &experiment)?;
     carry_out(&dir, &experiment, &args.execution)
 }
 

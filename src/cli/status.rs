@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use comfy_table::{Table, presets};
 
-use super::{differing_keys, print, say};
+use super::{print, say};
 use crate::error::{Error, Result};
 use crate::record::{SweepDir, SweepManifest};
 use crate::report::words;
 use crate::sweep::slurm::{self, Cluster};
 use crate::sweep::{self, Counts, SweepStatus};
+use crate::workflow::run::differing_keys;
 
 /// Where sweeps are by default.
 const USUAL: &str = "sweeps";

@@ -11,6 +11,7 @@ use crate::record::{Begin, RunManifest, RunWriter, Status, SweepDir, SweepManife
 use crate::sweep::{self, Lease, ProgressLine, Reporter, Stop};
 use crate::train;
 use crate::train::run::{Job, execute};
+use crate::workflow::run::differing_keys;
 
 #[derive(Debug, Args)]
 pub struct TrainRunArgs {
@@ -34,7 +35,7 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
         Error::Usage(format!("--index {index} and --offset {} together are no run's number", args.offset))
     })?;
     let stop = Stop::on_signals()?;
-    let (dir, manifest) = sweep::open(&args.sweep, super::differing_keys)?;
+    let (dir, manifest) = sweep::open(&args.sweep, differing_keys)?;
     if index >= manifest.runs {
         return Err(Error::Usage(format!(
             "there is no run {index} in {}: its runs are 0 to {}",

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{print, resume, run};
+use super::{print, resume};
 use crate::error::{Error, Result};
 use crate::record::{self, Completeness, SweepDir, SweepManifest};
 use crate::report::words::list;
+use crate::workflow::run::open;
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -39,7 +40,7 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
         )));
     }
     if !matches!(SweepManifest::read(&sweep), Ok(Some(_))) {
-        run::open(&args.sweep, &resume::stored(&args.sweep)?)?;
+        open(&args.sweep, &resume::stored(&args.sweep)?)?;
         print("wrote sweep.json again from experiment.toml\n")?;
     }
     for sentence in record::repair(&sweep)? {

@@ -179,7 +179,8 @@ impl Recording<'_> {
     fn outcome(&mut self, provenance: Provenance) -> Outcome {
         let Job { experiment, data, run, .. } = self.job;
         let streams = Stream::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .map(|stream| {
                 let varies = experiment.sweep.vary.contains(&stream);
                 let seed = experiment.sweep.stream_seed(stream, *run as u64);
