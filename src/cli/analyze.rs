@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
-use super::{print, remark};
+use super::{print, refuse_damaged, remark, say};
 use crate::analysis::files::{AnyInput, Foreign, Reading};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant};
 use crate::analysis::{Analysis, Evidence, Run, Settings, analyze, files, tables};
@@ -35,6 +35,9 @@ pub struct SettingsArgs {
     /// Set margins of at least this size to 0, as the published protocol does at 15
     #[arg(long, value_name = "SIZE")]
     pub clip: Option<f64>,
+    /// End with exit code 0 though complete runs are damaged and were left out
+    #[arg(long)]
+    pub allow_damaged: bool,
 }
 
 #[derive(Debug, Args)]
@@ -83,10 +86,14 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     print(&if args.json { tables::json(&analysis)? } else { text(&analysis, std::io::stdout().is_terminal()) })?;
     match (&args.out, swept) {
         (Some(folder), _) => remark(&workflow::write_apart(&analysis, swept.map(PathBuf::as_path), folder)?),
-        (None, Some(root)) => workflow::write_tables(&SweepDir::new(root), &analysis)?,
+        (None, Some(root)) => {
+            if let Some(remark) = workflow::write_tables(&SweepDir::new(root), &analysis)? {
+                say(&remark);
+            }
+        }
         (None, None) => {}
     }
-    Ok(())
+    refuse_damaged(&analysis.source.left_out, args.settings.allow_damaged)
 }
 
 impl SettingsArgs {

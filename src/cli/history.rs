@@ -10,7 +10,7 @@ use crate::analysis::comparison::{Fixed, Terms};
 use crate::analysis::history::{History, Observed, history};
 use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
-use crate::record::{SweepReader, files};
+use crate::record::{SweepReader, files, index};
 use crate::report::history::{self as pages, words};
 use crate::workflow::analyze::{self, Changes, is_sweep};
 
@@ -148,9 +148,8 @@ pub fn analysis(root: &Path) -> Result<Analysis> {
 /// The analysis that `run` left in the sweep, if it is one of all its runs as they are; a history of a year need not analyse
 /// every night again.
 fn stored(reader: &SweepReader) -> Result<Option<Analysis>> {
-    let path = reader.dir().analysis().join("summary.json");
-    let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
-    // What cannot be read is made anew: the runs are what counts.
+    let Some(bytes) = index::read(&reader.dir().analysis(), "summary.json")? else { return Ok(None) };
+    // What cannot be read, or is not as it was written, is made anew: the runs are what counts.
     let Ok(analysis) = serde_json::from_slice::<Analysis>(&bytes) else { return Ok(None) };
     let manifest = reader.manifest();
     let whole = analysis.schema == crate::analysis::SCHEMA

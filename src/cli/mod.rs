@@ -31,7 +31,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Result, exit};
+use crate::analysis::LeftOut;
+use crate::error::{Error, Result, exit};
 use crate::workflow::analyze::Written;
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 unexpected; 2 usage; 3 invalid experiment or input; 4 some runs failed; \
@@ -163,6 +164,21 @@ fn plain(text: &str) -> Cow<'_, str> {
     }
     let shown = |c: char| if odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
     Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// The error that what was found ends with where complete runs were left out because they cannot be relied on, unless that
+/// was allowed.
+fn refuse_damaged(left_out: &[LeftOut], allowed: bool) -> Result<()> {
+    let damaged: Vec<String> =
+        left_out.iter().filter(|held| held.damaged).map(|held| format!("run {}: {}", held.run, held.why)).collect();
+    if damaged.is_empty() || allowed {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!(
+        "not all complete runs could be relied on, and these were left out ({}); `harness verify` says more, and \
+         `--allow-damaged` takes what is left for an answer",
+        damaged.join("; ")
+    )))
 }
 
 fn finish(outcome: Result<()>) -> ExitCode {

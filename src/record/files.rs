@@ -368,6 +368,16 @@ pub fn open_lock(path: &Path) -> Result<File> {
     opened.map_err(|cause| Error::io("open the lock", path, &cause))
 }
 
+/// Whether files can be made in `folder`.
+#[must_use]
+pub fn can_write(folder: &Path) -> bool {
+    let probe = temporary_name(&folder.join("probe"));
+    let made = OpenOptions::new().write(true).create_new(true).open(&probe);
+    // One that stays is swept up by `remove_temporaries`.
+    let _ = fs::remove_file(&probe);
+    made.is_ok()
+}
+
 /// The time as the file system of `folder` has it, which on a shared disk need not be this machine's; this machine's where
 /// nothing can be written there.
 #[must_use]

@@ -7,7 +7,7 @@
 
 pub mod checksum;
 pub mod export;
-pub mod fault;
+mod fault;
 pub mod files;
 mod identity;
 pub mod index;
@@ -23,7 +23,7 @@ pub mod table;
 mod tensors;
 #[cfg(test)]
 pub(crate) mod testing;
-mod verify;
+pub(crate) mod verify;
 
 pub use identity::{Expected, RunIdentity};
 pub use layout::{RunDir, SweepDir};
