@@ -61,13 +61,22 @@ pub struct Expected {
     data: Option<String>,
     /// Seeds of the streams that do not vary.
     shared: BTreeMap<String, String>,
+    /// Examples, classes, parameters and epochs of every run.
+    size: Option<[u64; 4]>,
+    /// Runs of an older version that belong to the sweep, by the digest of their manifests.
+    older: BTreeMap<usize, String>,
 }
 
 impl Expected {
     /// What `sweep.json` says.
     #[must_use]
     pub fn of(manifest: &SweepManifest) -> Self {
-        Self { training: manifest.training.clone(), data: manifest.data().map(str::to_owned), shared: BTreeMap::new() }
+        Self {
+            training: manifest.training.clone(),
+            data: manifest.data().map(str::to_owned),
+            older: manifest.older.clone(),
+            ..Self::default()
+        }
     }
 
     /// The digest of the data, where it is known.
@@ -96,6 +105,11 @@ impl Expected {
             return Some(format!("is run {} of its sweep", run.run));
         }
         let identity = run.identity.as_ref();
+        if identity.is_none() && self.training.is_some() && run.digest != self.older.get(&index).cloned() {
+            return Some(
+                "does not say to which experiment it belongs, as runs of an older version of harness do not".into(),
+            );
+        }
         let data = run.outcome.as_ref().and_then(|outcome| outcome.provenance.data_digest.as_deref());
         if let (Some(identity), Some(data)) = (identity, data)
             && identity.data != data
@@ -113,6 +127,16 @@ impl Expected {
         {
             return Some(other_data(found, expected));
         }
+        let size = run.outcome.as_ref().map(|outcome| {
+            [outcome.examples as u64, outcome.classes as u64, outcome.parameters, outcome.epochs as u64]
+        });
+        if let (Some(found), Some(expected)) = (size, self.size)
+            && found != expected
+        {
+            return Some(format!(
+                "belongs to another experiment: its examples, classes, parameters and epochs are {found:?}, those of the other runs {expected:?}"
+            ));
+        }
         let streams = run.outcome.iter().flat_map(|outcome| &outcome.streams);
         let shared = streams.filter(|(_, stream)| !stream.varies);
         for (name, stream) in shared.clone() {
@@ -123,6 +147,7 @@ impl Expected {
         self.shared.extend(shared.map(|(name, stream)| (name.clone(), stream.seed.clone())));
         self.training = self.training.take().or_else(|| identity.map(|found| found.training.clone()));
         self.data = self.data.take().or_else(|| data.map(str::to_owned));
+        self.size = self.size.or(size);
         None
     }
 }
@@ -143,6 +168,7 @@ mod tests {
             outcome: Some(outcome()),
             errors: Vec::new(),
             files: Vec::new(),
+            digest: None,
         };
         change(&mut manifest);
         manifest
@@ -188,6 +214,27 @@ mod tests {
         assert_eq!(expected.complaint(&old(1, "aa"), 1), None);
         assert!(expected.complaint(&old(2, "bb"), 2).unwrap().contains("other data"));
         assert_eq!(expected.data(), Some("aa"));
+        let longer = run(2, |run| {
+            run.identity = None;
+            run.outcome.as_mut().unwrap().epochs += 1;
+        });
+        assert!(expected.complaint(&longer, 2).unwrap().contains("epochs"));
+    }
+
+    #[test]
+    fn a_run_of_an_older_version_belongs_only_where_it_was_when_the_sweep_was_gone_on_with() {
+        let older = BTreeMap::from([(1, "11".to_owned())]);
+        let sweep = SweepManifest { training: Some("0f".into()), older, ..sweep_manifest("", 3) };
+        let mut expected = Expected::of(&sweep);
+        let old = |index, digest: &str| {
+            run(index, |run| {
+                run.identity = None;
+                run.digest = Some(digest.into());
+            })
+        };
+        assert_eq!(expected.complaint(&old(1, "11"), 1), None);
+        assert!(expected.complaint(&old(1, "22"), 1).unwrap().contains("older version"));
+        assert!(expected.complaint(&old(2, "11"), 2).unwrap().contains("older version"));
     }
 
     #[test]

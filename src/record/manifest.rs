@@ -138,6 +138,9 @@ pub struct RunManifest {
     pub errors: Vec<String>,
     /// Every file of a complete run but the manifest itself, sorted by path; none for a failed one.
     pub files: Vec<FileEntry>,
+    /// BLAKE3 of the file, in hex, where it does not say what the run belongs to.
+    #[serde(skip)]
+    pub digest: Option<String>,
 }
 
 /// `sweep.json`.
@@ -151,6 +154,10 @@ pub struct SweepManifest {
     /// of version 1. Every run says for which one it was trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<String>,
+    /// Complete runs that were there when a sweep of version 1 was gone on with, by the BLAKE3 of their `run.json`: they do
+    /// not say themselves what they belong to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub older: BTreeMap<usize, String>,
     /// How many runs it has.
     pub runs: usize,
     /// The resolved experiment as TOML; `experiment.toml` is its copy for people.
@@ -167,7 +174,10 @@ impl RunManifest {
         let path = dir.manifest();
         files::refuse_links(&dir.sweep(), &path)?;
         let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
-        let manifest: Self = checksum::decode(&bytes, &RUN_SCHEMA, &path)?;
+        let mut manifest: Self = checksum::decode(&bytes, &RUN_SCHEMA, &path)?;
+        if manifest.identity.is_none() {
+            manifest.digest = Some(blake3::hash(&bytes).to_hex().to_string());
+        }
         FileEntry::check_all(&manifest.files, &path)?;
         Ok(Some(manifest))
     }
@@ -259,6 +269,7 @@ mod tests {
                 outcome: None,
                 errors: Vec::new(),
                 files: vec![FileEntry::of(path, b"")],
+                digest: None,
             };
             manifest.write(&dir).unwrap();
             assert!(matches!(RunManifest::read(&dir), Err(Error::Corrupt(_))), "{path:?}");
@@ -297,8 +308,11 @@ mod tests {
             outcome: None,
             errors: vec!["no space left".into()],
             files: Vec::new(),
+            digest: None,
         };
         manifest.write(&dir).unwrap();
-        assert_eq!(RunManifest::read(&dir).unwrap(), Some(manifest));
+        let read = RunManifest::read(&dir).unwrap().unwrap();
+        assert!(read.digest.is_some());
+        assert_eq!(RunManifest { digest: None, ..read }, manifest);
     }
 }

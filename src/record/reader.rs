@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use super::files;
 use super::identity::Expected;
 use super::layout::{self, RunDir, SweepDir};
@@ -55,6 +57,20 @@ impl RunReader {
     #[must_use]
     pub fn index(&self) -> usize {
         self.dir.index()
+    }
+
+    /// Whether every file is as it was written, but for weights, which are large and checked when they are read.
+    fn check(&self) -> Result<()> {
+        let weights = |path: &str| matches!(layout::parse_checkpoint_file(path), Some((_, layout::WEIGHTS)));
+        for entry in self.manifest.files.iter().filter(|entry| !weights(&entry.path)) {
+            let path = self.dir.root().join(&entry.path);
+            files::refuse_links(&self.dir.sweep(), &path)?;
+            if let Some(complaint) = entry.complaint_at(&path) {
+                let what = path.display();
+                return Err(Error::Corrupt(format!("{what} {complaint}; `harness resume` trains the run again")));
+            }
+        }
+        Ok(())
     }
 
     /// What it was and what came of it.
@@ -204,7 +220,8 @@ impl SweepReader {
         &self.manifest
     }
 
-    /// The complete runs in order, and the others with the reason.
+    /// The complete runs in order, every file of which is as it was written, and the others with the reason: a run is taken
+    /// whole or not at all.
     #[must_use]
     pub fn runs(&self) -> (Vec<RunReader>, Vec<LeftOut>) {
         let (mut complete, mut left_out) = (Vec::new(), Vec::new());
@@ -215,7 +232,16 @@ impl SweepReader {
                 Err(why) => left_out.push(LeftOut { run, why }),
             }
         }
-        (complete, left_out)
+        let checked: Vec<Result<()>> = complete.par_iter().map(RunReader::check).collect();
+        let mut intact = Vec::with_capacity(complete.len());
+        for (reader, checked) in complete.into_iter().zip(checked) {
+            match checked {
+                Ok(()) => intact.push(reader),
+                Err(why) => left_out.push(LeftOut { run: reader.index(), why }),
+            }
+        }
+        left_out.sort_by_key(|held| held.run);
+        (intact, left_out)
     }
 
     /// The complete run `run`.

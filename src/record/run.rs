@@ -168,6 +168,7 @@ impl RunWriter {
             outcome: Some(outcome),
             errors: Vec::new(),
             files: self.files.into_values().collect(),
+            digest: None,
         };
         manifest.write(&self.dir)?;
         tidy(&self.dir)
@@ -221,6 +222,7 @@ pub fn record_failure(dir: &RunDir, attempt: u32, errors: Vec<String>) -> Result
         outcome: None,
         errors,
         files: Vec::new(),
+        digest: None,
     };
     manifest.write(dir)
 }

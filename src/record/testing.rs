@@ -56,6 +56,7 @@ pub(crate) fn sweep_manifest(experiment: &str, runs: usize) -> SweepManifest {
         name: "fake".into(),
         hash: blake3::hash(experiment.as_bytes()).to_hex().to_string(),
         training: None,
+        older: BTreeMap::new(),
         runs,
         experiment: experiment.into(),
         provenance: Provenance::now(Origin::default()),

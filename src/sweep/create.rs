@@ -1,5 +1,6 @@
 //! The directory of a sweep: made, found again, or enlarged; never silently changed.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
@@ -93,6 +94,7 @@ pub fn open_or_create(
             name: wanted.name.clone(),
             hash: wanted.hash.clone(),
             training: Some(wanted.training.clone()),
+            older: BTreeMap::new(),
             runs: wanted.runs,
             experiment: wanted.toml.clone(),
             provenance,
@@ -115,7 +117,10 @@ pub fn open_or_create(
         manifest.experiment.clone_from(&wanted.toml);
     }
     manifest.schema = SWEEP_SCHEMA.name();
-    manifest.training.get_or_insert_with(|| wanted.training.clone());
+    if manifest.training.is_none() {
+        manifest.older = older_runs(sweep, &manifest);
+        manifest.training = Some(wanted.training.clone());
+    }
     files::create_folder(&sweep.runs())?;
     manifest.write(sweep)?;
     if opened != Opened::Found {
@@ -143,7 +148,31 @@ fn rebuilt(sweep: &SweepDir, provenance: &Provenance) -> Result<Option<SweepMani
     let hash = blake3::hash(experiment.as_bytes()).to_hex().to_string();
     let mut provenance = provenance.clone();
     provenance.data_digest = None;
-    Ok(Some(SweepManifest { schema: SWEEP_SCHEMA.name(), name, hash, training: None, runs, experiment, provenance }))
+    Ok(Some(SweepManifest {
+        schema: SWEEP_SCHEMA.name(),
+        name,
+        hash,
+        training: None,
+        older: BTreeMap::new(),
+        runs,
+        experiment,
+        provenance,
+    }))
+}
+
+/// The complete runs that do not say what they belong to, by the digest of their manifests.
+fn older_runs(sweep: &SweepDir, manifest: &SweepManifest) -> BTreeMap<usize, String> {
+    let mut expected = Expected::of(manifest);
+    let mut older = BTreeMap::new();
+    for run in 0..manifest.runs {
+        if let Ok(Some(found)) = RunManifest::read(&sweep.run(run))
+            && found.status == Status::Complete
+            && expected.complaint(&found, run).is_none()
+        {
+            older.extend(found.digest.map(|digest| (run, digest)));
+        }
+    }
+    older
 }
 
 /// The digest of the data that the first complete run was trained on, for a sweep that does not say it itself.

@@ -137,7 +137,12 @@ pub fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> Result<l
         None if !devices.is_empty() => devices.len().min(missing.len()).max(1),
         None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
     };
-    let options = local::Options { threads: machine.threads(jobs), devices, retries: how.retries, stall: experiment.train.patience() };
+    let options = local::Options {
+        threads: machine.threads(jobs),
+        devices,
+        retries: how.retries,
+        stall: experiment.train.patience(),
+    };
     let program = own_program()?;
     let command = |run: usize| {
         let mut command = Command::new(&program);
