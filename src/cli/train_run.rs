@@ -11,7 +11,7 @@ use crate::record::{Begin, RunManifest, RunWriter, Status, SweepDir, SweepManife
 use crate::sweep::{self, Lease, ProgressLine, Reporter, Stop};
 use crate::train;
 use crate::train::run::{Job, execute};
-use crate::workflow::run::differing_keys;
+use crate::workflow::run::{differing_keys, open};
 
 #[derive(Debug, Args)]
 pub struct TrainRunArgs {
@@ -44,6 +44,14 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
         )));
     }
     let experiment = config::read_back(&dir.experiment())?;
+    // A sweep of an older version first learns what its runs belong to.
+    let manifest = match manifest.training {
+        Some(_) => manifest,
+        None => {
+            open(&args.sweep, &experiment)?;
+            sweep::open(&args.sweep, differing_keys)?.1
+        }
+    };
     let run_dir = dir.run(index);
     let lease = Lease::acquire(&run_dir)?;
     if matches!(RunManifest::read(&run_dir), Ok(Some(found)) if found.status == Status::Complete) {

@@ -63,6 +63,9 @@ pub struct Expected {
     shared: BTreeMap<String, String>,
     /// Examples, classes, parameters and epochs of every run.
     size: Option<[u64; 4]>,
+    /// Whether `sweep.json` is of version 1: then its runs are too, since a newer version that goes on with the sweep writes
+    /// it again first.
+    first_version: bool,
     /// Runs of an older version that belong to the sweep, by the digest of their manifests.
     older: BTreeMap<usize, String>,
 }
@@ -75,6 +78,7 @@ impl Expected {
             training: manifest.training.clone(),
             data: manifest.data().map(str::to_owned),
             older: manifest.older.clone(),
+            first_version: manifest.training.is_none(),
             ..Self::default()
         }
     }
@@ -105,7 +109,17 @@ impl Expected {
             return Some(format!("is run {} of its sweep", run.run));
         }
         let identity = run.identity.as_ref();
-        if identity.is_none() && self.training.is_some() && run.digest != self.older.get(&index).cloned() {
+        if identity.is_some() && self.first_version {
+            return Some(
+                "was trained by a newer version of harness than its sweep.json says: that belongs to another sweep"
+                    .into(),
+            );
+        }
+        if identity.is_none()
+            && self.training.is_some()
+            && !self.first_version
+            && run.digest != self.older.get(&index).cloned()
+        {
             return Some(
                 "does not say to which experiment it belongs, as runs of an older version of harness do not".into(),
             );
@@ -184,7 +198,7 @@ mod tests {
         assert!(stranger(|run| run.run = 1).contains("run 1 of its sweep"));
         assert!(stranger(|run| run.identity.as_mut().unwrap().run = 1).contains("of its sweep"));
         assert!(stranger(|run| run.identity.as_mut().unwrap().training = "ff".into()).contains("another experiment"));
-        assert!(stranger(|run| run.identity.as_mut().unwrap().data = "ff".into()).contains("two data sets"));
+        assert!(stranger(|run| run.identity.as_mut().unwrap().data = "ff".into()).contains("other data"));
         assert!(
             stranger(|run| {
                 run.identity.as_mut().unwrap().data = "ff".into();
@@ -203,7 +217,8 @@ mod tests {
 
     #[test]
     fn of_an_old_sweep_the_first_run_says_what_the_others_must_be() {
-        let mut expected = Expected::of(&sweep_manifest("", 3));
+        let mut expected = Expected::of(&SweepManifest { training: None, ..sweep_manifest("", 3) });
+        assert!(expected.complaint(&run(0, |_| {}), 0).unwrap().contains("newer version"));
         let old = |index, digest: &str| {
             run(index, |run| {
                 run.identity = None;

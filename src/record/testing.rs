@@ -49,13 +49,13 @@ pub(crate) fn identity(run: usize) -> RunIdentity {
     }
 }
 
-/// The manifest of a sweep of `runs` fake runs, as a version wrote it that did not know what they belong to.
+/// The manifest of a sweep of `runs` fake runs.
 pub(crate) fn sweep_manifest(experiment: &str, runs: usize) -> SweepManifest {
     SweepManifest {
         schema: SWEEP_SCHEMA.name(),
         name: "fake".into(),
         hash: blake3::hash(experiment.as_bytes()).to_hex().to_string(),
-        training: None,
+        training: Some(identity(0).training),
         older: BTreeMap::new(),
         runs,
         experiment: experiment.into(),

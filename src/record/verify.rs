@@ -580,7 +580,7 @@ mod tests {
         }
         recover(&sweep);
         let left: Vec<String> = verify(&sweep).unwrap().into_iter().map(|problem| problem.file).collect();
-        assert_eq!(left, ["plan.txt", "runs/0003", "runs/0001/notes.txt"]);
+        assert_eq!(left, ["analysis/more.json", "plan.txt", "runs/0003", "runs/0001/notes.txt"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::config::{Experiment, Stream};
 use crate::error::{Error, Result};
 use crate::record::files::Anchor;
-use crate::record::{Expected, RunIdentity, RunManifest, Status, SweepDir, SweepManifest, files};
+use crate::record::{Expected, RunIdentity, RunManifest, Status, StreamSeed, SweepDir, SweepManifest, files};
 
 /// What run `run` of the sweep belongs to, trained on the data of the digest `data`.
 #[must_use]
@@ -46,13 +46,19 @@ pub fn inspect(sweep: &SweepDir, manifest: &SweepManifest, experiment: &Experime
     let strangers: Vec<Option<String>> = complete
         .iter()
         .map(|found| {
-            let own = |data: &str| identity(manifest, experiment, data, found.run);
-            expected.complaint(found, found.run).or_else(|| {
-                found
-                    .identity
-                    .as_ref()
-                    .and_then(|identity| own(expected.data().unwrap_or(&identity.data)).complaint(identity))
-            })
+            if let Some(complaint) = expected.complaint(found, found.run) {
+                return Some(complaint);
+            }
+            let own = identity(manifest, experiment, expected.data().unwrap_or_default(), found.run);
+            match (&found.identity, &found.outcome) {
+                (Some(identity), _) => own.complaint(identity),
+                (None, Some(outcome)) => {
+                    let drawn = |(name, stream): (&String, &StreamSeed)| own.streams.get(name) == Some(&stream.seed);
+                    let same = outcome.streams.iter().all(drawn) && outcome.epochs == experiment.train.epochs;
+                    (!same).then(|| "was drawn from other random streams, or trained for other epochs".into())
+                }
+                (None, None) => None,
+            }
         })
         .collect();
     let judged = complete.par_iter().zip(strangers).filter_map(|(found, stranger)| {
@@ -121,7 +127,7 @@ mod tests {
         let folder = folder();
         let sweep = SweepDir::new(&folder.path().join("sweep"));
         files::create_folder(&sweep.runs()).unwrap();
-        let first = sweep_manifest("a = 1\n", 2);
+        let first = SweepManifest { training: None, ..sweep_manifest("a = 1\n", 2) };
         first.write(&sweep).unwrap();
         let guard = Guard::new(&sweep).unwrap();
         guard.check().unwrap();

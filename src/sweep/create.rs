@@ -101,7 +101,7 @@ pub fn open_or_create(
         },
         Some(mut found) => {
             SWEEP_SCHEMA.refuse_newer(&found.schema, &sweep.manifest())?;
-            let known = found.data().map(str::to_owned).or_else(|| data_of_runs(sweep, &found));
+            let known = found.data().map(str::to_owned).or_else(|| data_of_runs(sweep));
             let data = same_data(sweep, known, provenance.data_digest)?;
             if !lost && opened == Opened::Found && found.training.is_some() && found.provenance.data_digest == data {
                 return restore_copy(sweep, differing).map(|()| opened);
@@ -160,24 +160,19 @@ fn rebuilt(sweep: &SweepDir, provenance: &Provenance) -> Result<Option<SweepMani
     }))
 }
 
-/// The complete runs that do not say what they belong to, by the digest of their manifests.
+/// The complete runs that do not say what they belong to, by the digest of their manifests; their seeds and epochs are
+/// checked against the experiment before a run is trained.
 fn older_runs(sweep: &SweepDir, manifest: &SweepManifest) -> BTreeMap<usize, String> {
-    let mut expected = Expected::of(manifest);
-    let mut older = BTreeMap::new();
-    for run in 0..manifest.runs {
-        if let Ok(Some(found)) = RunManifest::read(&sweep.run(run))
-            && found.status == Status::Complete
-            && expected.complaint(&found, run).is_none()
-        {
-            older.extend(found.digest.map(|digest| (run, digest)));
-        }
-    }
-    older
+    let digest = |run: usize| match RunManifest::read(&sweep.run(run)) {
+        Ok(Some(found)) if found.status == Status::Complete && found.run == run => found.digest,
+        _ => None,
+    };
+    (0..manifest.runs).filter_map(|run| Some((run, digest(run)?))).collect()
 }
 
 /// The digest of the data that the first complete run was trained on, for a sweep that does not say it itself.
-fn data_of_runs(sweep: &SweepDir, manifest: &SweepManifest) -> Option<String> {
-    let mut expected = Expected::of(manifest);
+fn data_of_runs(sweep: &SweepDir) -> Option<String> {
+    let mut expected = Expected::default();
     for run in sweep.indices().ok()? {
         if let Ok(Some(found)) = RunManifest::read(&sweep.run(run))
             && found.status == Status::Complete
