@@ -1,6 +1,7 @@
 //! Reading complete runs, one or all of a sweep.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
@@ -187,6 +188,8 @@ pub struct LeftOut {
 pub struct SweepReader {
     dir: SweepDir,
     manifest: SweepManifest,
+    /// Read once: a run that was intact a moment ago is not read as a whole again.
+    runs: OnceLock<(Vec<RunReader>, Vec<LeftOut>)>,
 }
 
 impl SweepReader {
@@ -205,7 +208,7 @@ impl SweepReader {
                 dir.experiment().display()
             )));
         }
-        Ok(Self { dir, manifest })
+        Ok(Self { dir, manifest, runs: OnceLock::new() })
     }
 
     /// Where it lies.
@@ -224,6 +227,10 @@ impl SweepReader {
     /// whole or not at all.
     #[must_use]
     pub fn runs(&self) -> (Vec<RunReader>, Vec<LeftOut>) {
+        self.runs.get_or_init(|| self.read_runs()).clone()
+    }
+
+    fn read_runs(&self) -> (Vec<RunReader>, Vec<LeftOut>) {
         let (mut complete, mut left_out) = (Vec::new(), Vec::new());
         let mut expected = Expected::of(&self.manifest);
         for run in 0..self.manifest.runs {
