@@ -20,6 +20,7 @@ pub mod kernels;
 pub mod last;
 pub mod numbers;
 mod reliability;
+mod runs_table;
 mod schema;
 mod summary;
 pub mod sweep;
