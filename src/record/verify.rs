@@ -13,6 +13,7 @@ use super::identity::Expected;
 use super::index::{self, Wrong};
 use super::layout::{self, RunDir, SweepDir};
 use super::manifest::{RunManifest, Status, SweepManifest};
+use super::nights::{Accepted, NightValues};
 use super::reader::same_but_for_runs;
 use super::run;
 use super::state::SavedState;
@@ -247,8 +248,24 @@ impl Walk<'_> {
                 }
             }
         }
-        let ours =
-            [sweep.manifest(), sweep.experiment(), sweep.runs(), sweep.analysis(), sweep.report(), sweep.slurm()];
+        let ours = [
+            sweep.manifest(),
+            sweep.experiment(),
+            sweep.accepted(),
+            sweep.night(),
+            sweep.runs(),
+            sweep.analysis(),
+            sweep.report(),
+            sweep.slurm(),
+        ];
+        for (path, read) in [
+            (sweep.accepted(), Accepted::read(&sweep.accepted()).err()),
+            (sweep.night(), NightValues::read(&sweep.night()).err()),
+        ] {
+            if let Some(cause) = read {
+                self.add(None, &path, format!("cannot be used ({cause})"), Cure::None);
+            }
+        }
         for path in self.listed(sweep.root()) {
             if path == sweep.lock() {
                 self.lock(None, &path);
@@ -287,6 +304,10 @@ impl Walk<'_> {
                     None => self.add(None, &path, STRAY, Cure::None),
                 }
             }
+        }
+        // The runs of a night that was pruned are gone because somebody wanted it.
+        if matches!(NightValues::read(&sweep.night()), Ok(Some(_))) {
+            made_from.clear();
         }
         for run in made_from {
             let what = "is gone: it was complete when the analysis or the report was made";
