@@ -185,6 +185,7 @@ impl AnalyzeArgs {
     fn extras(&self, analysis: &Analysis) -> Result<Extras> {
         let images = self.images.as_ref().map(|path| pictures::of_array(path, analysis)).transpose()?;
         let mut facts = workflow::made();
+        facts.push(workflow::machine());
         for path in self.inputs.iter().chain(&self.labels).chain(&self.images) {
             let digest = workflow::digest(path)?;
             facts.push(Fact { name: "file (BLAKE3)".into(), value: format!("{}: {digest}", path.display()) });

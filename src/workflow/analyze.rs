@@ -6,7 +6,7 @@ use crate::analysis::{Analysis, Fact, Images, Settings, analyze, ensembles, imag
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
-use crate::record::{RunReader, SweepDir, SweepReader, files, index};
+use crate::record::{Origin, Provenance, RunReader, SweepDir, SweepReader, files, index};
 use crate::report::{self, Extras};
 
 /// Bytes of all pictures of a page, at most.
@@ -210,6 +210,13 @@ pub fn made() -> Vec<Fact> {
         ),
         fact("command", command.join(" ")),
     ]
+}
+
+/// The machine on which this is running.
+#[must_use]
+pub fn machine() -> Fact {
+    let here = Provenance::now(Origin::default());
+    fact("machine", format!("{}, {}, {}", here.host, here.system, here.cpu))
 }
 
 /// When the runs were trained.
