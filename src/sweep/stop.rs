@@ -50,7 +50,7 @@ impl Stop {
                 if last.is_some_and(|at| at.elapsed() <= PATIENCE) {
                     continue;
                 }
-                if last.is_some() && !(asked.heeded.load(Ordering::Relaxed) && !asked.insisted()) {
+                if last.is_some() && (asked.insisted() || !asked.heeded.load(Ordering::Relaxed)) {
                     std::process::exit(i32::from(exit::INTERRUPTED));
                 }
                 asked.insisted.store(last.is_some(), Ordering::Relaxed);
