@@ -12,6 +12,7 @@ pub mod bootstrap;
 pub mod calibration;
 pub mod charts;
 pub mod churn;
+pub mod components;
 pub mod descriptive;
 pub mod duplicates;
 pub mod ensemble;
