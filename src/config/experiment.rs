@@ -1,5 +1,7 @@
 //! The whole file, and what a sweep varies, records and judges.
 
+use std::collections::BTreeMap;
+
 use super::{Model, Train};
 use crate::data::Data;
 use crate::keys::{
@@ -40,7 +42,11 @@ words! {
         Augment = "augment",
         /// Dropout masks.
         Dropout = "dropout",
-        /// The lowest mantissa bit of one initial weight is flipped in every run but run 0.
+        /// Which training examples are drawn: as many as there are, with replacement (a bootstrap). Not drawn where it does not vary.
+        Data = "data",
+        /// The order in which a batch's examples are summed: differences of rounding only. Not drawn where it does not vary.
+        Rounding = "rounding",
+        /// The lowest mantissa bit of one weight is flipped in every run but those of level 0.
         Bit = "bit",
     }
 }
@@ -55,7 +61,20 @@ keys! {
         /// The random streams that differ between runs; the others are shared.
         vary: Vec<Stream> = vec![Stream::Init, Stream::Order, Stream::Augment, Stream::Dropout],
             set(&Stream::SHAPE, 0, Stream::ALL.len());
+        /// Which seed of a varied stream each run draws from, by stream: a list with a number for each run. Without it a run draws
+        /// from the seed of its own index. Runs with the same number share the stream.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        levels: BTreeMap<Stream, Vec<u64>> = BTreeMap::new(), Shape::Map(&list(&SEED, 0, 100_000));
+        /// How many steps of training come before `bit` flips its bit; 0 flips an initial weight.
+        #[serde(skip_serializing_if = "is_zero")]
+        bit_step: u64 = 0, SEED;
     }
+}
+
+/// Left out of a stored experiment, whose hash is then that of programs that did not know the key.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// The epochs at which a run is recorded; the last epoch always is.

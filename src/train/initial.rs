@@ -8,8 +8,8 @@ use crate::random::Random;
 #[must_use]
 pub fn for_run(sweep: &Sweep, plan: &Plan, run: u64) -> Vec<HostTensor> {
     let mut weights = init::draw(plan, &mut sweep.stream(Stream::Init, run));
-    if sweep.vary.contains(&Stream::Bit) && run > 0 {
-        flip_bit(&mut weights, sweep.seed, run);
+    if sweep.bit_step == 0 {
+        flip_bit(&mut weights, sweep, run);
     }
     weights
 }
@@ -17,13 +17,17 @@ pub fn for_run(sweep: &Sweep, plan: &Plan, run: u64) -> Vec<HostTensor> {
 /// Flips the lowest mantissa bit of one weight (the smallest possible change, Summers & Dinneen 2021).
 ///
 /// The weights that can be chosen are those of the output layer, since a weight of the first layer may see a pixel that
-/// is always dark, and the change would then be none. The first position is drawn, every later run takes the next one,
-/// so that no two runs flip the same.
-fn flip_bit(weights: &mut [HostTensor], seed: u64, run: u64) {
+/// is always dark, and the change would then be none. The first position is drawn, every later level of the stream takes the next
+/// one, so that no two levels flip the same; level 0 flips nothing.
+pub fn flip_bit(weights: &mut [HostTensor], sweep: &Sweep, run: u64) {
+    let level = sweep.level(Stream::Bit, run);
+    if level == 0 {
+        return;
+    }
     if let Some(output) = weights.iter_mut().find(|tensor| tensor.name == "fc.weight") {
         let count = output.values.len() as u64;
-        let start = Random::from_parts(seed, "bit", 0).uniform_below(count);
-        let chosen = ((start + run) % count) as usize;
+        let start = Random::from_parts(sweep.seed, Stream::Bit.name(), 0).uniform_below(count);
+        let chosen = ((start + level) % count) as usize;
         output.values[chosen] = f32::from_bits(output.values[chosen].to_bits() ^ 1);
     }
 }

@@ -163,10 +163,9 @@ impl Recording<'_> {
 
     fn outcome(&mut self, provenance: Provenance) -> Outcome {
         let Job { experiment, data, run, .. } = self.job;
-        let streams = [Stream::Init, Stream::Order, Stream::Augment, Stream::Dropout, Stream::Bit];
-        let streams = streams
-            .into_iter()
-            .map(|stream| {
+        let streams = Stream::ALL
+            .iter()
+            .map(|&stream| {
                 let varies = experiment.sweep.vary.contains(&stream);
                 let seed = experiment.sweep.stream_seed(stream, *run as u64);
                 (stream.name().to_owned(), StreamSeed { seed, varies })

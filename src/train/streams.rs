@@ -11,22 +11,25 @@ impl Sweep {
     /// A run's stream from its beginning.
     #[must_use]
     pub fn stream(&self, stream: Stream, run: u64) -> Random {
-        Random::from_parts(self.seed, stream.name(), self.index(stream, run))
+        Random::from_parts(self.seed, stream.name(), self.level(stream, run))
     }
 
     /// The key of a run's stream, in hex, for the record: equal for two runs exactly if they share the stream.
     #[must_use]
     pub fn stream_seed(&self, stream: Stream, run: u64) -> String {
         use std::fmt::Write;
-        Random::key(self.seed, stream.name(), self.index(stream, run)).iter().fold(String::new(), |mut hex, byte| {
+        Random::key(self.seed, stream.name(), self.level(stream, run)).iter().fold(String::new(), |mut hex, byte| {
             // Writing to a String cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
         })
     }
 
-    fn index(&self, stream: Stream, run: u64) -> u64 {
-        if self.vary.contains(&stream) { run } else { 0 }
+    /// The level of a stream in a run: runs of one level share the stream.
+    #[must_use]
+    pub fn level(&self, stream: Stream, run: u64) -> u64 {
+        let own = || if self.vary.contains(&stream) { run } else { 0 };
+        self.levels.get(&stream).and_then(|levels| levels.get(run as usize)).copied().unwrap_or_else(own)
     }
 
     /// A run's stream as it stands at the beginning of an epoch.
