@@ -10,7 +10,7 @@ use super::input::{Input, RunLogits};
 use super::schema::{Estimate, Settings};
 use super::summary::{bootstrap, estimate, estimate_of_pairs};
 use super::sweep::{self, Known};
-use crate::config::{Experiment, Stream, Sweep};
+use crate::config::{Experiment, Model, Stream, Sweep};
 use crate::error::{Error, Result};
 use crate::kernel::alignment::Centred;
 use crate::record::{RunReader, SweepReader};
@@ -73,6 +73,18 @@ impl Design {
         Sweep { runs: self.runs(), vary: levels.keys().copied().collect(), levels, ..sweep.clone() }
     }
 
+    /// Whether the repeats of run 0 in `grid` are bit-equal to it, as far as they are complete.
+    ///
+    /// # Errors
+    /// Whatever makes the records unreadable.
+    pub fn repeats_exactly(&self, grid: &SweepReader) -> Result<bool> {
+        let (input, _) = sweep::decisions(grid, None, Known::default())?;
+        let repeats = Self::beside(self.levels.len(), self.repeats);
+        let held: Vec<&[f32]> =
+            input.runs().iter().filter(|run| repeats.contains(&run.index)).map(|run| run.logits.as_slice()).collect();
+        Ok(duplicates(&held).iter().filter(|original| original.is_none()).count() <= 1)
+    }
+
     fn grid_runs(&self) -> BTreeSet<u32> {
         (0..self.levels.len() as u32).collect()
     }
@@ -85,8 +97,13 @@ impl Design {
 
 /// The streams that an experiment draws from, in the order in which they are shown: those that `attribute` asks about by itself.
 #[must_use]
-pub fn sources(experiment: &Experiment, drops: bool) -> Vec<Stream> {
+pub fn sources(experiment: &Experiment) -> Vec<Stream> {
     let augment = experiment.data.augment;
+    let drops = match &experiment.model {
+        Model::Mlp { dropout, widths, .. } => *dropout > 0.0 && !widths.is_empty(),
+        Model::Cnn { dropout, .. } => *dropout > 0.0,
+        Model::Resnet { .. } => false,
+    };
     [
         (Stream::Init, true),
         (Stream::Order, true),
@@ -538,26 +555,37 @@ mod tests {
     }
 
     #[test]
-    fn only_streams_that_are_drawn_from_have_a_sweep() {
-        let names = |sets: &[&str]| {
-            let found = variants(&experiment(sets), 10);
-            found.iter().map(|held| (held.name.clone(), held.vary.len(), held.runs)).collect::<Vec<_>>()
-        };
-        let row = |name: &str, varied, runs| (name.to_owned(), varied, runs);
-        assert_eq!(
-            names(&[]),
-            [
-                row("all", 3, 10),
-                row("init", 1, 10),
-                row("order", 1, 10),
-                row("augment", 1, 10),
-                row("bit", 1, 10),
-                row("none", 0, 2)
-            ]
-        );
-        let dropped = names(&["data.augment.crop=0", "model.dropout=0.1"]);
-        assert_eq!(dropped[0], row("all", 3, 10));
-        assert!(dropped.contains(&row("dropout", 1, 10)) && !dropped.iter().any(|held| held.0 == "augment"));
+    fn only_streams_that_are_drawn_from_are_sources() {
+        let names = |sets: &[&str]| sources(&experiment(sets)).into_iter().map(Stream::name).collect::<Vec<_>>();
+        assert_eq!(names(&[]), ["init", "order", "augment"]);
+        assert_eq!(names(&["data.augment.crop=0", "model.dropout=0.1"]), ["init", "order", "dropout"]);
+    }
+
+    #[test]
+    fn the_sweep_of_a_design_trains_grid_repeats_and_flips() {
+        let design = Design::new(vec![Stream::Init, Stream::Order], 10).unwrap();
+        let sweep = design.sweep(&Sweep { seed: 7, ..Sweep::default() });
+        assert_eq!((design.levels.len(), sweep.runs, sweep.seed), (10, 16, 7));
+        assert_eq!(sweep.vary, [Stream::Init, Stream::Order, Stream::Bit]);
+        assert_eq!(sweep.levels[&Stream::Bit][9..], [0, 0, 1, 2, 3, 4, 5]);
+        // Run 10 repeats run 0, run 11 is it but for one bit.
+        for stream in [Stream::Init, Stream::Order] {
+            assert!([0, 10, 11].iter().all(|&run| sweep.level(stream, run) == 0));
+        }
+        let none = Design::new(vec![Stream::Init, Stream::Bit], 10).unwrap();
+        assert_eq!(none.flips, 0);
+        config::validate(&Experiment { sweep, ..experiment(&[]) }).unwrap();
+    }
+
+    fn group(logits: &[[f32; 8]]) -> Group {
+        Group {
+            runs: logits.len(),
+            indices: (0..logits.len() as u32).collect(),
+            labels: vec![0, 1, 0, 1],
+            classes: 2,
+            logits: logits.iter().map(|held| held.to_vec()).collect(),
+            kernels: None,
+        }
     }
 
     #[test]
@@ -571,8 +599,9 @@ mod tests {
         let run = |index, logits: [f32; 8]| RunLogits { index, logits: logits.to_vec() };
         let runs = vec![run(0, right), run(1, one), run(2, two), run(3, [f32::NAN; 8])];
         let input = Input::new(vec![0, 1, 0, 1], 2, runs).unwrap();
-        let variant = Variant { name: "init".into(), vary: vec![Stream::Init], runs: 4 };
-        let found = source(&variant, 3, &input, &[], &Settings::default()).unwrap();
+        let held = Group::new(&input, &(0..4).collect(), &[], 3).unwrap();
+        let variant = Variant { name: "all".into(), vary: vec![Stream::Init], runs: 4 };
+        let found = source(variant, 3, &held, &Settings::default()).unwrap();
         assert_eq!((found.finite, found.distinct), (3, 3));
         assert!((found.accuracy.unwrap().mean - 0.75).abs() < 1e-15);
         assert!((found.accuracy_std.unwrap().value - 0.25).abs() < 1e-15);
@@ -582,17 +611,33 @@ mod tests {
     }
 
     #[test]
-    fn equal_runs_have_no_distance() {
-        let logits = vec![2.0f32, 0.0, 0.0, 2.0, 1.0, 0.5, 0.0, 2.0];
-        let runs = (0..2).map(|index| RunLogits { index, logits: logits.clone() }).collect();
-        let input = Input::new(vec![0, 1, 0, 1], 2, runs).unwrap();
-        let variant = Variant { name: "none".into(), vary: Vec::new(), runs: 2 };
-        let found = source(&variant, 3, &input, &[], &Settings::default()).unwrap();
-        assert_eq!((found.finite, found.distinct), (2, 1));
-        assert_eq!(found.accuracy_std, Some(Measure { value: 0.0, low: 0.0, high: 0.0 }));
-        assert_eq!(found.churn, Some(Measure { value: 0.0, low: 0.0, high: 0.0 }));
-        let text = serde_json::to_string(&found).unwrap();
-        assert!(text.starts_with("{\"name\":\"none\",\"vary\":[],\"runs\":2,\"epoch\":3"), "{text}");
-        assert_eq!(serde_json::from_str::<Source>(&text).unwrap(), found);
+    fn runs_that_one_source_decides_alone_belong_to_it() {
+        // Decisions follow the level of the first source only: all of the churn is its own.
+        let design = Design::new(vec![Stream::Init, Stream::Order], 10).unwrap();
+        let logits: Vec<[f32; 8]> = design
+            .levels
+            .iter()
+            .map(|row| std::array::from_fn(|i| if i % 2 == 0 && (row[0] >> (i / 2)) & 1 == 1 { 3.0 } else { 1.0 }))
+            .collect();
+        let parts = split(&design, &group(&logits), &group(&logits[..1])).unwrap();
+        let names: Vec<&str> = parts.iter().map(|part| part.source.as_str()).collect();
+        assert_eq!(names, ["init", "order", "interaction", "total"]);
+        let share = |place: usize| parts[place].churn.unwrap().share.unwrap();
+        assert!((share(0) - 1.0).abs() < 1e-12 && share(1).abs() < 0.2, "{parts:?}");
+        assert_eq!(parts[0].levels, 5);
+        let sum: f64 = (0..3).map(share).sum();
+        assert!((sum - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn runs_that_do_not_repeat_give_the_implementation_its_part() {
+        let design = Design::new(vec![Stream::Init, Stream::Order], 4).unwrap();
+        let right = [2.0f32, 0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 2.0];
+        let mut one = right;
+        one[0] = -1.0;
+        let parts = split(&design, &group(&[right, one, one, right]), &group(&[right, one])).unwrap();
+        let of = |name: &str| parts.iter().find(|part| part.source == name).unwrap().churn.unwrap().value;
+        assert_eq!(of("implementation"), 0.25);
+        assert!((of("init") + of("order") + of("interaction") + of("implementation") - of("total")).abs() < 1e-15);
     }
 }

@@ -62,7 +62,9 @@ fn levels(experiment: &Experiment, found: &mut Vec<Problem>) {
     for (stream, levels) in &sweep.levels {
         let name = stream.name();
         let message = if !sweep.vary.contains(stream) {
-            format!("sweep.levels.{name} is given, but sweep.vary does not name \"{name}\"; add it there, or leave the levels out")
+            format!(
+                "sweep.levels.{name} is given, but sweep.vary does not name \"{name}\"; add it there, or leave the levels out"
+            )
         } else if levels.len() < sweep.runs {
             format!(
                 "sweep.levels.{name} has {} numbers, but there are {} runs (sweep.runs); give one for each run",

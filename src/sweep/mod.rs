@@ -5,7 +5,6 @@
 //! missing, and may be killed at any moment. The process of a run takes the run's [`Lease`], so that engines need not
 //! know of each other.
 
-mod adopt;
 mod create;
 mod identity;
 mod lease;
@@ -20,7 +19,6 @@ mod stop;
 mod testing;
 mod unit;
 
-pub use adopt::adopt;
 pub use create::{Definition, Opened, open, open_or_create};
 pub use identity::Identity;
 pub use lease::{Holder, Lease, Standing, standing};

@@ -4,7 +4,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
+//! | [`attribute`](mod@attribute) | an experiment to the sources of the difference between its runs |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
+pub mod attribute;
 pub mod run;
