@@ -70,7 +70,7 @@ impl Design {
             let unflipped = std::iter::repeat_n(0, self.levels.len() + self.repeats);
             levels.insert(Stream::Bit, unflipped.chain(1..=self.flips as u64).collect());
         }
-        Sweep { runs: self.runs(), vary: levels.keys().copied().collect(), levels, ..sweep.clone() }
+        Sweep { runs: self.runs(), vary: levels.keys().copied().collect(), levels: Some(levels), ..sweep.clone() }
     }
 
     /// Whether the repeats of run 0 in `grid` are bit-equal to it, as far as they are complete.
@@ -567,7 +567,7 @@ mod tests {
         let sweep = design.sweep(&Sweep { seed: 7, ..Sweep::default() });
         assert_eq!((design.levels.len(), sweep.runs, sweep.seed), (10, 16, 7));
         assert_eq!(sweep.vary, [Stream::Init, Stream::Order, Stream::Bit]);
-        assert_eq!(sweep.levels[&Stream::Bit][9..], [0, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(sweep.levels.as_ref().unwrap()[&Stream::Bit][9..], [0, 0, 1, 2, 3, 4, 5]);
         // Run 10 repeats run 0, run 11 is it but for one bit.
         for stream in [Stream::Init, Stream::Order] {
             assert!([0, 10, 11].iter().all(|&run| sweep.level(stream, run) == 0));
@@ -617,9 +617,9 @@ mod tests {
         let logits: Vec<[f32; 8]> = design
             .levels
             .iter()
-            .map(|row| std::array::from_fn(|i| if i % 2 == 0 && (row[0] >> (i / 2)) & 1 == 1 { 3.0 } else { 1.0 }))
+            .map(|row| std::array::from_fn(|i| if i % 2 == 1 { 2.0 } else { 3.0 * ((row[0] >> (i / 2)) & 1) as f32 }))
             .collect();
-        let parts = split(&design, &group(&logits), &group(&logits[..1])).unwrap();
+        let parts = split(&design, &group(&logits), &group(&[logits[0], logits[0]])).unwrap();
         let names: Vec<&str> = parts.iter().map(|part| part.source.as_str()).collect();
         assert_eq!(names, ["init", "order", "interaction", "total"]);
         let share = |place: usize| parts[place].churn.unwrap().share.unwrap();

@@ -63,18 +63,12 @@ keys! {
             set(&Stream::SHAPE, 0, Stream::ALL.len());
         /// Which seed of a varied stream each run draws from, by stream: a list with a number for each run. Without it a run draws
         /// from the seed of its own index. Runs with the same number share the stream.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        levels: BTreeMap<Stream, Vec<u64>> = BTreeMap::new(), Shape::Map(&list(&SEED, 0, 100_000));
-        /// How many steps of training come before `bit` flips its bit; 0 flips an initial weight.
-        #[serde(skip_serializing_if = "is_zero")]
-        bit_step: u64 = 0, SEED;
+        #[serde(skip_serializing_if = "Option::is_none")]
+        levels: Option<BTreeMap<Stream, Vec<u64>>> = None, Shape::Map(&list(&SEED, 0, 100_000));
+        /// How many steps of training come before `bit` flips its bit; none and 0 flip an initial weight.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bit_step: Option<u64> = None, SEED;
     }
-}
-
-/// Left out of a stored experiment, whose hash is then that of programs that did not know the key.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(value: &u64) -> bool {
-    *value == 0
 }
 
 /// The epochs at which a run is recorded; the last epoch always is.

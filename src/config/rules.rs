@@ -59,7 +59,7 @@ fn late(epochs: &[usize], too_late: impl Fn(usize) -> bool) -> Option<String> {
 fn levels(experiment: &Experiment, found: &mut Vec<Problem>) {
     const KEY: &str = "sweep.levels";
     let sweep = &experiment.sweep;
-    for (stream, levels) in &sweep.levels {
+    for (stream, levels) in sweep.levels.iter().flatten() {
         let name = stream.name();
         let message = if !sweep.vary.contains(stream) {
             format!(

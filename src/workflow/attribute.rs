@@ -52,8 +52,12 @@ pub fn attribute(root: &Path, experiment: &Experiment, request: &Request, how: &
     };
     let mut spawned = Vec::new();
     for &bit_step in &request.spawn {
-        let sweep =
-            Sweep { runs: experiment.sweep.runs, vary: vec![Stream::Bit], bit_step, ..experiment.sweep.clone() };
+        let sweep = Sweep {
+            runs: experiment.sweep.runs,
+            vary: vec![Stream::Bit],
+            bit_step: Some(bit_step),
+            ..experiment.sweep.clone()
+        };
         spawned.push((bit_step, trainer.sweep(&format!("bit-at-step-{bit_step}"), sweep)?));
     }
     let settings = Settings { analysis: experiment.analysis.clone(), flags: experiment.flags.clone() };
