@@ -4,12 +4,15 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
 use super::print;
 use super::show::ExperimentArgs;
+use crate::analysis::attribution::Attribution;
 use crate::config::Stream;
 use crate::error::{Error, Result};
-use crate::report::attribution::{TEXT, text};
+use crate::report::attribution::{TEXT, paragraphs, parts};
 use crate::sweep::Stop;
 use crate::workflow::attribute::{Request, as_json, attribute};
 use crate::workflow::run::Local;
@@ -88,4 +91,21 @@ pub fn run(mut args: AttributeArgs) -> Result<()> {
         [] => Ok(()),
         failures => Err(Error::RunsFailed(failures.join("; "))),
     }
+}
+
+/// What a person reads: findings in words, then a row for each part.
+fn text(found: &Attribution, terminal: bool) -> String {
+    let held = parts(found);
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
+    table.set_content_arrangement(if terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
+    table.set_header(held.heads.iter().map(|head| &head.name));
+    for row in &held.rows {
+        table.add_row(&row.cells);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let words: String = paragraphs(found).iter().map(|paragraph| format!("{paragraph}\n\n")).collect();
+    format!("{words}{table}\n\n")
 }

@@ -1,23 +1,16 @@
-//! An attribution in words, as a table and as a figure.
+//! An attribution in words, as tables and as a figure.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
-use plotters::style::RGBColor;
-
-use super::Page;
 use super::axis::{Axis, span};
-use super::canvas::{Canvas, svg};
-use super::panel::{Frame, Panel};
-use super::style::{INK, Mark, PALETTE, TYPICAL};
-use super::words::list;
+use super::document::{Block, Document, Table};
+use super::figures::{Dot, Figure, Layer, Look, Mark, Paint, Panel};
+use super::text::list;
 use crate::analysis::attribution::{Attribution, Component, Portion};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
-use crate::error::Result;
 
-/// File name of the figure.
-const FIGURE: &str = "attribution.svg";
 /// File name of the text.
 pub const TEXT: &str = "attribution.md";
+/// File name of the page.
+pub const PAGE: &str = "attribution.html";
 
 /// A way to measure how far runs are apart.
 struct Quantity {
@@ -172,127 +165,109 @@ fn gauge(found: &Attribution) -> Vec<[String; 4]> {
     ]
 }
 
-/// What a person reads: findings in words, then a row for each part.
+/// A row for each part.
 #[must_use]
-pub fn text(found: &Attribution, terminal: bool) -> String {
-    let mut text: String = paragraphs(found).iter().map(|paragraph| format!("{paragraph}\n\n")).collect();
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
-    table.set_content_arrangement(if terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
-    table.set_header(HEADER);
-    for component in &found.components {
-        table.add_row(row(component));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    text.push_str(&format!("{table}\n\n"));
-    text
+pub fn parts(found: &Attribution) -> Table {
+    Table::new("parts", &HEADER, &[0], found.components.iter().map(|component| row(component).to_vec()).collect())
 }
 
-/// `attribution.md` and its figure. The same attribution gives the same bytes.
-///
-/// # Errors
-/// [`crate::error::Error::Unexpected`] when the figure cannot be drawn.
-pub fn pages(found: &Attribution) -> Result<Vec<Page>> {
-    let mut text = format!("# Which source of randomness: {}\n\n", found.name);
-    for paragraph in paragraphs(found) {
-        text.push_str(&format!("{paragraph}\n\n"));
-    }
-    text.push_str(&format!("| {} |\n| --- | ---: | ---: | ---: | ---: | ---: |\n", HEADER.join(" | ")));
-    for component in &found.components {
-        text.push_str(&format!("| {} |\n", row(component).join(" | ")));
-    }
-    text.push_str(
-        "\n| as a gauge | std of accuracy | share of its variance | share of churn |\n| --- | ---: | ---: | ---: |\n",
-    );
-    for line in gauge(found) {
-        text.push_str(&format!("| {} |\n", line.join(" | ")));
-    }
+/// The text with its tables and its figure.
+#[must_use]
+pub fn document(found: &Attribution) -> Document {
+    let mut words = paragraphs(found).into_iter();
+    let mut document = Document {
+        title: format!("Which source of randomness: {}", found.name),
+        headline: words.next().unwrap_or_default(),
+        ..Document::default()
+    };
+    words.for_each(|words| document.text(words));
+    document.table(parts(found));
+    document.blocks.push(Block::Figure(figure(found)));
+    let heads = ["as a gauge", "std of accuracy", "share of its variance", "share of churn"];
+    document.table(Table::new("gauge", &heads, &[0], gauge(found).into_iter().map(Vec::from).collect()));
     if !found.spawns.is_empty() {
-        text.push_str("\n| one bit flipped after step | epoch | churn | ½‖p − p′‖² |\n| ---: | ---: | ---: | ---: |\n");
-        for (step, at) in found.spawns.iter().flat_map(|spawn| spawn.distances.iter().map(|at| (spawn.step, at))) {
+        let at = found.spawns.iter().flat_map(|spawn| spawn.distances.iter().map(|at| (spawn.step, at)));
+        let rows = at.map(|(step, at)| {
             let (churn, distance) = (percent(at.churn), significant(at.probabilities));
-            text.push_str(&format!("| {} | {} | {churn} | {distance} |\n", thousands(step as usize), at.epoch));
-        }
+            vec![thousands(step as usize), at.epoch.to_string(), churn, distance]
+        });
+        let heads = ["steps before the flip", "epoch", "churn", "½‖p − p′‖²"];
+        document.table(Table::new("spawns", &heads, &[], rows.collect()));
     }
-    text.push_str(&format!(
-        "\n![Parts of the difference between runs]({FIGURE})\n\n\
-         Each part is an estimate with its 95 % interval (jackknife over the levels of every source). Runs form a partial grid of seeds: every \
-         level of every source is used several times, and two runs share at most one. Let T be the mean distance of two runs that share \
-         nothing, T_s that of two runs that share source s: T − T_s belongs to s by itself, whatever the other sources are, and what is left of T \
-         is interaction. An estimate can fall a little below 0 where a part is small. Churn is the share of examples that two runs decide \
-         differently; the accuracy column is the standard deviation that a part alone would give; 1 − CKA is the distance of two runs' trace \
-         NTKs. ε = {}, N = {}, experiment (BLAKE3) `{}`. Definitions: `docs/definitions.md`, Attribution.\n",
+    document.text(format!(
+        "Each part is an estimate with its 95 % interval (jackknife over the levels of every source). Runs form a partial grid \
+         of seeds: every level of every source is used several times, and two runs share at most one. Let T be the mean \
+         distance of two runs that share nothing, T_s that of two runs that share source s: T − T_s belongs to s by itself, \
+         whatever the other sources are, and what is left of T is interaction. An estimate can fall a little below 0 where a \
+         part is small. Churn is the share of examples that two runs decide differently; the accuracy column is the standard \
+         deviation that a part would give by itself; 1 − CKA is the distance of two runs' trace NTKs. ε = {}, N = {}, \
+         experiment (BLAKE3) `{}`. Definitions: `docs/definitions.md`, Attribution.",
         found.epsilon,
         thousands(found.examples),
         found.experiment
     ));
-    Ok(vec![
-        Page { name: TEXT.to_owned(), bytes: text.into_bytes() },
-        Page { name: FIGURE.to_owned(), bytes: figure(found)?.into_bytes() },
-    ])
+    document
 }
 
 /// A dot with its interval for each part, in a panel for each quantity that there is.
-fn figure(found: &Attribution) -> Result<String> {
-    const LEFT: f64 = 84.0;
-    const WIDTH: f64 = 860.0;
-    const ROW: f64 = 30.0;
-    let panels: Vec<&Quantity> = QUANTITIES
+fn figure(found: &Attribution) -> Figure {
+    let panels = QUANTITIES
         .iter()
         .filter(|quantity| found.components.iter().any(|part| (quantity.of)(part).is_some()))
+        .map(|quantity| panel(quantity, found))
         .collect();
-    let height = ROW * found.components.len() as f64;
-    let step = (WIDTH - LEFT - 10.0) / panels.len().max(1) as f64;
-    svg(WIDTH as u32, (height + 100.0) as u32, "Parts of the difference between runs", |canvas| {
-        for (place, quantity) in panels.iter().enumerate() {
-            let left = LEFT + step * place as f64;
-            let frame = Frame { left, top: 40.0, right: left + step - 24.0, bottom: 40.0 + height };
-            panel(canvas, frame, quantity, found, place == 0)?;
-        }
-        Ok(())
-    })
+    let caption = "What each source adds to the difference between two runs by itself, what sources add only together \
+                   (interaction), and the whole: the dot is the estimate, the bar its 95 % interval."
+        .to_owned();
+    Figure::new("attribution", "Parts of the difference between runs", caption, panels, Vec::new())
 }
 
-fn panel(canvas: &Canvas, frame: Frame, quantity: &Quantity, found: &Attribution, named: bool) -> Result<()> {
+fn panel(quantity: &Quantity, found: &Attribution) -> Panel {
     let count = found.components.len();
-    // The first source is on top.
+    // The first part is on top.
     let level = |place: usize| (count - 1 - place) as f64;
-    let measures =
-        || found.components.iter().enumerate().filter_map(|(place, part)| Some((place, part, (quantity.of)(part)?)));
-    let shown = |portion: Portion| [portion.low.max(-0.2 * portion.value.abs()), portion.high, portion.value];
-    let (low, top) = span(measures().flat_map(|(_, _, portion)| shown(portion)).chain([0.0]), 0.05);
-    let x = Axis::linear(quantity.label, low, if top > low { top } else { 0.01 }, 4, quantity.factor);
-    let names = found
+    let dots: Vec<Dot> = found
         .components
         .iter()
         .enumerate()
-        .map(|(place, part)| (level(place), if named { part.source.clone() } else { String::new() }));
-    let y = Axis::linear("", -0.6, count as f64 - 0.4, 5, 1.0).with_ticks(names.collect());
-    let panel = Panel::new(canvas, frame, quantity.title, x, y, 60.0)?;
-    for (place, part, portion) in measures() {
-        let colour = colour(part);
-        panel.reach(level(place), portion.low.max(low), portion.high, colour)?;
-        panel.mark(portion.value, level(place), mark(part), 4.5, colour)?;
-    }
-    Ok(())
+        .filter_map(|(place, part)| {
+            let portion = (quantity.of)(part)?;
+            let shown = |value: f64| fixed(value * quantity.factor, if quantity.factor > 1.0 { 2 } else { 4 });
+            let name = &part.source;
+            let tip = format!(
+                "{name}, {}: {} ({} to {})",
+                quantity.label,
+                shown(portion.value),
+                shown(portion.low),
+                shown(portion.high)
+            );
+            let interval = Some((portion.low, portion.high));
+            Some(Dot {
+                interval,
+                across: true,
+                key: name.clone(),
+                tip,
+                radius: 4.5,
+                ..Dot::new(portion.value, level(place), look(part))
+            })
+        })
+        .collect();
+    let ends = dots.iter().flat_map(|dot| {
+        let (low, high) = dot.interval.unwrap_or((dot.x, dot.x));
+        [dot.x, low, high]
+    });
+    let (low, high) = span(ends.chain([0.0]), 0.05);
+    let x = Axis::linear(quantity.label, low, if high > low { high } else { 0.01 }, 4, quantity.factor);
+    let y = Axis::names("", found.components.iter().map(|part| part.source.clone()), true);
+    Panel::chart(quantity.title, x, y, vec![Layer::Points(dots)]).sized((430.0, 90.0 + 28.0 * count as f64))
 }
 
-/// The whole and what is no source have no source's colour.
-fn colour(part: &Component) -> RGBColor {
+/// The whole and what is no source have no source's look.
+fn look(part: &Component) -> Look {
     match part.source.as_str() {
-        "total" => INK,
-        "interaction" | "implementation" => TYPICAL,
-        _ => PALETTE[1],
-    }
-}
-
-fn mark(part: &Component) -> Mark {
-    match part.source.as_str() {
-        "total" => Mark::Diamond,
-        "interaction" | "implementation" => Mark::Square,
-        _ => Mark::Disc,
+        "total" => Look::of(Paint::Ink).marked(Mark::Diamond),
+        "interaction" | "implementation" => Look::of(Paint::Typical).marked(Mark::Square),
+        _ => Look::of(Paint::Series(1)),
     }
 }
 
@@ -364,11 +339,12 @@ mod tests {
 
     #[test]
     fn a_figure_has_a_panel_for_each_quantity_that_there_is() {
-        let pages = pages(&found(0.02, 1)).unwrap();
-        let figure = String::from_utf8(pages[1].bytes.clone()).unwrap();
-        assert!(figure.contains("Churn") && figure.contains("Accuracy") && !figure.contains("NTK distance"));
-        let text = String::from_utf8_lossy(&pages[0].bytes).into_owned();
-        assert!(pages[0].name == TEXT && text.contains("| init | 5 | 6.00 (5.00 to 7.00) | 60 % |"), "{text}");
+        let document = document(&found(0.02, 1));
+        let titles: Vec<&str> =
+            document.figures().flat_map(|figure| &figure.panels).map(|panel| panel.title.as_str()).collect();
+        assert_eq!(titles, ["Churn", "Accuracy"]);
+        let text = document.markdown();
+        assert!(text.contains("| init | 5 | 6.00 (5.00 to 7.00) | 60 % |"), "{text}");
         assert!(text.contains("| reproducibility: other seeds |"), "{text}");
     }
 }

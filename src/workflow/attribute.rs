@@ -63,9 +63,8 @@ pub fn attribute(root: &Path, experiment: &Experiment, request: &Request, how: &
     let settings = Settings { analysis: experiment.analysis.clone(), flags: experiment.flags.clone() };
     let found = split(experiment, &design, &grid, repeated.as_ref(), &spawned, &settings)?;
     files::write(&root.join(JSON), as_json(&found)?.as_bytes())?;
-    for page in report::attribution::pages(&found)? {
-        files::write(&root.join(&page.name), &page.bytes)?;
-    }
+    let document = report::attribution::document(&found);
+    report::write_files(&document.files(report::attribution::TEXT, Some(report::attribution::PAGE))?, root)?;
     Ok(Attributed { found, failures: trainer.failures })
 }
 
