@@ -1,7 +1,7 @@
 //! Where the difference between runs comes from: a partial grid of seeds, split into the parts of its sources and their
 //! interactions ([`components`]); beside it the smallest change there is (one flipped bit), and runs with nothing varied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::input::{Input, RunLogits};
 use super::schema::{Estimate, Settings};
 use super::summary::{bootstrap, estimate, estimate_of_pairs};
 use super::sweep::{self, Known};
-use crate::config::{Experiment, Model, Stream, Sweep};
+use crate::config::{Experiment, Levels, Model, Stream, Sweep};
 use crate::error::{Error, Result};
 use crate::kernel::alignment::Centred;
 use crate::record::{RunReader, SweepReader};
@@ -61,16 +61,17 @@ impl Design {
     #[must_use]
     pub fn sweep(&self, sweep: &Sweep) -> Sweep {
         let beside = self.repeats + self.flips;
-        let mut levels: BTreeMap<Stream, Vec<u64>> = BTreeMap::new();
+        let (mut levels, mut vary) = (Levels::default(), self.sources.clone());
         for (place, &source) in self.sources.iter().enumerate() {
             let column = self.levels.iter().map(|row| row[place]).chain(std::iter::repeat_n(0, beside));
-            levels.insert(source, column.collect());
+            levels.set(source, column.collect());
         }
         if self.flips > 0 {
             let unflipped = std::iter::repeat_n(0, self.levels.len() + self.repeats);
-            levels.insert(Stream::Bit, unflipped.chain(1..=self.flips as u64).collect());
+            levels.set(Stream::Bit, unflipped.chain(1..=self.flips as u64).collect());
+            vary.push(Stream::Bit);
         }
-        Sweep { runs: self.runs(), vary: levels.keys().copied().collect(), levels: Some(levels), ..sweep.clone() }
+        Sweep { runs: self.runs(), vary, levels: Some(levels), ..sweep.clone() }
     }
 
     /// Whether the repeats of run 0 in `grid` are bit-equal to it, as far as they are complete.
@@ -567,7 +568,7 @@ mod tests {
         let sweep = design.sweep(&Sweep { seed: 7, ..Sweep::default() });
         assert_eq!((design.levels.len(), sweep.runs, sweep.seed), (10, 16, 7));
         assert_eq!(sweep.vary, [Stream::Init, Stream::Order, Stream::Bit]);
-        assert_eq!(sweep.levels.as_ref().unwrap()[&Stream::Bit][9..], [0, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(sweep.levels.as_ref().unwrap().of(Stream::Bit).unwrap()[9..], [0, 0, 1, 2, 3, 4, 5]);
         // Run 10 repeats run 0, run 11 is it but for one bit.
         for stream in [Stream::Init, Stream::Order] {
             assert!([0, 10, 11].iter().all(|&run| sweep.level(stream, run) == 0));

@@ -30,7 +30,9 @@ use crate::keys::problem::{self, Problem};
 use crate::keys::{self, KeyDoc, Keyed, Shape, check};
 
 pub use crate::data::{Augment, Data, DatasetKind};
-pub use experiment::{Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Record, Reference, Stream, Sweep};
+pub use experiment::{
+    Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Levels, Record, Reference, Stream, Sweep,
+};
 pub use facts::Facts;
 pub use layers::{PREFIX, environment};
 pub use model::{Activation, Model};

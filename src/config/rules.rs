@@ -1,6 +1,6 @@
 //! What the keys of an experiment must be to each other. Ranges of single keys stand with the keys.
 
-use super::{Backend, Checkpoints, Experiment, Model, Optimizer, Schedule};
+use super::{Backend, Checkpoints, Experiment, Model, Optimizer, Schedule, Stream};
 use crate::keys::check::grouped;
 use crate::keys::nearest::listed;
 use crate::keys::problem::Problem;
@@ -59,7 +59,8 @@ fn late(epochs: &[usize], too_late: impl Fn(usize) -> bool) -> Option<String> {
 fn levels(experiment: &Experiment, found: &mut Vec<Problem>) {
     const KEY: &str = "sweep.levels";
     let sweep = &experiment.sweep;
-    for (stream, levels) in sweep.levels.iter().flatten() {
+    for stream in Stream::ALL {
+        let Some(levels) = sweep.levels.as_ref().and_then(|levels| levels.of(*stream)) else { continue };
         let name = stream.name();
         let message = if !sweep.vary.contains(stream) {
             format!(

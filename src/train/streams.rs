@@ -29,7 +29,7 @@ impl Sweep {
     #[must_use]
     pub fn level(&self, stream: Stream, run: u64) -> u64 {
         let own = || if self.vary.contains(&stream) { run } else { 0 };
-        let levels = self.levels.as_ref().and_then(|levels| levels.get(&stream));
+        let levels = self.levels.as_ref().and_then(|levels| levels.of(stream));
         levels.and_then(|levels| levels.get(run as usize)).copied().unwrap_or_else(own)
     }
 
