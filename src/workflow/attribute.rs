@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::run::{Local, check_against_data, open, train};
+use super::calibrate::Trainer;
+use super::run::{Local, check_against_data};
 use crate::analysis::Settings;
 use crate::analysis::attribution::{Attribution, Design, attribute as split, sources};
-use crate::config::{self, Experiment, Stream, Sweep};
+use crate::config::{Experiment, Stream, Sweep};
 use crate::error::{Error, Result};
-use crate::record::{SweepDir, SweepReader, files};
+use crate::record::files;
 use crate::report;
 
 /// The result as JSON, beside the sweeps.
@@ -42,13 +43,17 @@ pub fn attribute(root: &Path, experiment: &Experiment, request: &Request, how: &
     let mut streams = sources(experiment);
     streams.extend(request.also.iter().filter(|stream| !sources(experiment).contains(stream)));
     let design = Design::new(streams, experiment.sweep.runs)?;
-    let mut trainer = Trainer { root, experiment, how, failures: Vec::new() };
-    let grid = trainer.sweep("grid", design.sweep(&experiment.sweep))?;
+    let mut trainer = Trainer { root, how, failures: Vec::new() };
+    let mut trained = |folder: &str, sweep: Sweep| {
+        let name = format!("{}-{folder}", experiment.name);
+        trainer.sweep(folder, &Experiment { name, sweep, ..experiment.clone() })
+    };
+    let grid = trained("grid", design.sweep(&experiment.sweep))?;
     let repeated = if design.repeats_exactly(&grid)? {
         None
     } else {
         let runs = experiment.sweep.runs;
-        Some(trainer.sweep("implementation", Sweep { runs, vary: Vec::new(), ..experiment.sweep.clone() })?)
+        Some(trained("implementation", Sweep { runs, vary: Vec::new(), ..experiment.sweep.clone() })?)
     };
     let mut spawned = Vec::new();
     for &bit_step in &request.spawn {
@@ -58,7 +63,7 @@ pub fn attribute(root: &Path, experiment: &Experiment, request: &Request, how: &
             bit_step: Some(bit_step),
             ..experiment.sweep.clone()
         };
-        spawned.push((bit_step, trainer.sweep(&format!("bit-at-step-{bit_step}"), sweep)?));
+        spawned.push((bit_step, trained(&format!("bit-at-step-{bit_step}"), sweep)?));
     }
     let settings = Settings { analysis: experiment.analysis.clone(), flags: experiment.flags.clone() };
     let found = split(experiment, &design, &grid, repeated.as_ref(), &spawned, &settings)?;
@@ -77,35 +82,4 @@ pub fn as_json(found: &Attribution) -> Result<String> {
         .map_err(|cause| Error::Unexpected(format!("cannot write an attribution as JSON: {cause}")))?;
     text.push('\n');
     Ok(text)
-}
-
-struct Trainer<'a> {
-    root: &'a Path,
-    experiment: &'a Experiment,
-    how: &'a Local<'a>,
-    failures: Vec<String>,
-}
-
-impl Trainer<'_> {
-    /// The sweep of that folder, trained as far as it goes.
-    fn sweep(&mut self, name: &str, sweep: Sweep) -> Result<SweepReader> {
-        let experiment =
-            Experiment { name: format!("{}-{name}", self.experiment.name), sweep, ..self.experiment.clone() };
-        config::validate(&experiment)?;
-        if !self.how.quiet {
-            anstream::eprintln!("{name}: {} runs", experiment.sweep.runs);
-        }
-        let (sweep, _): (SweepDir, _) = open(&self.root.join(name), &experiment)?;
-        let summary = train(&sweep, &experiment, self.how)?;
-        if self.how.stop.asked() {
-            return Err(Error::Interrupted(format!(
-                "{} is stopped; the same command goes on where it was",
-                self.root.display()
-            )));
-        }
-        if let Err(error) = summary.check() {
-            self.failures.push(format!("{name}: {error}"));
-        }
-        SweepReader::open(sweep.root())
-    }
 }

@@ -8,7 +8,7 @@ mod cases;
 use std::path::Path;
 
 use harness::arrays::{open_npz, read_npy, read_npy_f32};
-use harness::config::{Augment, Data, DatasetKind};
+use harness::config::{Data, DatasetKind};
 use harness::data::{check, facts, load};
 use harness::error::{Error, exit};
 
