@@ -207,17 +207,21 @@ fn source(
     let spread = bootstrap(settings).interval(&accuracies, std)?;
     found.accuracy_std = Some(Measure { value: spread.estimate, low: spread.low, high: spread.high });
     let decisions: Vec<Vec<u32>> = soft.par_iter().map(churn::decisions).collect();
-    found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?, settings)?));
+    found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?.run_means())?));
     found.alpha_hat = Some(measure(&estimate(&levels(&soft, settings)?, settings)?));
     let kernels: Vec<&RunReader> = readers.iter().filter(|run| finite.contains(&(run.index() as u32))).collect();
     if let Some(pairs) = kernel_distances(&kernels, epoch)? {
-        found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs, settings)?));
+        found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs.run_means())?));
     }
     Ok(found)
 }
 
 fn measure(estimate: &Estimate) -> Measure {
-    Measure { value: estimate.mean, low: estimate.low, high: estimate.high }
+    Measure {
+        value: estimate.mean,
+        low: estimate.low.unwrap_or(estimate.mean),
+        high: estimate.high.unwrap_or(estimate.mean),
+    }
 }
 
 /// α̂ of each run against the pooled others.

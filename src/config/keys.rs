@@ -386,10 +386,22 @@ const ANALYSIS: &[Key] = &[
     ),
     key("bootstraps", whole(1, MILLION), Is("100"), "Bootstrap resamples for `alpha_hat` and for intervals."),
     key("clip", above(0.0), Absent, "Margins of at least this size are set to 0, as Banerjee 2025 does with 15."),
+    key(
+        "literal",
+        Shape::Flag,
+        Is("false"),
+        "`alpha_hat` by the letter of the published protocol: its reference is interpolated through atoms too.",
+    ),
     key("seed", SEED, Is("0"), "Seed of the bootstraps."),
 ];
 
 const FLAGS: &[Key] = &[
     key("alpha", SHARE, Is("0.1"), "Limit of `alpha_relative`."),
-    key("outlier", above(0.0), Is("3.5"), "Limit of the modified z-score."),
+    key(
+        "false_alarm",
+        PROBABILITY,
+        Is("0.05"),
+        "Chance that a sweep of healthy runs has a flagged one; the limits of flags are computed from it.",
+    ),
+    key("outlier", above(0.0), Absent, "A limit of the modified z-score in place of the computed one."),
 ];

@@ -219,13 +219,15 @@ pub struct Analysis {
     /// Margins of at least this size are set to 0, as Banerjee 2025 does; off when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<f64>,
+    /// `alpha_hat` by the letter of the published protocol: its reference is interpolated through atoms too.
+    pub literal: bool,
     /// Seed of the bootstraps.
     pub seed: u64,
 }
 
 impl Default for Analysis {
     fn default() -> Self {
-        Self { reference: Reference::LeaveOneOut, epsilon: 0.01, bootstraps: 100, clip: None, seed: 0 }
+        Self { reference: Reference::LeaveOneOut, epsilon: 0.01, bootstraps: 100, clip: None, literal: false, seed: 0 }
     }
 }
 
@@ -235,12 +237,15 @@ impl Default for Analysis {
 pub struct Flags {
     /// Limit of `alpha_relative`.
     pub alpha: f64,
-    /// Limit of the modified z-score.
-    pub outlier: f64,
+    /// Chance that a sweep of healthy runs has a flagged one, in (0, 1): the limits of all outlier flags follow from it.
+    pub false_alarm: f64,
+    /// A limit of the modified z-score in place of the computed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier: Option<f64>,
 }
 
 impl Default for Flags {
     fn default() -> Self {
-        Self { alpha: 0.1, outlier: 3.5 }
+        Self { alpha: 0.1, false_alarm: 0.05, outlier: None }
     }
 }

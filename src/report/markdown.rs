@@ -3,7 +3,8 @@
 use super::figures::Figure;
 use super::tables::{self, COLUMNS};
 use super::{ensembles, words};
-use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
+use crate::analysis::metrics::METRICS;
+use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Analysis, FlagKind, Run};
 
 /// Runs in a table, at most; more are in `runs.parquet`.
@@ -107,27 +108,13 @@ fn reasons(page: &mut Page, analysis: &Analysis) {
 fn summary(page: &mut Page, analysis: &Analysis) {
     let summary = &analysis.summary;
     page.line("## Summary");
-    let quantities = [
-        ("accuracy", &summary.accuracy, percent as fn(f64) -> String),
-        ("negative log-likelihood (nats)", &summary.nll, significant),
-        ("Brier score", &summary.brier, significant),
-        ("ECE, equal width", &summary.ece, percent),
-        ("ECE, equal mass", &summary.ece_adaptive, percent),
-        ("ECE, class-wise", &summary.ece_classwise, percent),
-        ("churn", &summary.churn, percent),
-        ("α, exact", &summary.alpha, percent),
-        ("α, relative to the ensemble", &summary.alpha_relative, percent),
-        ("α̂", &summary.alpha_hat, percent),
-        ("KS distance", &summary.ks, significant),
-        ("1-Wasserstein distance", &summary.wasserstein, significant),
-    ];
-    let rows = quantities.into_iter().filter_map(|(name, estimate, format)| {
-        let estimate = estimate.as_ref()?;
+    let rows = METRICS.iter().filter_map(|metric| {
+        let estimate = (metric.estimate)(summary)?;
         Some(vec![
-            name.to_owned(),
-            format(estimate.mean),
-            or_dash(estimate.std, format),
-            format!("{} to {}", format(estimate.low), format(estimate.high)),
+            metric.short.to_owned(),
+            (metric.write)(estimate.mean),
+            or_dash(estimate.std, metric.write),
+            words::range(&estimate, metric.write),
         ])
     });
     page.table(&["over the distinct runs", "mean", "std", "95 % interval of the mean"], "lrrr", rows);

@@ -176,6 +176,6 @@ pub fn facts(analysis: &Analysis) -> Vec<[String; 2]> {
         fact("margins clipped at", significant(clip));
     }
     let flags = &analysis.settings.flags;
-    fact("limits of flags", format!("α relative {}, modified z-score {}", percent(flags.alpha), flags.outlier));
+    fact("limits of flags", crate::analysis::flags::limits_in_words(analysis, flags));
     rows
 }

@@ -113,7 +113,10 @@ fn panel(
         .of_strategy
         .map(|of| shown(ensembles).map(|(held, look)| (held.size as f64, of(held).mean, look)).collect())
         .unwrap_or_default();
-    let ends = estimates.iter().flat_map(|held| [held.low, held.high]).chain(points.iter().map(|point| point.1));
+    let ends = estimates
+        .iter()
+        .flat_map(|held| [held.low, held.high].into_iter().flatten())
+        .chain(points.iter().map(|point| point.1));
     let is_level = quantity.of_strategy.is_none();
     let y = if is_level {
         let top = span(ends.chain([ensembles.limit]), MARGIN).1;
@@ -126,20 +129,22 @@ fn panel(
     let panel =
         Panel::new(canvas, frame, quantity.title, Axis::whole("runs in the ensemble, K", first, last, 8), y, 48.0)?;
     let band = Band {
-        low: estimates.iter().map(|held| Some(held.low)).collect(),
+        low: estimates.iter().map(|held| held.low).collect(),
         median: estimates.iter().map(|held| Some(held.mean)).collect(),
-        high: estimates.iter().map(|held| Some(held.high)).collect(),
+        high: estimates.iter().map(|held| held.high).collect(),
     };
     panel.band(&sizes, &band, BAND, INK)?;
     if is_level {
         panel.limit(ensembles.limit, &format!("limit {} %", fixed(ensembles.limit * 100.0, 0)), false)?;
         let found = ensembles.recommended.and_then(|size| ensembles.sizes.iter().find(|held| held.size == size));
-        if let Some(held) = found {
+        if let Some((held, (low, high))) =
+            found.and_then(|held| Some((held, (held.alpha_hat.low?, held.alpha_hat.high?))))
+        {
             let at = (held.size as f64, held.alpha_hat.mean);
-            panel.interval(at.0, held.alpha_hat.low, held.alpha_hat.high, INK)?;
+            panel.interval(at.0, low, high, INK)?;
             panel.mark(at.0, at.1, Mark::Disc, 4.5, INK)?;
             let text = format!("recommended: {}", held.size);
-            panel.note(at.0, held.alpha_hat.high, (6.0, -10.0), &text, ink(SMALL, Align::Start))?;
+            panel.note(at.0, high, (6.0, -10.0), &text, ink(SMALL, Align::Start))?;
         }
     }
     // Strategies that choose alike would hide each other: their marks stand side by side.
