@@ -4,6 +4,7 @@
 //! computed so that a sweep of healthy runs carries a flag with the probability `flags.false_alarm`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -192,11 +193,10 @@ struct Scores<'a> {
 
 impl Scores<'_> {
     fn of(&mut self, runs: usize) -> Result<&LargestScore> {
-        if !self.known.contains_key(&runs) {
-            self.known.insert(runs, LargestScore::new(runs)?);
-        }
-        // It was put there just now.
-        Ok(&self.known[&runs])
+        Ok(match self.known.entry(runs) {
+            Entry::Occupied(held) => held.into_mut(),
+            Entry::Vacant(place) => place.insert(LargestScore::new(runs)?),
+        })
     }
 
     fn limit(&mut self, runs: usize) -> Result<f64> {

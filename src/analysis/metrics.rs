@@ -42,6 +42,9 @@ pub enum Over {
     Pairs,
 }
 
+/// A number of a run, if it has it.
+pub type OfRun = fn(&Run) -> Option<f64>;
+
 /// One metric of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
@@ -67,9 +70,9 @@ pub struct Metric {
     /// An increasing function, after which healthy runs spread about evenly to both sides.
     pub even: fn(f64) -> f64,
     /// Of one run.
-    pub of: fn(&Run) -> Option<f64>,
+    pub of: OfRun,
     /// Further numbers of the run that belong to it, by their keys.
-    pub beside: &'static [(&'static str, fn(&Run) -> Option<f64>)],
+    pub beside: &'static [(&'static str, OfRun)],
     /// Over the distinct runs.
     pub estimate: fn(&Summary) -> Option<Estimate>,
     /// Where the estimate of a summary goes.

@@ -136,6 +136,9 @@ pub struct Votes {
     entries: Vec<(u32, u32)>,
 }
 
+/// Where the entries of each example of a part end, and the entries.
+type Part = (Vec<usize>, Vec<(u32, u32)>);
+
 impl Votes {
     /// Counts the decisions `[N]` of each run.
     ///
@@ -145,7 +148,7 @@ impl Votes {
         check_decisions(decisions)?;
         let (examples, runs) = (decisions[0].len(), decisions.len());
         let chunk = examples.div_ceil(4 * rayon::current_num_threads()).max(1);
-        let parts: Vec<(Vec<usize>, Vec<(u32, u32)>)> = (0..examples.div_ceil(chunk))
+        let parts: Vec<Part> = (0..examples.div_ceil(chunk))
             .into_par_iter()
             .map(|part| {
                 let (mut ends, mut entries) = (Vec::with_capacity(chunk), Vec::new());
