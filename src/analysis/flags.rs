@@ -3,17 +3,15 @@
 //! The flags are one table, [`FlagKind`]; which quantities are judged as outliers says the table of metrics. Limits are
 //! computed so that a sweep of healthy runs carries a flag with the probability `flags.false_alarm`.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use serde::{Deserialize, Serialize};
 
-use super::measured::{Measured, Noise};
+use super::measured::{Effort, Measured, Noise};
 use super::metrics::{Better, METRICS, Metric, Run};
 use super::numbers::percent;
-use super::schema::{Analysis, ClassesRight, RunClasses};
+use super::schema::{Analysis, ClassesRight, RunClasses, Settings};
 use crate::config::Flags;
 use crate::error::Result;
+use crate::stats::Logits;
 use crate::stats::descriptive::median;
 use crate::stats::logits::Real;
 use crate::stats::noise;
@@ -163,7 +161,7 @@ pub fn judge(runs: &mut [&mut Run], ground: &Ground<'_>) -> Result<Judgement> {
         .filter(|(_, have): &(_, Vec<usize>)| have.len() >= FEWEST)
         .collect();
     let quantities = judged.len() + usize::from(ground.classes.is_some());
-    let mut scores = Scores { settings: ground.settings, quantities, known: HashMap::new() };
+    let scores = Scores { settings: ground.settings, quantities };
     let mut remarks = Vec::new();
     for (metric, have) in &judged {
         let limit = scores.limit(have.len())?;
@@ -184,43 +182,52 @@ pub fn judge(runs: &mut [&mut Run], ground: &Ground<'_>) -> Result<Judgement> {
     Ok(Judgement { limits: Some(limits), remarks })
 }
 
+/// Measures and judges the distinct finite runs `soft`, called `indices`, by what is cheap: without kernels, bootstraps and
+/// pairs. What a choice of runs and a count of false alarms need.
+///
+/// # Errors
+/// [`crate::error::Error::Invalid`] for settings out of range.
+pub fn judged<T: Real>(soft: &[Logits<'_, T>], indices: &[u32], settings: &Settings) -> Result<Vec<Run>> {
+    let measured = Measured::of(soft, indices, None, settings, Effort::Cheap)?;
+    let run = |(place, &index): (usize, &u32)| Run::measured(index, &measured, place);
+    let mut runs: Vec<Run> = indices.iter().enumerate().map(run).collect();
+    let classes = ByClass::of(&measured);
+    let ground =
+        Ground { noise: &measured.noise, classes: classes.as_ref(), class_names: &[], settings: &settings.flags };
+    judge(&mut runs.iter_mut().collect::<Vec<_>>(), &ground)?;
+    Ok(runs)
+}
+
 /// Limits by number of runs.
 struct Scores<'a> {
     settings: &'a Flags,
     quantities: usize,
-    known: HashMap<usize, LargestScore>,
 }
 
 impl Scores<'_> {
-    fn of(&mut self, runs: usize) -> Result<&LargestScore> {
-        Ok(match self.known.entry(runs) {
-            Entry::Occupied(held) => held.into_mut(),
-            Entry::Vacant(place) => place.insert(LargestScore::new(runs)?),
-        })
-    }
-
-    fn limit(&mut self, runs: usize) -> Result<f64> {
-        let (set, quantities, chance) = (self.settings.outlier, self.quantities, self.settings.false_alarm);
-        match set {
+    fn limit(&self, runs: usize) -> Result<f64> {
+        match self.settings.outlier {
             Some(limit) => Ok(limit),
-            None => Ok(self.of(runs)?.limit(quantities, chance)),
+            None => Ok(LargestScore::of(runs)?.limit(self.quantities, self.settings.false_alarm)),
         }
     }
 
     /// The classes share what one quantity may take.
-    fn class_limit(&mut self, runs: usize, classes: usize) -> Result<f64> {
-        let (set, one) = (self.settings.outlier, share(self.settings.false_alarm, self.quantities));
-        match set {
+    fn class_limit(&self, runs: usize, classes: usize) -> Result<f64> {
+        match self.settings.outlier {
             Some(limit) => Ok(limit),
-            None => Ok(self.of(runs)?.limit(classes, one)),
+            None => {
+                let one = share(self.settings.false_alarm, self.quantities);
+                Ok(LargestScore::of(runs)?.limit(classes, one))
+            }
         }
     }
 
-    fn false_alarm(&mut self, runs: usize) -> Result<f64> {
+    fn false_alarm(&self, runs: usize) -> Result<f64> {
         match self.settings.outlier {
             Some(limit) => {
                 let quantities = self.quantities as i32;
-                Ok(1.0 - (1.0 - self.of(runs)?.beyond(limit)).powi(quantities))
+                Ok(1.0 - (1.0 - LargestScore::of(runs)?.beyond(limit)).powi(quantities))
             }
             None => Ok(self.settings.false_alarm),
         }

@@ -6,6 +6,9 @@
 //! the largest of six healthy scores exceeds 3.5 in most sweeps. [`limit`] gives the value that the largest |score| over all
 //! runs and quantities of a healthy (normal) ensemble exceeds with the stated probability.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use statrs::function::erf::erfc;
 
 use super::descriptive::{mad, median};
@@ -19,7 +22,7 @@ pub const QUARTILE: f64 = 0.6745;
 pub const FEWEST: usize = 6;
 
 /// Normal draws that a limit is computed from, about.
-const DRAWS: usize = 2_000_000;
+const DRAWS: usize = 1_000_000;
 
 /// 0.6745·(x − median)/max(MAD, 0.6745·`floor`) of each value, signed; `floor` is the standard deviation below which nothing
 /// can be told apart. A value equal to the median has score 0 whatever the scale. NaN values, and all values of a slice that
@@ -63,11 +66,22 @@ struct Inner {
 }
 
 impl LargestScore {
-    /// For ensembles of `runs` runs; always the same draws.
+    /// For ensembles of `runs` runs; always the same draws, which are made once in a process.
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than [`FEWEST`] runs.
-    pub fn new(runs: usize) -> Result<Self> {
+    pub fn of(runs: usize) -> Result<Arc<Self>> {
+        static KNOWN: Mutex<BTreeMap<usize, Arc<LargestScore>>> = Mutex::new(BTreeMap::new());
+        // A thread that died while it held the lock left the map as it was.
+        if let Some(held) = KNOWN.lock().unwrap_or_else(PoisonError::into_inner).get(&runs) {
+            return Ok(Arc::clone(held));
+        }
+        let made = Arc::new(Self::new(runs)?);
+        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(runs, Arc::clone(&made));
+        Ok(made)
+    }
+
+    fn new(runs: usize) -> Result<Self> {
         if runs < FEWEST {
             return Err(Error::Invalid(format!(
                 "outliers are judged among at least {FEWEST} runs, and there are {runs}"
@@ -170,7 +184,7 @@ mod tests {
             let found = LargestScore::new(runs).unwrap().limit(5, 0.05);
             assert!((found / expected - 1.0).abs() < 0.03, "{runs} runs: {found} instead of {expected}");
         }
-        assert!(LargestScore::new(5).is_err());
+        assert!(LargestScore::of(5).is_err());
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The strategies: each chooses on the selection half alone and is measured on the held-out half alone.
 
 use super::super::evidence::Evidence;
-use super::super::flags::{self, ByClass, Ground};
-use super::super::measured::{Effort, Measured};
+use super::super::flags;
 use super::super::metrics::Run;
 use super::super::schema::{Estimate, Settings};
 use super::{Options, Strategy, StrategyKind};
@@ -32,13 +31,7 @@ pub fn judged<T: Real>(
     evidence: &Evidence,
     settings: &Settings,
 ) -> Result<Vec<Run>> {
-    let measured = Measured::of(selection, indices, None, settings, Effort::Cheap)?;
-    let run = |(place, &index): (usize, &u32)| Run::measured(index, &measured, place);
-    let mut runs: Vec<Run> = indices.iter().enumerate().map(run).collect();
-    let classes = ByClass::of(&measured);
-    let ground =
-        Ground { noise: &measured.noise, classes: classes.as_ref(), class_names: &[], settings: &settings.flags };
-    flags::judge(&mut runs.iter_mut().collect::<Vec<_>>(), &ground)?;
+    let mut runs = flags::judged(selection, indices, settings)?;
     for run in &mut runs {
         if let Some(&(_, epoch)) = evidence.diverged.iter().find(|(index, _)| *index == run.run) {
             run.flags.push(flags::diverged_loss(epoch));
