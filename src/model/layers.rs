@@ -5,8 +5,49 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
+use super::tap::{Gradient, Layout, Site, Tap, Window};
 use crate::config::Activation;
 use crate::ops::{self, BatchNormOutput, ConvNorm};
+
+fn see(tap: &mut dyn Tap, layer: &str, parts: Vec<(&'static str, Gradient)>, out: Tensor<4>) -> Tensor<4> {
+    let [n, c, h, w] = out.dims();
+    tap.see(Site { layer, parts }, out.reshape([n, c, h * w]), Layout::ChannelsFirst).reshape([n, c, h, w])
+}
+
+impl Conv {
+    pub fn tapped(&self, x: Tensor<4>, tap: &mut dyn Tap) -> Tensor<4> {
+        let [_, _, k, _] = self.weight.dims();
+        let window = Window {
+            kernel: [k; 2],
+            stride: [self.stride; 2],
+            padding: [self.padding; 2],
+            dilation: [1; 2],
+            groups: 1,
+        };
+        let mut parts = vec![("weight", Gradient::Conv { input: x.clone(), window })];
+        parts.extend(self.bias.is_some().then_some(("bias", Gradient::Shift)));
+        see(tap, &self.name, parts, self.forward(x))
+    }
+}
+
+impl BatchNorm {
+    pub fn tapped(&self, x: Tensor<4>, tap: &mut dyn Tap) -> Tensor<4> {
+        let values = self.normalised(x.clone());
+        let [n, c, h, w] = values.dims();
+        let parts =
+            vec![("weight", Gradient::Scale { inputs: values.reshape([n, c, h * w]) }), ("bias", Gradient::Shift)];
+        see(tap, &self.name, parts, self.evaluate(x))
+    }
+}
+
+impl Dense {
+    pub fn tapped(&self, x: Tensor<4>, tap: &mut dyn Tap) -> Tensor<4> {
+        let [n, inputs, _, _] = x.dims();
+        let parts =
+            vec![("weight", Gradient::Dense { inputs: x.clone().reshape([n, 1, inputs]) }), ("bias", Gradient::Shift)];
+        see(tap, &self.name, parts, self.forward(x))
+    }
+}
 
 /// Added to a batch norm's variance, as PyTorch does.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;

@@ -6,8 +6,9 @@ pub mod init;
 pub mod layers;
 pub mod network;
 pub mod plan;
+pub mod tap;
 pub mod weights;
 
-pub use network::{BatchStatistics, Mode, Network, Tap, Training};
+pub use network::{BatchStatistics, Mode, Network, Training};
 pub use plan::{LayerPlan, Plan};
 pub use weights::HostTensor;

@@ -9,6 +9,7 @@ use super::layers::{
     BatchNorm, Conv, Dense, Dropout, Flatten, GlobalMeanPool, Layer, MaxPool, Nonlinearity, Residual, parameter,
 };
 use super::plan::{LayerPlan, Plan};
+use super::tap::Tap;
 use super::weights::{HostTensor, transpose};
 use crate::error::{Error, Result};
 use crate::ops::{self, BatchNormOutput};
@@ -18,14 +19,6 @@ use crate::random::Random;
 #[derive(Module, Debug)]
 pub struct Network {
     pub layers: Vec<Layer>,
-}
-
-/// Sees every parametric layer's input and pre-activation, and may replace the latter, for example by itself plus a
-/// zero tensor whose gradient is then the gradient at that pre-activation for every example.
-pub trait Tap {
-    /// `layer` is the stable name; `input` and the pre-activation are `[n, channels, height, width]`. For a batch norm
-    /// the input is the normalised activation that its scale multiplies.
-    fn see(&mut self, layer: &str, input: &Tensor<4>, pre_activation: Tensor<4>) -> Tensor<4>;
 }
 
 /// Mean and biased variance of one batch in one batch norm, and the number of values per channel that they are from.
@@ -151,12 +144,12 @@ fn run(mut layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
                 _ => convolve(conv, x, mode),
             },
             Layer::Dense(dense) => match mode {
-                Mode::Tapped(tap) => tap.see(&dense.name, &x, dense.forward(x.clone())),
+                Mode::Tapped(tap) => dense.tapped(x, *tap),
                 _ => dense.forward(x),
             },
             Layer::BatchNorm(norm) => match mode {
                 Mode::Evaluate => norm.evaluate(x),
-                Mode::Tapped(tap) => tap.see(&norm.name, &norm.normalised(x.clone()), norm.evaluate(x)),
+                Mode::Tapped(tap) => norm.tapped(x, *tap),
                 Mode::Train(training) => normalise(norm, x, take_relu(&mut layers), training),
             },
             Layer::Activation(nonlinearity) => nonlinearity.forward(x),
@@ -210,7 +203,7 @@ fn take_relu(layers: &mut &[Layer]) -> bool {
 
 fn convolve(conv: &Conv, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
     match mode {
-        Mode::Tapped(tap) => tap.see(&conv.name, &x, conv.forward(x.clone())),
+        Mode::Tapped(tap) => conv.tapped(x, *tap),
         _ => conv.forward(x),
     }
 }
@@ -440,40 +433,6 @@ mod tests {
         let mut extra = weights;
         extra.push(HostTensor::new("other", vec![1], vec![0.0]));
         assert!(refusal(extra).contains("tensor other belongs to no layer"));
-    }
-
-    /// Adds a zero to every pre-activation and keeps it: its gradient is the pre-activation's.
-    #[derive(Default)]
-    struct Zeros(Vec<(String, Tensor<4>, Tensor<4>)>);
-
-    impl Tap for Zeros {
-        fn see(&mut self, layer: &str, input: &Tensor<4>, pre_activation: Tensor<4>) -> Tensor<4> {
-            let zero = pre_activation.zeros_like().detach().require_grad();
-            self.0.push((layer.into(), input.clone(), zero.clone()));
-            pre_activation + zero
-        }
-    }
-
-    #[test]
-    fn a_tap_sees_the_gradient_at_each_pre_activation() {
-        for (model, shape) in zoo() {
-            let device = Device::flex().autodiff();
-            let (_, network) = build(&model, shape, &device);
-            let mut zeros = Zeros::default();
-            let x = input(2, shape, &device);
-            let plain = network.forward(x.clone(), &mut Mode::Evaluate).into_data();
-            let logits = network.forward(x, &mut Mode::Tapped(&mut zeros));
-            assert_eq!(logits.clone().into_data(), plain);
-            let gradients = logits.sum().backward();
-            // The bias of the last dense layer: its gradient is the sum over examples of the pre-activation's.
-            let (name, _, zero) = zeros.0.last().unwrap();
-            assert_eq!(name, "fc");
-            assert_eq!(zero.grad(&gradients).unwrap().into_data().iter::<f32>().collect::<Vec<_>>(), [1.0; 6]);
-            for (name, _, zero) in &zeros.0 {
-                let gradient: f32 = zero.grad(&gradients).unwrap().abs().sum().into_scalar();
-                assert!(gradient > 0.0, "no gradient at {name}");
-            }
-        }
     }
 
     #[test]

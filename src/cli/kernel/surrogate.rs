@@ -15,7 +15,7 @@ use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::kernel::study::{Examples, Study, study};
 use crate::kernel::surrogate::{FitOptions, Influence, softmax};
-use crate::kernel::{DEFAULT_BUDGET, HostNetwork};
+use crate::kernel::{DEFAULT_BUDGET, Jacobians};
 use crate::model::{HostTensor, Plan};
 use crate::record::{RunReader, SweepReader, Values, files, layout, table};
 use crate::report::surrogate::{Frame, Shown, grid};
@@ -140,7 +140,7 @@ pub fn run(args: &SurrogateArgs) -> Result<()> {
     let (epoch, weights) = weights(args, &run)?;
     let data = data_of(&experiment, &run)?;
     let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
-    let network = HostNetwork::new(&plan, &weights)?;
+    let network = Jacobians::from_weights(&plan, weights, DEFAULT_BUDGET)?;
     let (kind, kernel) = match args.kernel {
         Kind::Trace => (KernelKind::Trace, "trace"),
         Kind::Pseudo => (KernelKind::Pseudo, "pseudo"),
@@ -155,7 +155,6 @@ pub fn run(args: &SurrogateArgs) -> Result<()> {
         Examples { pixels: &test.pixels, labels: &test.labels },
         kind,
         &options,
-        DEFAULT_BUDGET,
     )?;
     let attribution = explain(args, &chosen, &study, &train.labels, &test.labels)?;
     let (fit, fidelity) = (&study.surrogate, study.fidelity);

@@ -21,7 +21,6 @@ pub struct HostNetwork {
     pub(super) input: Shape,
     pub(super) classes: usize,
     pub(super) layers: Vec<HostLayer>,
-    pub(super) parameters: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -104,26 +103,15 @@ impl HostNetwork {
     /// Puts together a plan and its weights under their PyTorch names (`c1.weight` `[out, in, k, k]`, `fc.weight` `[out, in]`, …).
     ///
     /// # Errors
-    /// `Invalid` when a tensor is missing, of another shape than the plan's or not finite, or a batch norm does not follow
-    /// a convolution (no network of the zoo has one).
-    pub fn new(plan: &Plan, weights: &[HostTensor]) -> Result<Self> {
+    /// `Invalid` when a tensor is missing, of another shape than the plan's or not finite.
+    pub fn new(plan: &Plan, weights: &[HostTensor]) -> Result<Option<Self>> {
+        if !serves(&plan.layers) {
+            return Ok(None);
+        }
         let tensors = weights.iter().map(|t| (t.name.as_str(), t)).collect();
         let mut source = Source { tensors, parameters: 0 };
         let layers = source.layers(&plan.layers)?;
-        check_order(&layers)?;
-        Ok(Self { input: plan.input, classes: plan.classes, layers, parameters: source.parameters })
-    }
-
-    /// Number of trainable parameters.
-    #[must_use]
-    pub fn parameters(&self) -> usize {
-        self.parameters
-    }
-
-    /// Number of outputs.
-    #[must_use]
-    pub fn classes(&self) -> usize {
-        self.classes
+        Ok(Some(Self { input: plan.input, classes: plan.classes, layers }))
     }
 
     /// Values of one example.
@@ -133,21 +121,21 @@ impl HostNetwork {
     }
 }
 
-/// Dense layers have to stand at the end, with nothing but activations between them; residual bodies hold something.
-fn check_order(layers: &[HostLayer]) -> Result<()> {
-    let head = layers.iter().position(|layer| matches!(layer, HostLayer::Dense(_))).unwrap_or(layers.len());
-    let (trunk, head) = layers.split_at(head);
-    let after = head.iter().all(|layer| matches!(layer, HostLayer::Dense(_) | HostLayer::Activation(_)));
-    let within = trunk.iter().all(|layer| match layer {
-        HostLayer::Residual { body, .. } => !body.is_empty() && body.iter().all(|l| !matches!(l, HostLayer::Dense(_))),
+/// Whether these are layers that the route knows: convolutions, each with at most one batch norm right after it, then dense layers with
+/// nothing but activations between them; residual bodies hold something, and no dense layers.
+fn serves(plans: &[LayerPlan]) -> bool {
+    let dense = |plan: &LayerPlan| matches!(plan, LayerPlan::Dense { .. });
+    let head = plans.iter().position(dense).unwrap_or(plans.len());
+    let after =
+        |plan: &LayerPlan| matches!(plan, LayerPlan::Dense { .. } | LayerPlan::Activation(_) | LayerPlan::Dropout(_));
+    let normed = |at: usize| {
+        !matches!(plans[at], LayerPlan::BatchNorm { .. }) || at > 0 && matches!(plans[at - 1], LayerPlan::Conv { .. })
+    };
+    let within = |plan: &LayerPlan| match plan {
+        LayerPlan::Residual { body, .. } => !body.is_empty() && !body.iter().any(dense) && serves(body),
         _ => true,
-    });
-    if after && within {
-        return Ok(());
-    }
-    Err(Error::Invalid(
-        "the kernel of a network whose dense layers do not all stand at its end, or with an empty residual block, is not implemented".into(),
-    ))
+    };
+    (0..plans.len()).all(normed) && plans[..head].iter().all(within) && plans[head..].iter().all(after)
 }
 
 struct Source<'a> {
@@ -163,13 +151,8 @@ impl Source<'_> {
                 LayerPlan::Conv { .. } => HostLayer::Conv(self.conv(plan)?),
                 LayerPlan::BatchNorm { name, channels } => {
                     let norm = self.norm(name, *channels)?;
-                    match layers.last_mut() {
-                        Some(HostLayer::Conv(conv)) if conv.norm.is_none() => conv.norm = Some(norm),
-                        _ => {
-                            return Err(Error::Invalid(format!(
-                                "batch norm {name} does not follow a convolution: its kernel is not implemented"
-                            )));
-                        }
+                    if let Some(HostLayer::Conv(conv)) = layers.last_mut() {
+                        conv.norm = Some(norm);
                     }
                     continue;
                 }

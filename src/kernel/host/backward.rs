@@ -3,18 +3,18 @@
 //! weight gradients is formed.
 //!
 //! The dense layers at the end of a network, its head, are followed layer by layer for all examples together, the
-//! convolutions before them, its trunk, example by example (see `trunk`).
+//! layers before them example by example (see `example_backward`).
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, Par};
 use rayon::prelude::*;
 
-use super::flow::Layout;
+use super::cotangent::Layout;
+use super::example_backward::{Edge, ExampleBackward};
 use super::forward::{Recording, Slopes, Step};
-use super::host::Dense;
-use super::matrix::view;
-use super::target::{Pairs, Rows, Target};
-use super::trunk::{Edge, Trunk};
+use super::network::Dense;
+use crate::kernel::matrix::view;
+use crate::kernel::target::{Pairs, Rows, Target};
 
 /// What a reverse pass may use.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub(super) struct Limits {
 
 /// Follows S linear combinations of the logits, `[S, C]`, back through a recorded forward pass and adds their gradients' inner
 /// products to `target`.
-pub(super) fn reverse(recording: &Recording, combinations: &[f32], limits: Limits, target: Target) -> Target {
+pub(super) fn reverse(recording: &Recording, combinations: &[f32], limits: Limits, target: &mut Target) {
     let classes = recording.logits.len() / recording.examples;
     let outputs = combinations.len() / classes;
     let mut head = Head { examples: recording.examples, outputs, limits, target };
@@ -47,23 +47,22 @@ pub(super) fn reverse(recording: &Recording, combinations: &[f32], limits: Limit
             Step::Slope { slopes, .. } => head.slope(slopes, &mut gradients),
             _ => {
                 let edge = Edge { layout: Layout::contiguous(shape, outputs), values: gradients };
-                let mut trunk = Trunk::new(recording.examples, outputs, limits, &mut head.target);
-                trunk.run(&recording.steps[..=index], edge);
+                let mut convolutions = ExampleBackward::new(recording.examples, outputs, limits, head.target);
+                convolutions.run(&recording.steps[..=index], edge);
                 break;
             }
         }
     }
-    head.target
 }
 
-struct Head {
+struct Head<'t> {
     examples: usize,
     outputs: usize,
     limits: Limits,
-    target: Target,
+    target: &'t mut Target,
 }
 
-impl Head {
+impl Head<'_> {
     /// Adds the kernel of a dense layer with input `[P, inputs]` and gradients `[P, S, outputs]`.
     fn add(&mut self, dense: &Dense, input: &[f32], gradients: &[f32]) {
         let (examples, outputs) = (self.examples, self.outputs);

@@ -10,7 +10,6 @@ use super::names::{Names, listed};
 use crate::arrays::file;
 use crate::config::Model;
 use crate::error::{Error, Result};
-use crate::kernel::HostNetwork;
 use crate::model::{HostTensor, Plan};
 
 /// What PyTorch keeps of a batch norm beside what evaluation needs.
@@ -23,7 +22,7 @@ const UNUSED: &str = "num_batches_tracked";
 /// # Errors
 /// `Invalid`, before any computation, if the file cannot be read, a tensor is missing, of another shape or type than the model
 /// needs, not finite, or one that the model has no place for.
-pub fn read_network(model: &Model, input: [usize; 3], path: &Path, names: &Names) -> Result<HostNetwork> {
+pub fn read_weights(model: &Model, input: [usize; 3], path: &Path, names: &Names) -> Result<(Plan, Vec<HostTensor>)> {
     let place = file::shown(path);
     let mut opened = file::open(path, "a safetensors file")?;
     let mut bytes = Vec::new();
@@ -31,7 +30,13 @@ pub fn read_network(model: &Model, input: [usize; 3], path: &Path, names: &Names
     network(model, input, &bytes, &place, names)
 }
 
-fn network(model: &Model, input: [usize; 3], bytes: &[u8], place: &str, names: &Names) -> Result<HostNetwork> {
+fn network(
+    model: &Model,
+    input: [usize; 3],
+    bytes: &[u8],
+    place: &str,
+    names: &Names,
+) -> Result<(Plan, Vec<HostTensor>)> {
     let parsed = SafeTensors::deserialize(bytes).map_err(|cause| {
         Error::Invalid(format!(
             "{place} is not a sound safetensors file ({}); write it with safetensors.torch.save_file",
@@ -73,7 +78,7 @@ fn network(model: &Model, input: [usize; 3], bytes: &[u8], place: &str, names: &
     }
     let weights: Vec<HostTensor> =
         needed.into_iter().map(|(ours, shape)| file.values(ours, shape, names)).collect::<Result<_>>()?;
-    HostNetwork::new(&plan, &weights)
+    Ok((plan, weights))
 }
 
 struct File<'a> {
@@ -152,7 +157,7 @@ mod tests {
         out
     }
 
-    fn read(model: &Model, input: [usize; 3], tensors: &Tensors, names: &Names) -> Result<HostNetwork> {
+    fn read(model: &Model, input: [usize; 3], tensors: &Tensors, names: &Names) -> Result<(Plan, Vec<HostTensor>)> {
         network(model, input, &tensors.encode().unwrap(), "w.safetensors", names)
     }
 
@@ -160,7 +165,7 @@ mod tests {
     fn names_lead_to_the_same_network() {
         let resnet = Model::Resnet { depth: 8, width: 2 };
         let plain = read(&resnet, [3, 6, 6], &tensors(&resnet, [3, 6, 6], str::to_owned), &Names::default()).unwrap();
-        assert_eq!((plain.classes(), plain.example_len()), (2, 108));
+        assert_eq!((plain.0.classes, plain.0.input), (2, [3, 6, 6]));
         let renamed = |name: &str| format!("net.{}", name.replace("blocks.0.c1", "first.conv"));
         let mut foreign = tensors(&resnet, [3, 6, 6], renamed);
         let names = Names::parse("'blocks.0.c1' = 'net.first.conv'\n'*' = 'net'", "names.toml").unwrap();

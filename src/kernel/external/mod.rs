@@ -7,4 +7,4 @@ mod names;
 mod weights;
 
 pub use names::Names;
-pub use weights::read_network;
+pub use weights::read_weights;

@@ -8,11 +8,11 @@
 use std::borrow::Cow;
 
 use super::forward::{Slopes, Step};
-use super::host::Shape;
+use super::network::Shape;
 
 /// Gradients of S outputs with respect to a layer's output for one example, before `pending` layers are passed.
 #[derive(Debug, Clone)]
-pub(super) struct Flow<'v, 'r> {
+pub(super) struct Cotangent<'v, 'r> {
     pub values: Cow<'v, [f32]>,
     pub layout: Layout,
     /// The nearest first.
@@ -51,15 +51,15 @@ pub(super) struct Route {
     spare: (Vec<u32>, Vec<f32>),
 }
 
-impl<'r> Flow<'_, 'r> {
+impl<'r> Cotangent<'_, 'r> {
     /// The same gradients, to be followed along another way.
-    pub fn again(&self) -> Flow<'_, 'r> {
-        Flow { values: Cow::Borrowed(&self.values), layout: self.layout, pending: self.pending.clone() }
+    pub fn again(&self) -> Cotangent<'_, 'r> {
+        Cotangent { values: Cow::Borrowed(&self.values), layout: self.layout, pending: self.pending.clone() }
     }
 
-    /// The same flow with values of its own.
-    pub fn into_owned(self) -> Flow<'static, 'r> {
-        Flow { values: Cow::Owned(self.values.into_owned()), layout: self.layout, pending: self.pending }
+    /// The same cotangent with values of its own.
+    pub fn into_owned(self) -> Cotangent<'static, 'r> {
+        Cotangent { values: Cow::Owned(self.values.into_owned()), layout: self.layout, pending: self.pending }
     }
 
     /// Whether nothing is pending and the values are `[height · width, outputs, channels]`.
@@ -105,9 +105,9 @@ impl<'r> Flow<'_, 'r> {
 }
 
 impl Route {
-    /// Follows the pending layers of `flow`, which belongs to `example`.
-    pub fn compose(&mut self, flow: &Flow, example: usize) {
-        let layout = flow.layout;
+    /// Follows the pending layers of `cotangent`, which belongs to `example`.
+    pub fn compose(&mut self, cotangent: &Cotangent, example: usize) {
+        let layout = cotangent.layout;
         let [channels, height, width] = layout.shape;
         self.sources.clear();
         for position in 0..height * width {
@@ -116,7 +116,7 @@ impl Route {
         }
         self.factors.clear();
         self.factors.resize(self.sources.len(), 1.0);
-        for step in &flow.pending {
+        for step in &cotangent.pending {
             self.pass(step, example);
         }
     }

@@ -1,18 +1,17 @@
 //! How much memory a pass takes, and so how many examples and outputs go into one.
 
 use super::backward::Limits;
-use super::host::{Conv, HostLayer, HostNetwork, Shape};
-use super::trunk::kept_values;
+use super::example_backward::kept_values;
+use super::network::{Conv, HostLayer, HostNetwork, Shape};
 use crate::config::Activation;
-use crate::error::{Error, Result};
 
 /// Bytes of gradients that are formed at a time: enough for efficient products, little enough for the cache.
 const BLOCK: usize = 4 << 20;
 
 /// What a pass may take, and what it would.
 #[derive(Debug)]
-pub(super) struct Budget<'n> {
-    bytes: usize,
+pub struct Budget<'n> {
+    pub bytes: usize,
     network: &'n HostNetwork,
     /// Bytes that the forward pass keeps of each example.
     recorded: usize,
@@ -30,6 +29,20 @@ impl<'n> Budget<'n> {
         sizes.layers(&network.layers, network.input);
         let recorded = sizes.recorded + 4 * network.example_len();
         Self { bytes, network, recorded, widest: sizes.widest, output: sizes.output, laid_out: sizes.laid_out }
+    }
+
+    /// Multiply-adds of the kernel of so many examples and outputs, about: two thirds of the gradients are not 0, and their products
+    /// are one triangle; or Gram matrices, where these are cheaper.
+    pub fn operations(&self, examples: usize, outputs: usize) -> f64 {
+        let (p, s) = (examples as f64, outputs as f64);
+        let mut total = 0.0;
+        each_parametric(&self.network.layers, &mut |positions, rows, columns| {
+            let [t, rows, columns] = [positions, rows, columns].map(|size| size as f64);
+            let gram = 0.5 * p * p * t * t * (columns + s * rows);
+            let formed = p * s * t * rows * columns * 2.0 / 3.0 + 0.5 * p * p * s * rows * columns;
+            total += p * s * t * rows * columns * 2.0 / 3.0 + gram.min(formed);
+        });
+        total
     }
 
     /// What a pass over so many examples and outputs may use.
@@ -59,7 +72,7 @@ impl<'n> Budget<'n> {
     }
 
     /// Bytes that a pass over so many examples and outputs takes at least, about, the kernel itself apart.
-    fn pass(&self, examples: usize, outputs: usize) -> usize {
+    pub fn pass(&self, examples: usize, outputs: usize) -> usize {
         // The gradients at both ends of a segment, or on both sides of a dense layer.
         let edges = 2 * outputs * self.widest * 4;
         let scratch = outputs * (4 * self.widest + 2 * self.output) * 4;
@@ -68,27 +81,20 @@ impl<'n> Budget<'n> {
             + examples * (self.recorded + edges + self.least_kept(outputs) + 4 * self.laid_out)
             + threads * scratch
     }
+}
 
-    /// How many of `wanted` outputs to follow at a time.
-    pub fn outputs(&self, examples: usize, wanted: usize) -> usize {
-        let most = (1..=wanted).rev().find(|&outputs| self.pass(examples, outputs) <= self.bytes).unwrap_or(1);
-        // Passes of equal size.
-        wanted.div_ceil(wanted.div_ceil(most))
-    }
-
-    /// How many of `wanted` examples fit into a pass that follows so many outputs at once at least.
-    pub fn examples(&self, wanted: usize, outputs: usize) -> Result<usize> {
-        if self.pass(wanted, outputs) <= self.bytes {
-            return Ok(wanted);
+/// Calls `see` with positions, output channels and values of a window of every layer with parameters.
+fn each_parametric(layers: &[HostLayer], see: &mut impl FnMut(usize, usize, usize)) {
+    for layer in layers {
+        match layer {
+            HostLayer::Conv(conv) => see(conv.positions(), conv.output[0], conv.window()),
+            HostLayer::Dense(dense) => see(1, dense.outputs, dense.inputs),
+            HostLayer::Residual { body, shortcut } => {
+                shortcut.iter().for_each(|conv| see(conv.positions(), conv.output[0], conv.window()));
+                each_parametric(body, see);
+            }
+            _ => {}
         }
-        let most = (2..wanted).rev().find(|&examples| self.pass(examples, outputs) <= self.bytes);
-        most.ok_or_else(|| {
-            Error::Invalid(format!(
-                "a memory budget of {} MiB is too small for the kernel of this network, which needs at least {} MiB",
-                self.bytes >> 20,
-                (self.pass(wanted.min(2), outputs) >> 20) + 1
-            ))
-        })
     }
 }
 

@@ -8,17 +8,18 @@ use faer::{Accum, MatMut, Par};
 use rayon::prelude::*;
 use statrs::function::erf::erf;
 
-use super::host::{Conv, Dense, HostLayer, HostNetwork, Shape};
-use super::matrix::view;
+use super::network::{Conv, Dense, HostLayer, HostNetwork, Shape};
 use crate::config::Activation;
 use crate::error::{Error, Result};
+use crate::kernel::matrix::view;
+use crate::kernel::route::check_logits;
 
 /// Rows of one matrix product of a convolution, about: its columns stay in the second-level cache.
 const PRODUCT_ROWS: usize = 1024;
 
 /// A forward pass over P examples, as the reverse pass reads it.
 #[derive(Debug)]
-pub(super) struct Recording<'a> {
+pub struct Recording<'a> {
     pub examples: usize,
     pub steps: Vec<Step<'a>>,
     /// `[P, C]`
@@ -27,7 +28,7 @@ pub(super) struct Recording<'a> {
 
 /// One layer and what was kept of it; values are `[P, height, width, channels]`.
 #[derive(Debug)]
-pub(super) enum Step<'a> {
+pub enum Step<'a> {
     Conv(ConvStep<'a>),
     Dense {
         dense: &'a Dense,
@@ -56,7 +57,7 @@ pub(super) enum Step<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct ConvStep<'a> {
+pub struct ConvStep<'a> {
     pub conv: &'a Conv,
     pub input: Arc<Vec<f32>>,
 }
@@ -85,7 +86,7 @@ impl Step<'_> {
 
 /// Slopes of an activation.
 #[derive(Debug)]
-pub(super) enum Slopes {
+pub enum Slopes {
     /// 1 where set, else 0.
     Mask(Vec<bool>),
     Factors(Vec<f32>),
@@ -95,24 +96,9 @@ impl<'a> Recording<'a> {
     /// Runs the network on examples `[P, channels · height · width]`, channel outermost as a data set stores them.
     ///
     /// # Errors
-    /// `Invalid` if there is no example, the values are not whole examples, or a logit is not finite.
+    /// `Invalid` if a logit is not finite.
     pub fn new(network: &'a HostNetwork, pixels: &[f32]) -> Result<Self> {
-        let length = network.example_len();
-        if pixels.is_empty() || length == 0 || !pixels.len().is_multiple_of(length) {
-            return Err(Error::Invalid(format!(
-                "{} values are not examples of shape {:?}, which is what the network takes",
-                pixels.len(),
-                network.input
-            )));
-        }
-        let examples = pixels.len() / length;
-        if let Some(at) = pixels.iter().position(|v| !v.is_finite()) {
-            return Err(Error::Invalid(format!(
-                "example {} of the probes holds the value {}",
-                at / length,
-                pixels[at]
-            )));
-        }
+        let examples = pixels.len() / network.example_len();
         let mut pass = Pass { examples, value: Arc::new(channels_last(pixels, network.input)), shape: network.input };
         let steps = pass.layers(&network.layers)?;
         if pass.shape != [network.classes, 1, 1] {
@@ -121,22 +107,8 @@ impl<'a> Recording<'a> {
                 pass.shape, network.classes
             )));
         }
-        if let Some(at) = pass.value.iter().position(|v| !v.is_finite()) {
-            return Err(Error::Invalid(format!(
-                "the network gives {} for example {}: it has diverged, or its inputs are not finite",
-                pass.value[at],
-                at / network.classes
-            )));
-        }
+        check_logits(&pass.value, network.classes)?;
         Ok(Self { examples, steps, logits: pass.value })
-    }
-
-    /// Input of the last dense layer, `[P, features]`; None where the network has none.
-    pub fn features(&self) -> Option<&[f32]> {
-        self.steps.iter().rev().find_map(|step| match step {
-            Step::Dense { input, .. } => Some(input.as_slice()),
-            _ => None,
-        })
     }
 }
 

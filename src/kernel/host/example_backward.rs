@@ -15,13 +15,13 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::backward::Limits;
-use super::flow::{Flow, Layout};
+use super::cotangent::{Cotangent, Layout};
 use super::forward::{ConvStep, Step, windows};
-use super::host::Conv;
-use super::matrix::view;
+use super::micro_kernel::Store;
+use super::network::Conv;
 use super::packed::{Entries, Reading, Scratch, Taps};
-use super::target::{Pairs, Rows, Target};
-use super::tile::Store;
+use crate::kernel::matrix::view;
+use crate::kernel::target::{Pairs, Rows, Target};
 
 /// Gradients of all examples at a border between segments: `[P, …]`, each example in this layout.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Edge {
     pub values: Vec<f32>,
 }
 
-pub(super) struct Trunk<'t> {
+pub(super) struct ExampleBackward<'t> {
     examples: usize,
     outputs: usize,
     limits: Limits,
@@ -65,7 +65,7 @@ enum Kept<'k> {
     Packed(Entries),
 }
 
-impl<'t> Trunk<'t> {
+impl<'t> ExampleBackward<'t> {
     pub fn new(examples: usize, outputs: usize, limits: Limits, target: &'t mut Target) -> Self {
         let arch = Arch::new();
         Self { examples, outputs, limits, target, arch, lanes: lanes(arch), spaces: Mutex::default() }
@@ -118,12 +118,12 @@ impl<'t> Trunk<'t> {
         kept.par_iter_mut().zip(&mut inputs).enumerate().for_each(|(example, (kept, input))| {
             let mut scratch = self.lend();
             let values = Cow::Borrowed(&edge.values[example * size..][..size]);
-            let flow = Flow { values, layout: edge.layout, pending: Vec::new() };
+            let cotangent = Cotangent { values, layout: edge.layout, pending: Vec::new() };
             let mut walk =
                 Walk { outputs, arch: self.arch, example, scratch: &mut scratch, sites: &sites, kept, next: 0 };
-            if let Some(flow) = walk.steps(steps, flow, below) {
-                flow.arrive(example, outputs, &mut walk.scratch.route, input, false);
-                walk.release(flow);
+            if let Some(cotangent) = walk.steps(steps, cotangent, below) {
+                cotangent.arrive(example, outputs, &mut walk.scratch.route, input, false);
+                walk.release(cotangent);
             }
             self.return_space(scratch);
         });
@@ -286,71 +286,81 @@ struct Walk<'w, 'r, 'k> {
 
 impl<'r> Walk<'_, 'r, '_> {
     /// Goes back through `steps`. Returns the gradient at their input where something `below` asks for it.
-    fn steps<'v>(&mut self, steps: &'r [Step<'r>], mut flow: Flow<'v, 'r>, below: bool) -> Option<Flow<'v, 'r>> {
+    fn steps<'v>(
+        &mut self,
+        steps: &'r [Step<'r>],
+        mut cotangent: Cotangent<'v, 'r>,
+        below: bool,
+    ) -> Option<Cotangent<'v, 'r>> {
         for (index, step) in steps.iter().enumerate().rev() {
             let below = below || steps[..index].iter().any(Step::has_parameters);
             if !below && !step.has_parameters() {
                 return None;
             }
-            flow = match step {
+            cotangent = match step {
                 Step::Slope { .. } | Step::MaxPool { .. } | Step::GlobalMeanPool { .. } => {
-                    flow.pending.push(step);
-                    flow
+                    cotangent.pending.push(step);
+                    cotangent
                 }
                 Step::Flatten { from } => {
-                    let flow = self.arrived(flow);
-                    Flow { layout: flow.layout.unflattened(*from), ..flow }
+                    let cotangent = self.arrived(cotangent);
+                    Cotangent { layout: cotangent.layout.unflattened(*from), ..cotangent }
                 }
                 Step::Conv(_) => {
-                    let next = self.conv(&flow, below, None);
-                    self.release(flow);
+                    let next = self.conv(&cotangent, below, None);
+                    self.release(cotangent);
                     next?
                 }
                 Step::Residual { body, shortcut } => {
-                    let through_body = self.steps(body, flow.again(), below).map(Flow::into_owned);
+                    let through_body = self.steps(body, cotangent.again(), below).map(Cotangent::into_owned);
                     let next = match (shortcut, through_body) {
-                        (Some(_), with) => self.conv(&flow, below, with),
-                        (None, Some(with)) => Some(self.join(&flow, with)),
+                        (Some(_), with) => self.conv(&cotangent, below, with),
+                        (None, Some(with)) => Some(self.join(&cotangent, with)),
                         (None, None) => None,
                     };
-                    self.release(flow);
+                    self.release(cotangent);
                     next?
                 }
                 Step::Dense { .. } => unreachable!("a host network has dense layers at its end only"),
             };
         }
-        below.then_some(flow)
+        below.then_some(cotangent)
     }
 
-    /// The flow with nothing pending, `[height · width, outputs, channels]`.
-    fn arrived<'v>(&mut self, flow: Flow<'v, 'r>) -> Flow<'v, 'r> {
-        if flow.has_arrived(self.outputs) {
-            return flow;
+    /// The cotangent with nothing pending, `[height · width, outputs, channels]`.
+    fn arrived<'v>(&mut self, cotangent: Cotangent<'v, 'r>) -> Cotangent<'v, 'r> {
+        if cotangent.has_arrived(self.outputs) {
+            return cotangent;
         }
-        let layout = Layout::contiguous(flow.shape(), self.outputs);
+        let layout = Layout::contiguous(cotangent.shape(), self.outputs);
         let mut values = self.scratch.take(layout.shape.iter().product::<usize>() * self.outputs);
-        flow.arrive(self.example, self.outputs, &mut self.scratch.route, &mut values, false);
-        self.release(flow);
-        Flow { values: Cow::Owned(values), layout, pending: Vec::new() }
+        cotangent.arrive(self.example, self.outputs, &mut self.scratch.route, &mut values, false);
+        self.release(cotangent);
+        Cotangent { values: Cow::Owned(values), layout, pending: Vec::new() }
     }
 
-    /// What arrives at the end of `flow`, added to `with`.
-    fn join(&mut self, flow: &Flow<'_, 'r>, with: Flow<'static, 'r>) -> Flow<'static, 'r> {
+    /// What arrives at the end of `cotangent`, added to `with`.
+    fn join(&mut self, cotangent: &Cotangent<'_, 'r>, with: Cotangent<'static, 'r>) -> Cotangent<'static, 'r> {
         let with = self.arrived(with);
         let mut values = with.values.into_owned();
-        flow.arrive(self.example, self.outputs, &mut self.scratch.route, &mut values, true);
-        Flow { values: Cow::Owned(values), layout: with.layout, pending: Vec::new() }
+        cotangent.arrive(self.example, self.outputs, &mut self.scratch.route, &mut values, true);
+        Cotangent { values: Cow::Owned(values), layout: with.layout, pending: Vec::new() }
     }
 
-    /// Keeps the memory of a flow that nobody needs any more.
-    fn release(&mut self, flow: Flow) {
-        if let Cow::Owned(values) = flow.values {
+    /// Keeps the memory of a cotangent that nobody needs any more.
+    fn release(&mut self, cotangent: Cotangent) {
+        if let Cow::Owned(values) = cotangent.values {
             self.scratch.give(values);
         }
     }
 
     /// The next convolution: leaves what is to be kept of it; its input gradient is added to `with`.
-    fn conv(&mut self, flow: &Flow<'_, 'r>, below: bool, with: Option<Flow<'static, 'r>>) -> Option<Flow<'static, 'r>> {
+    fn conv(
+        &mut self,
+        cotangent: &Cotangent<'_, 'r>,
+        below: bool,
+        with: Option<Cotangent<'static, 'r>>,
+    ) -> Option<Cotangent<'static, 'r>> {
         let (outputs, arch, example) = (self.outputs, self.arch, self.example);
         let Site { step: ConvStep { conv, input }, way, reading, taps } = &self.sites[self.next];
         let with = with.map(|with| self.arrived(with));
@@ -358,7 +368,7 @@ impl<'r> Walk<'_, 'r, '_> {
         self.next += 1;
         let scratch = &mut *self.scratch;
         if below || *way != Way::Plain {
-            scratch.pack(conv, flow, example, outputs);
+            scratch.pack(conv, cotangent, example, outputs);
         }
         let next = below.then(|| {
             let layout = Layout::contiguous(conv.input, outputs);
@@ -367,10 +377,10 @@ impl<'r> Walk<'_, 'r, '_> {
                 None => (scratch.take(conv.input.iter().product::<usize>() * outputs), Store::Replace),
             };
             scratch.input_gradient(arch, conv, taps, outputs, &mut values, store);
-            Flow { values: Cow::Owned(values), layout, pending: Vec::new() }
+            Cotangent { values: Cow::Owned(values), layout, pending: Vec::new() }
         });
         match (kept, way) {
-            (Kept::Values(out), Way::Plain) => flow.arrive(example, outputs, &mut scratch.route, out, false),
+            (Kept::Values(out), Way::Plain) => cotangent.arrive(example, outputs, &mut scratch.route, out, false),
             (Kept::Values(out), _) => {
                 scratch.group(arch, conv, reading, outputs);
                 let pixels = conv.input.iter().product::<usize>();

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use pulp::Arch;
 
-use super::flow::{Flow, Route};
+use super::cotangent::{Cotangent, Route};
 use super::forward::windows;
-use super::host::Conv;
-use super::matrix::dot;
-use super::tile::{Job, Run, SLACK, Store, Updates, pick_rows, sum_rows};
+use super::micro_kernel::{Job, Run, SLACK, Store, Updates, pick_rows, sum_rows};
+use super::network::Conv;
+use crate::kernel::matrix::dot;
 
 /// Working space of one thread, kept from example to example and from layer to layer.
 #[derive(Debug, Default)]
@@ -120,9 +120,9 @@ impl Scratch {
 
     /// Packs the gradients of one example for `outputs` outputs, by position, as [`Self::input_gradient`] reads them. The batch
     /// norm's factor is not in them.
-    pub fn pack(&mut self, conv: &Conv, flow: &Flow, example: usize, outputs: usize) {
-        self.route.compose(flow, example);
-        let stride = flow.layout.output;
+    pub fn pack(&mut self, conv: &Conv, cotangent: &Cotangent, example: usize, outputs: usize) {
+        self.route.compose(cotangent, example);
+        let stride = cotangent.layout.output;
         let (all, width, inputs) = (conv.output[0], conv.output[2], conv.input[0]);
         let count = self.route.factors.len();
         let Entries { gradients, places, starts } = &mut self.by_position;
@@ -149,7 +149,7 @@ impl Scratch {
                 *place = channel.wrapping_sub(column).wrapping_mul(inputs as u32);
                 *kept = channel;
                 let factor = factors[channel as usize];
-                let values = flow.values[sources[channel as usize] as usize..].chunks(stride);
+                let values = cotangent.values[sources[channel as usize] as usize..].chunks(stride);
                 row.iter_mut().zip(values).for_each(|(to, values)| *to = values[0] * factor);
             }
             total += found;
