@@ -498,16 +498,20 @@ fn source(variant: Variant, epoch: usize, group: &Group, settings: &Settings) ->
     let spread = bootstrap(settings).interval(&accuracies, std)?;
     found.accuracy_std = Some(Measure { value: spread.estimate, low: spread.low, high: spread.high });
     let decisions: Vec<Vec<u32>> = soft.par_iter().map(churn::decisions).collect();
-    found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?, settings)?));
+    found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?.run_means())?));
     found.alpha_hat = Some(measure(&estimate(&levels(&soft, settings)?, settings)?));
     if let Some(pairs) = group.kernel_distances()? {
-        found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs, settings)?));
+        found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs.run_means())?));
     }
     Ok(found)
 }
 
 fn measure(estimate: &Estimate) -> Measure {
-    Measure { value: estimate.mean, low: estimate.low, high: estimate.high }
+    Measure {
+        value: estimate.mean,
+        low: estimate.low.unwrap_or(estimate.mean),
+        high: estimate.high.unwrap_or(estimate.mean),
+    }
 }
 
 impl From<Portion> for Measure {

@@ -6,6 +6,13 @@ pub fn percent(share: f64) -> String {
     format!("{} %", fixed(share * 100.0, 2))
 }
 
+/// `1 run`, `2 runs`, `3 classes`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    let plural = if noun.ends_with('s') { "es" } else { "s" };
+    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}{plural}", thousands(number)) }
+}
+
 /// A missing number is a dash.
 #[must_use]
 pub fn or_dash<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {

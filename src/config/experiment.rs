@@ -214,6 +214,8 @@ keys! {
         /// Margins of at least this size are set to 0, as Banerjee 2025 does with 15.
         #[serde(skip_serializing_if = "Option::is_none")]
         clip: Option<f64> = None, above(0.0);
+        /// `alpha_hat` by the letter of the published protocol: its reference is interpolated through atoms too.
+        literal: bool = false, Shape::Flag;
         /// Seed of the bootstraps.
         seed: u64 = 0, SEED;
     }
@@ -224,7 +226,10 @@ keys! {
     pub struct Flags {
         /// Limit of `alpha_relative`.
         alpha: f64 = 0.1, SHARE;
-        /// Limit of the modified z-score.
-        outlier: f64 = 3.5, above(0.0);
+        /// Chance that a sweep of healthy runs has a flagged one; the limits of flags are computed from it.
+        false_alarm: f64 = 0.05, PROBABILITY;
+        /// A limit of the modified z-score in place of the computed one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        outlier: Option<f64> = None, above(0.0);
     }
 }

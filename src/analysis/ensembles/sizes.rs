@@ -63,8 +63,10 @@ pub fn curve<T: Real>(
                 Estimate {
                     mean: mean(&values),
                     std: (values.len() > 1).then(|| std(&values)),
-                    low: quantile(&values, 0.025),
-                    high: quantile(&values, 0.975),
+                    low: Some(quantile(&values, 0.025)),
+                    high: Some(quantile(&values, 0.975)),
+                    std_low: None,
+                    std_high: None,
                 }
             };
             EnsembleSize {
