@@ -6,7 +6,7 @@ use super::flags::judged;
 use super::input::Input;
 use super::schema::Settings;
 use super::sweep::{self, Known};
-use crate::config::{Checkpoints, Data, Experiment, Facts, Optimizer, Schedule, Sweep};
+use crate::config::{Checkpoints, Data, Experiment, Facts, Schedule, Sweep};
 use crate::error::{Error, Result};
 use crate::record::SweepReader;
 use crate::stats::Logits;
@@ -145,7 +145,7 @@ impl Fault {
     pub fn sweep(&self, experiment: &Experiment, facts: &Facts, runs: usize) -> Option<Experiment> {
         let mut planted = (self.plant)(experiment, facts)?;
         planted.name = format!("{}-{}", experiment.name, self.name);
-        planted.sweep = Sweep { runs, seed: experiment.sweep.seed.wrapping_add(1) >> 1 << 1 | 1, ..planted.sweep };
+        planted.sweep = Sweep { runs, seed: experiment.sweep.seed ^ 1, ..planted.sweep };
         planted.record.checkpoints = Checkpoints::At(vec![]);
         planted.record.kernel = None;
         Some(planted)
