@@ -37,7 +37,7 @@ pub use facts::Facts;
 pub use layers::{PREFIX, environment};
 pub use model::{Activation, Model};
 pub use text::{KeyDiff, diff};
-pub use train::{Backend, Optimizer, Schedule, Train};
+pub use train::{Anneal, Backend, Decay, Optimizer, Schedule, Train};
 
 /// What a whole file may say.
 static EXPERIMENT: Shape = Experiment::SHAPE;
