@@ -114,8 +114,8 @@ fn kept(experiment: &Experiment, facts: &Facts) -> usize {
     experiment.data.classes.as_ref().map_or(facts.classes, Vec::len)
 }
 
-fn noisy(experiment: &Experiment, label_noise: Option<f64>, label_noise_class: Option<u32>) -> Experiment {
-    let data = Data { label_noise, label_noise_class, ..experiment.data.clone() };
+fn noisy(experiment: &Experiment, label_noise: Option<f64>, noisy_class: Option<u32>) -> Experiment {
+    let data = Data { label_noise, noisy_class, ..experiment.data.clone() };
     Experiment { data, ..experiment.clone() }
 }
 

@@ -4,17 +4,17 @@ use super::Data;
 use crate::random::Random;
 
 /// The training labels with those of a share `data.label_noise` of the examples shuffled among each other; where
-/// `data.label_noise_class` names a class, the share (all when absent) is of its examples, each of which gets a label drawn from
+/// `data.noisy_class` names a class, the share (all when absent) is of its examples, each of which gets a label drawn from
 /// all `classes`.
 /// Which examples is drawn from `data.seed`, so every run of a sweep has the same wrong labels.
 pub(super) fn with_noise(mut labels: Vec<u32>, data: &Data, classes: usize) -> Vec<u32> {
-    let Some(share) = data.label_noise.or(data.label_noise_class.map(|_| 1.0)) else { return labels };
+    let Some(share) = data.label_noise.or(data.noisy_class.map(|_| 1.0)) else { return labels };
     let mut stream = Random::from_parts(data.seed, "label-noise", 0);
-    let of_class = |label: u32| data.label_noise_class.is_none_or(|class| class == label);
+    let of_class = |label: u32| data.noisy_class.is_none_or(|class| class == label);
     let mut chosen: Vec<usize> = (0..labels.len()).filter(|&example| of_class(labels[example])).collect();
     stream.shuffle(&mut chosen);
     chosen.truncate((chosen.len() as f64 * share).round() as usize);
-    if data.label_noise_class.is_some() {
+    if data.noisy_class.is_some() {
         for example in chosen {
             labels[example] = stream.uniform_below(classes as u64) as u32;
         }
@@ -35,7 +35,7 @@ mod tests {
 
     fn noisy(share: Option<f64>, class: Option<u32>) -> (Vec<u32>, Vec<u32>) {
         let labels: Vec<u32> = (0..1000).map(|example| example % 10).collect();
-        let data = Data { label_noise: share, label_noise_class: class, ..Data::whole(DatasetKind::Digits, None) };
+        let data = Data { label_noise: share, noisy_class: class, ..Data::whole(DatasetKind::Digits, None) };
         (labels.clone(), with_noise(labels, &data, 10))
     }
 

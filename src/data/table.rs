@@ -48,7 +48,7 @@ keys! {
         label_noise: Option<f64> = None, SHARE;
         /// The class whose training examples get labels drawn from all classes: all of them, or the share `data.label_noise`.
         #[serde(skip_serializing_if = "Option::is_none")]
-        label_noise_class: Option<u32> = None, CLASS;
+        noisy_class: Option<u32> = None, CLASS;
         /// Random changes of the training images, drawn anew in every epoch.
         augment: Augment = Augment::default(), Augment::SHAPE;
     }
@@ -59,7 +59,7 @@ impl Data {
     #[must_use]
     pub fn whole(dataset: DatasetKind, path: Option<PathBuf>) -> Self {
         let augment = Augment::default();
-        let (label_noise, label_noise_class) = (None, None);
+        let (label_noise, noisy_class) = (None, None);
         Self {
             dataset,
             path,
@@ -68,7 +68,7 @@ impl Data {
             eval_limit: None,
             seed: 0,
             label_noise,
-            label_noise_class,
+            noisy_class,
             augment,
         }
     }

@@ -125,8 +125,7 @@ mod tests {
     /// torch.optim.lr_scheduler.OneCycleLR(SGD, max_lr=1.0, total_steps=10, pct_start=0.3), PyTorch 2.
     #[test]
     fn one_cycle_is_pytorchs_where_it_is_asked_to() {
-        let schedule =
-            Schedule::OneCycle { peak: 1.0, warmup: 0.3, anneal: Some(Anneal::Cosine), end: Some(4e-6) };
+        let schedule = Schedule::OneCycle { peak: 1.0, warmup: 0.3, anneal: Some(Anneal::Cosine), end: Some(4e-6) };
         let at = |step: usize| rate(&schedule, Position { step, total: 10, per_epoch: 10 });
         let expected = [0.04, 0.52, 1.0, 0.950485, 0.811746, 0.611262, 0.388742, 0.188258, 0.049519, 4e-6];
         for (step, expected) in expected.into_iter().enumerate() {
