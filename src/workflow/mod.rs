@@ -11,4 +11,5 @@
 pub mod analyze;
 pub mod attribute;
 pub mod calibrate;
+pub mod pictures;
 pub mod run;
