@@ -262,7 +262,7 @@ fn all(input: &Input) -> Result<Vec<Logits<'_, f32>>> {
 fn chosen<'a>(soft: &[Logits<'a, f32>], count: usize, draw: usize, seed: u64) -> Vec<Logits<'a, f32>> {
     let mut places: Vec<usize> = (0..soft.len()).collect();
     Draws::new(seed, draw as u64).shuffle(&mut places);
-    places.into_iter().take(count).map(|place| soft[place].clone()).collect()
+    places.into_iter().take(count).map(|place| soft[place]).collect()
 }
 
 /// The names of the flags of every run.
@@ -285,7 +285,7 @@ fn found_of(
     for draw in 0..SWEEPS {
         let place = draw % faulty.len();
         let mut sweep = chosen(healthy, size - 1, draw, settings.analysis.seed);
-        sweep.push(faulty[place].clone());
+        sweep.push(faulty[place]);
         let raised = flags(&sweep, settings)?.pop().unwrap_or_default();
         by_run[place].1 += 1;
         if !raised.is_empty() {
