@@ -7,4 +7,5 @@
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
+pub mod pictures;
 pub mod run;
