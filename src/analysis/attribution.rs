@@ -529,7 +529,8 @@ fn levels(soft: &[Logits<'_, f32>], settings: &Settings) -> Result<Vec<f64>> {
     }
     let examples = soft.first().map_or(0, Logits::examples);
     let ranking = Ranking::new(&Margins::new(&values, soft.len(), examples)?)?;
-    let protocol = Protocol { epsilon: judged.epsilon, bootstraps: judged.bootstraps, seed: judged.seed };
+    let protocol =
+        Protocol { epsilon: judged.epsilon, bootstraps: judged.bootstraps, seed: judged.seed, literal: judged.literal };
     Ok(alpha_hat::leave_one_out(&ranking, &protocol)?.into_iter().map(|level| level.mean).collect())
 }
 

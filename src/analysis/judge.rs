@@ -113,7 +113,10 @@ impl Findings {
         let soft: Vec<Logits<'_, T>> =
             distinct.iter().map(|&place| input.soft(&input.runs()[place])).collect::<Result<_>>()?;
         let measured = Measured::of(&soft, &indices, evidence.kernels.last(), settings, Effort::Everything)?;
-        let run = |(place, &index): (usize, &u32)| Run::measured(index, &measured, place);
+        let run = |(place, &index): (usize, &u32)| Run {
+            name: evidence.name_of(index),
+            ..Run::measured(index, &measured, place)
+        };
         let mut found = Self {
             labels: input.labels().to_vec(),
             runs: indices.iter().enumerate().map(run).collect(),
@@ -271,7 +274,8 @@ fn all_runs<T: Real>(
     let at = |place: usize| distinct.binary_search(&place).ok().and_then(|position| found.get(position));
     let runs = input.runs().iter().zip(standings).enumerate();
     runs.map(|(place, (run, standing))| {
-        let empty = || Run::empty(run.index);
+        let name = evidence.name_of(run.index);
+        let empty = || Run { name: name.clone(), ..Run::empty(run.index) };
         match *standing {
             Standing::Distinct => at(place).cloned().unwrap_or_else(empty),
             Standing::Diverged(count) => {
@@ -284,7 +288,7 @@ fn all_runs<T: Real>(
                 let first = at(original).cloned().unwrap_or_else(empty);
                 let what = if weights { "weights" } else { "soft decisions" };
                 let original = first.called();
-                Run { run: run.index, flags: vec![flags::duplicate(&original, what)], ..first }
+                Run { run: run.index, name, flags: vec![flags::duplicate(&original, what)], ..first }
             }
         }
     })

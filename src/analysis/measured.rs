@@ -170,6 +170,7 @@ fn alpha_hats(rows: &Margins<'_>, ranking: &Ranking, settings: &Settings) -> Res
         epsilon: settings.analysis.epsilon,
         bootstraps: settings.analysis.bootstraps,
         seed: settings.analysis.seed,
+        literal: settings.analysis.literal,
     };
     match settings.analysis.reference {
         Reference::LeaveOneOut => alpha_hat::leave_one_out(ranking, &protocol),

@@ -277,6 +277,9 @@ metrics! {
     beside {
         alpha_hat_low "the 2.5 % point of the single bootstraps of α̂" |m, i| m.hat(i).map(|hat| hat.low),
         alpha_hat_high "the 97.5 % point of the single bootstraps of α̂" |m, i| m.hat(i).map(|hat| hat.high),
+        alpha_hat_error "α̂ ± this holds what endless bootstraps would give, 95 %" |m, i| m.hat(i).map(|hat| hat.error),
+        alpha_hat_from "the lower end of α̂'s 95 % interval over examples" |m, i| m.hat(i).map(|hat| hat.over_examples.0),
+        alpha_hat_to "the upper end of α̂'s 95 % interval over examples" |m, i| m.hat(i).map(|hat| hat.over_examples.1),
     }
 
     ks "KS distance from the other runs" ("KS"):

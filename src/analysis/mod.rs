@@ -23,6 +23,7 @@ mod measured;
 pub mod metrics;
 pub mod numbers;
 mod reliability;
+mod runs_table;
 mod schema;
 mod summary;
 pub mod sweep;

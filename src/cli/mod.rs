@@ -14,6 +14,7 @@ mod execution;
 mod export;
 mod history;
 mod kernel;
+mod lineage;
 mod nightly;
 mod plan;
 mod predict;
@@ -79,6 +80,8 @@ enum Verb {
     Predict(predict::PredictArgs),
     /// Kernels of networks from elsewhere, and surrogates of runs
     Kernel(kernel::KernelArgs),
+    /// Say whether networks share an ancestor, and who descends from whom
+    Lineage(lineage::LineageArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Verb::Calibrate(args) => calibrate::run(args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
+        Verb::Lineage(args) => lineage::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

@@ -26,7 +26,7 @@ fn everything(runs: &[Vec<f64>], labels: &[u32]) -> (OfRuns, OfAll) {
     let margins = Margins::new(&margins, runs.len(), n).unwrap();
     let ranking = Ranking::new(&margins).unwrap();
     let exact = alpha::leave_one_out(&ranking, 0.3).unwrap();
-    let protocol = Protocol { epsilon: 0.3, bootstraps: 10, seed: 1 };
+    let protocol = Protocol { epsilon: 0.3, bootstraps: 10, seed: 1, literal: false };
     let hat = alpha_hat::leave_one_out(&ranking, &protocol).unwrap();
     let ovr = alpha::one_vs_rest(&views, 0.3).unwrap();
     let scores: Vec<_> = views.iter().map(scores::scores).collect();

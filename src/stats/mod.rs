@@ -8,6 +8,7 @@
 
 pub mod alpha;
 pub mod alpha_hat;
+pub mod assignment;
 pub mod bootstrap;
 pub mod calibration;
 pub mod charts;
@@ -22,6 +23,7 @@ pub mod intervals;
 pub mod kendall;
 pub mod logits;
 pub mod margins;
+pub mod matching;
 pub mod noise;
 pub mod outliers;
 pub mod pairs;

@@ -6,10 +6,12 @@
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
 //! | [`attribute`](mod@attribute) | an experiment to the sources of the difference between its runs |
 //! | [`calibrate`](mod@calibrate) | an experiment to what its instrument sees of planted faults |
+//! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
 pub mod attribute;
 pub mod calibrate;
+pub mod lineage;
 pub mod pictures;
 pub mod run;
