@@ -97,6 +97,7 @@ fn changes() -> Vec<Change> {
         ("train.batch_size", true, |e| e.train.batch_size = 64),
         ("train.backend", true, |e| e.train.backend = Backend::Wgpu),
         ("train.label_smoothing", true, |e| e.train.label_smoothing = 0.1),
+        ("train.stall", false, |e| e.train.stall = Some(60)),
     ]
 }
 
