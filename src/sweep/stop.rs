@@ -33,7 +33,7 @@ impl Stop {
         Self::default()
     }
 
-    /// Asked by Ctrl-C and by a request to terminate; another one after [`PATIENCE`] ends the process at once with exit
+    /// Asked by Ctrl-C and by a request to terminate; another one after `PATIENCE` ends the process at once with exit
     /// code 75, or, where an engine heeds it ([`Stop::heed`]), the processes of its runs; the third ends it in any case. Also asked by the death of the parent, if [`PARENT_VARIABLE`] says that there is one that watches over us.
     ///
     /// # Errors
