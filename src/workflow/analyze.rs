@@ -74,7 +74,7 @@ pub fn is_sweep(path: &Path) -> bool {
 }
 
 /// Which examples of the evaluation set the recorded kernels are of; none where the experiment records no kernels.
-fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
+pub(super) fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
     let Some(kernel) = &experiment.record.kernel else { return Vec::new() };
     let none = || -> Split { Split { pixels: Vec::new(), labels: Vec::new() } };
     // The choice depends on labels and seed alone.
