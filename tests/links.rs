@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 fn targets(text: &str) -> Vec<String> {
     let ends = text.match_indices("](").map(|(at, _)| &text[at + 2..]);
     let links = ends.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target.split('#').next().unwrap_or(""));
-    links.filter(|target| !target.is_empty() && !target.contains("://") && !target.contains(' ')).map(str::to_owned).collect()
+    links
+        .filter(|target| !target.is_empty() && !target.contains("://") && !target.contains(' '))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
