@@ -54,17 +54,21 @@
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 
 pub mod analysis;
+#[warn(missing_docs)]
 pub mod arrays;
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod ensemble;
+#[warn(missing_docs)]
 pub mod error;
 pub mod kernel;
+#[warn(missing_docs)]
 pub mod keys;
 pub mod lineage;
 pub mod model;
 pub mod ops;
+#[warn(missing_docs)]
 pub mod random;
 pub mod record;
 pub mod report;
