@@ -62,6 +62,7 @@ pub mod error;
 pub mod kernel;
 pub mod keys;
 pub mod lineage;
+pub mod microscope;
 pub mod model;
 pub mod ops;
 pub mod random;

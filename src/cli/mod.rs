@@ -14,6 +14,7 @@ mod export;
 mod history;
 mod kernel;
 mod lineage;
+mod microscope;
 mod nightly;
 mod plan;
 mod predict;
@@ -79,6 +80,8 @@ enum Verb {
     Kernel(kernel::KernelArgs),
     /// Say whether networks share an ancestor, and who descends from whom
     Lineage(lineage::LineageArgs),
+    /// Say what tells sets of samples apart, seen through a third model's embeddings
+    Microscope(microscope::MicroscopeArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
         Verb::Lineage(args) => lineage::run(&args),
+        Verb::Microscope(args) => microscope::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

@@ -4,6 +4,7 @@ mod evidence;
 mod read;
 mod siblings;
 
+pub(super) use read::floats;
 pub use read::{Source, Subject, read};
 pub use siblings::Siblings;
 

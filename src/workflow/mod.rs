@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
 //! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
+//! | [`microscope`] | files of embeddings to what tells them apart |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
 pub mod lineage;
+pub mod microscope;
 pub mod pictures;
 pub mod run;
