@@ -9,6 +9,7 @@ mod cancel;
 mod compare;
 mod completions;
 pub mod data;
+mod embed;
 mod execution;
 mod export;
 mod history;
@@ -82,6 +83,8 @@ enum Verb {
     Lineage(lineage::LineageArgs),
     /// Say what tells sets of samples apart, seen through a third model's embeddings
     Microscope(microscope::MicroscopeArgs),
+    /// Write embeddings by the networks of a sweep, and say how alike its runs' representations are
+    Embed(embed::EmbedArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::Kernel(args) => kernel::run(&args),
         Verb::Lineage(args) => lineage::run(&args),
         Verb::Microscope(args) => microscope::run(&args),
+        Verb::Embed(args) => embed::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

@@ -27,6 +27,7 @@ pub mod pairs;
 pub mod permutation;
 pub mod ranking;
 pub mod rashomon;
+pub mod representation;
 pub mod rng;
 pub mod sample;
 pub mod scores;

@@ -4,11 +4,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
+//! | [`embed`] | a sweep's networks to embeddings, and how alike its runs' representations are |
 //! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
 //! | [`microscope`] | files of embeddings to what tells them apart |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
+pub mod embed;
 pub mod lineage;
 pub mod microscope;
 pub mod pictures;

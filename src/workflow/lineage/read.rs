@@ -134,7 +134,7 @@ fn of_sweep(root: &Path, only: Option<usize>) -> Result<Vec<Subject>> {
     Ok(subjects)
 }
 
-fn layers(tensors: Tensors) -> Vec<Layer> {
+pub(super) fn layers(tensors: Tensors) -> Vec<Layer> {
     let each = tensors.iter().filter_map(|(name, shape, values)| match values {
         Values::F32(values) => Layer::of(name, shape, values.clone()),
         _ => None,
