@@ -16,6 +16,7 @@ pub mod microscope;
 pub mod nightly;
 mod page;
 mod pdf;
+pub mod power;
 mod scene;
 mod style;
 pub mod surrogate;

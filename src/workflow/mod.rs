@@ -13,5 +13,11 @@ pub mod analyze;
 pub mod embed;
 pub mod lineage;
 pub mod microscope;
+//! | [`compare`] | two sets of runs to a comparison and its files |
+//! | [`nights`] | a folder of nights to their history, a new night's standing, and what is kept of old ones |
+//! | [`power`] | a sweep to the changes that its runs can show |
+pub mod compare;
+pub mod nights;
 pub mod pictures;
+pub mod power;
 pub mod run;
