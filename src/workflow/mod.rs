@@ -4,19 +4,19 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
+//! | [`compare`] | two sets of runs to a comparison and its files |
+//! | [`nights`] | a folder of nights to their history, a new night's standing, and what is kept of old ones |
+//! | [`power`] | a sweep to the changes that its runs can show |
 //! | [`embed`] | a sweep's networks to embeddings, and how alike its runs' representations are |
 //! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
 //! | [`microscope`] | files of embeddings to what tells them apart |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
+pub mod compare;
 pub mod embed;
 pub mod lineage;
 pub mod microscope;
-//! | [`compare`] | two sets of runs to a comparison and its files |
-//! | [`nights`] | a folder of nights to their history, a new night's standing, and what is kept of old ones |
-//! | [`power`] | a sweep to the changes that its runs can show |
-pub mod compare;
 pub mod nights;
 pub mod pictures;
 pub mod power;
