@@ -13,9 +13,8 @@ use crate::error::{Error, Result};
 use crate::model::tap::{Gradient, Layout, Site, Tap};
 use crate::model::{HostTensor, Mode, Network, Plan};
 use crate::record::{RunReader, SweepReader, Values, layout};
-use crate::stats::pairs::Pairs;
-use crate::stats::permutation::between_and_within;
 use crate::stats::representation::{Likeness, Representation};
+use crate::stats::rng::Stream;
 use crate::train::device;
 
 /// What is embedded, and where in the network it is read.
@@ -298,15 +297,11 @@ pub fn alike(first: &Path, second: Option<&Path>, what: What, permutations: usiz
         mean("within the second", &|a, _| a >= count),
         mean("between", &|a, b| a < count && b >= count),
     ];
-    let p_between = if sides.len() > 1 && n > 2 {
-        let angle = |a: usize, b: usize| {
-            let pair = indices.binary_search(&(a.min(b), a.max(b))).map(|at| &pairs[at]);
-            pair.map_or(0.0, |pair| pair.likeness.cka.value.clamp(-1.0, 1.0).acos())
-        };
-        Some(between_and_within(&Pairs::from_fn(n, angle), count, 9999, 0)?.p)
-    } else {
-        None
+    let angle = |a: usize, b: usize| {
+        let pair = indices.binary_search(&(a.min(b), a.max(b))).map(|at| &pairs[at]);
+        pair.map_or(0.0, |pair| pair.likeness.cka.value.clamp(-1.0, 1.0).acos())
     };
+    let p_between = (sides.len() > 1 && n > 2).then(|| further_apart(n, count, &angle));
     Ok(Alike {
         schema: "harness.representations/1",
         examples: examples.div_ceil(step),
@@ -314,4 +309,46 @@ pub fn alike(first: &Path, second: Option<&Path>, what: What, permutations: usiz
         means: means.into_iter().flatten().collect(),
         p_between,
     })
+}
+
+/// Permutations of the test between sweeps.
+const DIVISIONS: usize = 9999;
+
+/// The share of random divisions of 0..n into sets of the same sizes whose energy statistic (twice the mean distance between the sets, less the mean within each;
+/// Székely & Rizzo 2004) is at least that of the first `count` against the others.
+fn further_apart(n: usize, count: usize, distance: &dyn Fn(usize, usize) -> f64) -> f64 {
+    let statistic = |order: &[usize]| {
+        let (a, b) = order.split_at(count);
+        let within = |of: &[usize]| {
+            let pairs = of.iter().enumerate().flat_map(|(i, &x)| of[..i].iter().map(move |&y| distance(x, y)));
+            pairs.sum::<f64>() / (of.len() * of.len().saturating_sub(1) / 2).max(1) as f64
+        };
+        let between: f64 = a.iter().flat_map(|&x| b.iter().map(move |&y| distance(x, y))).sum();
+        2.0 * between / (a.len() * b.len()).max(1) as f64 - within(a) - within(b)
+    };
+    let identity: Vec<usize> = (0..n).collect();
+    let observed = statistic(&identity);
+    let above = (0..DIVISIONS)
+        .filter(|&permutation| {
+            let mut order = identity.clone();
+            Stream::new(0, permutation as u64).shuffle(&mut order);
+            statistic(&order) >= observed - 1e-9 * observed.abs()
+        })
+        .count();
+    (1 + above) as f64 / (1 + DIVISIONS) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_apart_are_told_from_sets_together() {
+        // Four points at 0 and four at 5: of the 70 divisions two are as large.
+        let place = [0.0f64, 0.1, 0.2, 0.3, 5.0, 5.1, 5.2, 5.3];
+        let p = further_apart(8, 4, &|a, b| (place[a] - place[b]).abs());
+        assert!((p - 2.0 / 70.0).abs() < 0.008, "{p}");
+        let mixed = [0.0f64, 5.0, 0.2, 5.1, 0.1, 5.2, 0.3, 5.3];
+        assert!(further_apart(8, 4, &|a, b| (mixed[a] - mixed[b]).abs()) > 0.3);
+    }
 }
