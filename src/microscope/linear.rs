@@ -139,7 +139,7 @@ impl Pca {
         } else {
             sketched(rows, width, &scale, wanted, seed)?
         };
-        let floor = values.first().copied().unwrap_or(0.0) * 1e-9;
+        let floor = values.first().copied().unwrap_or(0.0) * 1e-6;
         let kept = values.iter().take(wanted).filter(|value| **value > floor).count().max(1);
         let stored = axes.len() / width;
         let axes = axes.chunks_exact(stored).flat_map(|row| row[..kept].to_vec()).collect();
