@@ -59,11 +59,12 @@ reference = "leave-one-out"
 epsilon = 0.01
 bootstraps = 100
 clip = 15.0
+literal = false
 seed = 0
 
 [flags]
 alpha = 0.1
-outlier = 3.5
+false_alarm = 0.05
 "#;
     // Keys may join.
     let text = full().to_toml();
@@ -84,7 +85,7 @@ fn changes() -> Vec<Change> {
         ("sweep.runs", false, |e| e.sweep.runs = 20),
         ("analysis.epsilon", false, |e| e.analysis.epsilon = 0.05),
         ("analysis.clip", false, |e| e.analysis.clip = None),
-        ("flags.outlier", false, |e| e.flags.outlier = 4.0),
+        ("flags.outlier", false, |e| e.flags.outlier = Some(4.0)),
         ("sweep.vary", false, |e| e.sweep.vary.reverse()),
         ("record.checkpoints", false, |e| e.record.checkpoints = Checkpoints::At(vec![2, 4, 10])),
         ("record.kernel.kinds", false, |e| {
