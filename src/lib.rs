@@ -66,6 +66,7 @@ pub mod kernel;
 #[warn(missing_docs)]
 pub mod keys;
 pub mod lineage;
+pub mod microscope;
 pub mod model;
 pub mod ops;
 #[warn(missing_docs)]

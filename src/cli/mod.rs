@@ -11,11 +11,13 @@ mod cancel;
 mod compare;
 mod completions;
 pub mod data;
+mod embed;
 mod execution;
 mod export;
 mod history;
 mod kernel;
 mod lineage;
+mod microscope;
 mod nightly;
 mod plan;
 mod power;
@@ -92,6 +94,10 @@ enum Verb {
     Kernel(kernel::KernelArgs),
     /// Say whether networks share an ancestor, and who descends from whom
     Lineage(lineage::LineageArgs),
+    /// Say what tells sets of samples apart, seen through a third model's embeddings
+    Microscope(microscope::MicroscopeArgs),
+    /// Write embeddings by the networks of a sweep, and say how alike its runs' representations are
+    Embed(embed::EmbedArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -132,6 +138,8 @@ pub fn main() -> ExitCode {
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
         Verb::Lineage(args) => lineage::run(&args),
+        Verb::Microscope(args) => microscope::run(&args),
+        Verb::Embed(args) => embed::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

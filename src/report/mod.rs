@@ -13,6 +13,7 @@ pub mod figures;
 pub mod history;
 pub mod junit;
 pub mod lineage;
+pub mod microscope;
 pub mod nightly;
 mod page;
 mod pdf;

@@ -34,6 +34,7 @@ pub mod permutation;
 pub mod power;
 pub mod ranking;
 pub mod rashomon;
+pub mod representation;
 pub mod rng;
 pub mod sample;
 pub mod scores;

@@ -61,7 +61,8 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &Changes) -> Result<
         facts: facts(&experiment),
     };
     let probes = |labels: &[u32], classes: usize| probes(&experiment, labels, classes);
-    let (input, evidence) = sweep::read(&reader, epoch, known, probes, &settings)?;
+    let (input, mut evidence) = sweep::read(&reader, epoch, known, probes, &settings)?;
+    evidence.notes.extend(super::lineage::related(&reader.runs().0)?);
     let options = ensembles::Options { seed: settings.analysis.seed, ..ensembles::Options::default() };
     let ensembles = ensembles::ensembles(&input, &evidence, &options, &settings)?;
     Ok(Analysis { ensembles, ..analyze(&input, evidence, settings)? })

@@ -2,9 +2,12 @@
 
 mod evidence;
 mod read;
+mod related;
 mod siblings;
 
+pub(super) use read::floats;
 pub use read::{Source, Subject, read};
+pub use related::related;
 pub use siblings::Siblings;
 
 use crate::error::{Error, Result};

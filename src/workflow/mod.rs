@@ -7,16 +7,20 @@
 //! | [`attribute`](mod@attribute) | an experiment to the sources of the difference between its runs |
 //! | [`calibrate`](mod@calibrate) | an experiment to what its instrument sees of planted faults |
 //! | [`compare`] | two sets of runs to a comparison and its files |
-//! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
 //! | [`nights`] | a folder of nights to their history, a new night's standing, and what is kept of old ones |
 //! | [`power`] | a sweep to the changes that its runs can show |
+//! | [`embed`] | a sweep's networks to embeddings, and how alike its runs' representations are |
+//! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
+//! | [`microscope`] | files of embeddings to what tells them apart |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
 pub mod attribute;
 pub mod calibrate;
 pub mod compare;
+pub mod embed;
 pub mod lineage;
+pub mod microscope;
 pub mod nights;
 pub mod pictures;
 pub mod power;

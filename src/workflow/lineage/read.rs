@@ -134,7 +134,7 @@ fn of_sweep(root: &Path, only: Option<usize>) -> Result<Vec<Subject>> {
     Ok(subjects)
 }
 
-fn layers(tensors: Tensors) -> Vec<Layer> {
+pub(super) fn layers(tensors: Tensors) -> Vec<Layer> {
     let each = tensors.iter().filter_map(|(name, shape, values)| match values {
         Values::F32(values) => Layer::of(name, shape, values.clone()),
         _ => None,
@@ -192,7 +192,7 @@ fn safetensors_file(path: &Path) -> Result<Vec<Named>> {
 
 /// Numbers of a type as `f32`; None for types that are no weights. Integers are quantised weights: their scale does not matter
 /// to what is compared.
-fn floats(kind: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+pub(in crate::workflow) fn floats(kind: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     Some(match kind {
         Dtype::F32 => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         Dtype::F64 => bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
