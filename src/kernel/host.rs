@@ -7,10 +7,7 @@ use std::collections::HashMap;
 
 use crate::config::Activation;
 use crate::error::{Error, Result};
-use crate::model::{HostTensor, LayerPlan, Plan};
-
-/// Added to a batch norm's variance, as in PyTorch.
-const BATCH_NORM_EPSILON: f32 = 1e-5;
+use crate::model::{HostTensor, Layer, Placed, Plan, layer};
 
 /// Channels, height, width.
 pub(super) type Shape = [usize; 3];
@@ -111,7 +108,7 @@ impl HostNetwork {
         let mut source = Source { tensors, parameters: 0 };
         let layers = source.layers(&plan.layers)?;
         check_order(&layers)?;
-        Ok(Self { input: plan.input, classes: plan.classes, layers, parameters: source.parameters })
+        Ok(Self { input: plan.input.padded(), classes: plan.classes, layers, parameters: source.parameters })
     }
 
     /// Number of trainable parameters.
@@ -150,55 +147,63 @@ fn check_order(layers: &[HostLayer]) -> Result<()> {
     ))
 }
 
+fn not_implemented(place: &Placed) -> Error {
+    Error::Invalid(format!("the kernel of layer {} ({}) is not implemented", place.name, place.kind))
+}
+
 struct Source<'a> {
     tensors: HashMap<&'a str, &'a HostTensor>,
     parameters: usize,
 }
 
 impl Source<'_> {
-    fn layers(&mut self, plans: &[LayerPlan]) -> Result<Vec<HostLayer>> {
-        let mut layers: Vec<HostLayer> = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let layer = match plan {
-                LayerPlan::Conv { .. } => HostLayer::Conv(self.conv(plan)?),
-                LayerPlan::BatchNorm { name, channels } => {
-                    let norm = self.norm(name, *channels)?;
+    fn layers(&mut self, places: &[Placed]) -> Result<Vec<HostLayer>> {
+        let mut layers: Vec<HostLayer> = Vec::with_capacity(places.len());
+        for place in places {
+            let layer = match &place.layer {
+                Layer::Conv(_) => HostLayer::Conv(self.conv(place)?),
+                Layer::BatchNorm(norm) => {
+                    let norm = self.norm(&place.name, norm)?;
                     match layers.last_mut() {
                         Some(HostLayer::Conv(conv)) if conv.norm.is_none() => conv.norm = Some(norm),
-                        _ => {
-                            return Err(Error::Invalid(format!(
-                                "batch norm {name} does not follow a convolution: its kernel is not implemented"
-                            )));
-                        }
+                        _ => return Err(not_implemented(place)),
                     }
                     continue;
                 }
-                LayerPlan::Activation(kind) => HostLayer::Activation(*kind),
-                LayerPlan::MaxPool(size) => HostLayer::MaxPool(*size),
-                LayerPlan::GlobalMeanPool => HostLayer::GlobalMeanPool,
-                LayerPlan::Flatten => HostLayer::Flatten,
-                LayerPlan::Dropout(_) => continue,
-                LayerPlan::Dense { name, inputs, outputs } => HostLayer::Dense(Dense {
-                    inputs: *inputs,
-                    outputs: *outputs,
+                Layer::Activation(layer::Activation::Relu) => HostLayer::Activation(Activation::Relu),
+                Layer::Activation(layer::Activation::Tanh) => HostLayer::Activation(Activation::Tanh),
+                Layer::Activation(layer::Activation::Gelu) => HostLayer::Activation(Activation::Gelu),
+                Layer::MaxPool(pool) => HostLayer::MaxPool(pool.plain().ok_or_else(|| not_implemented(place))?),
+                Layer::GlobalMean(_) => HostLayer::GlobalMeanPool,
+                Layer::Flatten(_) => HostLayer::Flatten,
+                Layer::Dropout(_) => continue,
+                Layer::Dense(dense) if dense.bias && place.input.axes().len() == 1 => HostLayer::Dense(Dense {
+                    inputs: dense.inputs,
+                    outputs: dense.outputs,
                     offset: self.parameters,
-                    weight: self.parameter(name, "weight", &[*outputs, *inputs])?,
-                    bias: self.parameter(name, "bias", &[*outputs])?,
+                    weight: self.parameter(&place.name, "weight", &[dense.outputs, dense.inputs])?,
+                    bias: self.parameter(&place.name, "bias", &[dense.outputs])?,
                 }),
-                LayerPlan::Residual { body, shortcut } => {
-                    let shortcut = shortcut.as_ref().map(|plan| self.conv(plan)).transpose()?;
-                    HostLayer::Residual { body: self.layers(body)?, shortcut }
+                Layer::Residual(residual) if residual.padded.is_none() => {
+                    let shortcut = match residual.shortcut.as_slice() {
+                        [] => None,
+                        [conv] => Some(self.conv(conv)?),
+                        _ => return Err(not_implemented(place)),
+                    };
+                    HostLayer::Residual { body: self.layers(&residual.body)?, shortcut }
                 }
+                _ => return Err(not_implemented(place)),
             };
             layers.push(layer);
         }
         Ok(layers)
     }
 
-    fn conv(&mut self, plan: &LayerPlan) -> Result<Conv> {
-        let LayerPlan::Conv { name, input, output, kernel, stride, padding, bias } = plan else {
-            return Err(Error::Unexpected("a shortcut that is no convolution".into()));
-        };
+    fn conv(&mut self, place: &Placed) -> Result<Conv> {
+        let Layer::Conv(conv) = &place.layer else { return Err(not_implemented(place)) };
+        let (stride, padding) = conv.plain().ok_or_else(|| not_implemented(place))?;
+        let (name, kernel, bias) = (&place.name, &conv.window.kernel[0], &conv.bias);
+        let (input, output) = (&place.input.padded(), &place.output.padded());
         let (offset, k, inputs) = (self.parameters, *kernel, input[0]);
         let published = self.parameter(name, "weight", &[output[0], inputs, k, k])?;
         let mut weight = Vec::with_capacity(published.len());
@@ -208,11 +213,12 @@ impl Source<'_> {
             }
         }
         let bias = bias.then(|| self.parameter(name, "bias", &[output[0]])).transpose()?;
-        let (input, output, stride, padding) = (*input, *output, *stride, *padding);
+        let (input, output) = (*input, *output);
         Ok(Conv { input, output, kernel: k, stride, padding, weight, bias, norm: None, offset })
     }
 
-    fn norm(&mut self, name: &str, channels: usize) -> Result<Norm> {
+    fn norm(&mut self, name: &str, norm: &layer::BatchNorm) -> Result<Norm> {
+        let (channels, epsilon) = (norm.channels, norm.epsilon as f32);
         let variance = self.take(name, "running_var", &[channels])?;
         if let Some(v) = variance.iter().find(|&&v| v < 0.0) {
             return Err(Error::Invalid(format!("tensor {name}.running_var holds the negative variance {v}")));
@@ -221,7 +227,7 @@ impl Source<'_> {
             scale: self.parameter(name, "weight", &[channels])?,
             shift: self.parameter(name, "bias", &[channels])?,
             mean: self.take(name, "running_mean", &[channels])?,
-            inverse: variance.iter().map(|v| (v + BATCH_NORM_EPSILON).sqrt().recip()).collect(),
+            inverse: variance.iter().map(|v| (v + epsilon).sqrt().recip()).collect(),
         })
     }
 

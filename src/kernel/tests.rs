@@ -1,6 +1,7 @@
 //! The kernels against their definition, and what has to hold of them whatever the network.
 
 use rayon::prelude::*;
+use serde_json::json;
 
 use super::brute::{Case, relative};
 use super::projection::Signs;
@@ -8,7 +9,7 @@ use super::spectrum::eigenvalues;
 use super::{DEFAULT_BUDGET, HostNetwork, approximate, full, projected, snapshot};
 use crate::config::{Activation, KernelKind, Model};
 use crate::error::Error;
-use crate::model::{LayerPlan, Plan};
+use crate::model::Plan;
 
 const BUDGET: usize = DEFAULT_BUDGET;
 
@@ -223,9 +224,8 @@ fn what_has_no_kernel_is_refused() {
         refusal(&[0.0, 0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0, 0.0]).contains("example 1 of the probes holds the value NaN")
     );
     assert!(refusal(&[f32::MAX; 4]).contains("diverged"));
-    let layers =
-        vec![LayerPlan::Flatten, LayerPlan::Dense { name: "fc".into(), inputs: 4, outputs: 2 }, LayerPlan::Flatten];
-    let plan = Plan { input: [1, 2, 2], classes: 2, layers };
+    let entries = [json!("flatten"), json!({ "dense": 2 }), json!("flatten")];
+    let plan = Plan::of_layers(&entries, [1, 2, 2], 2).unwrap();
     let case = Case::of_plan(plan, 1, 1);
     assert!(HostNetwork::new(&case.plan, &case.weights).unwrap_err().to_string().contains("not implemented"));
 }

@@ -1,13 +1,13 @@
 //! The initial weights of one run.
 
 use crate::config::{Stream, Sweep};
-use crate::model::{HostTensor, Plan, init};
+use crate::model::{HostTensor, Plan};
 use crate::random::Random;
 
 /// The initial weights of one run: the `init` stream, then the `bit` stream's flip.
 #[must_use]
 pub fn for_run(sweep: &Sweep, plan: &Plan, run: u64) -> Vec<HostTensor> {
-    let mut weights = init::draw(plan, &mut sweep.stream(Stream::Init, run));
+    let mut weights = plan.draw(&mut sweep.stream(Stream::Init, run));
     if sweep.vary.contains(&Stream::Bit) && run > 0 {
         flip_bit(&mut weights, sweep.seed, run);
     }

@@ -7,12 +7,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::Optimizer;
 use crate::model::Network;
+use crate::model::layer::Role;
 use crate::ops;
 
 /// The optimiser of a network, with no state yet.
 #[must_use]
 pub fn build(config: &Optimizer, network: &Network) -> ModuleOptimizer {
-    let spared = ParamGroup::from_ids(network.undecayed());
+    let spared = ParamGroup::from_ids(network.identities(|_, spec| spec.role == Role::Spared));
     match *config {
         Optimizer::Sgd { momentum, nesterov, weight_decay } => {
             let sgd = |weight_decay: f64| Sgd { momentum, nesterov, weight_decay };

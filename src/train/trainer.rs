@@ -134,7 +134,7 @@ impl<'a> Trainer<'a> {
         let loss = loss::cross_entropy(logits.clone(), &batch.labels, self.experiment.train.label_smoothing);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
         // The optimiser works in place on what nobody else holds.
-        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+        let network = self.network.take();
         self.network = self.optimizer.step(learning_rate, network, gradients);
         self.network.update_statistics(std::mem::take(&mut training.statistics));
         Ok(loss::tally(&to_host(logits.inner())?, &batch.labels))

@@ -135,7 +135,6 @@ impl File<'_> {
 mod tests {
     use super::*;
     use crate::config::Activation;
-    use crate::model::init;
     use crate::random::Random;
     use crate::record::{Tensors, Values};
 
@@ -146,7 +145,7 @@ mod tests {
     fn tensors(model: &Model, input: [usize; 3], rename: impl Fn(&str) -> String) -> Tensors {
         let plan = Plan::new(model, input, 2).unwrap();
         let mut out = Tensors::new();
-        for tensor in init::draw(&plan, &mut Random::from_parts(1, "weights", 0)) {
+        for tensor in plan.draw(&mut Random::from_parts(1, "weights", 0)) {
             out.insert(rename(&tensor.name), &tensor.shape, tensor.values).unwrap();
         }
         out
