@@ -159,6 +159,12 @@ impl Item {
         Ok(Self { kind, name, values })
     }
 
+    /// Whether a key is the layer's own name.
+    #[must_use]
+    pub fn is_own_word(&self, key: &str) -> bool {
+        self.kind.name == key || self.kind.aliases.contains(&key)
+    }
+
     /// A whole number; 0 where it is not there.
     #[must_use]
     pub fn whole(&self, key: &str) -> usize {
