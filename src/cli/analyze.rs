@@ -1,28 +1,24 @@
 //! `harness analyze`: which runs are atypical, from a sweep or from soft decisions that another framework made.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
-use super::print;
+use super::{print, remark};
 use crate::analysis::files::{AnyInput, Foreign, Reading};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant};
-use crate::analysis::{
-    Analysis, Evidence, Fact, Images, Run, Settings, analyze, ensembles, files, images, sweep, tables,
-};
-use crate::config::{self, Experiment, Reference};
-use crate::data::{self, Dataset, Split};
+use crate::analysis::{Analysis, Evidence, Run, Settings, analyze, files, tables};
+use crate::config::Reference;
 use crate::error::{Error, Result};
-use crate::record::{self, SweepDir, SweepReader};
-use crate::report::{self, words};
+use crate::record::SweepDir;
+use crate::report::words;
+use crate::workflow::analyze::{self as workflow, Changes, is_sweep};
 
 /// Runs in the table of a terminal, at most.
 const SHOWN: usize = 40;
-/// Bytes of all pictures of a page, at most.
-const PICTURES: usize = 600_000;
 
 /// How runs are judged; what is not given stays as in the experiment.
 #[derive(Debug, Clone, Default, Args)]
@@ -80,67 +76,33 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
     let analysis = match swept {
         Some(root) => {
             args.check_for_sweep()?;
-            of_sweep(root, args.epoch, &args.settings)?
+            workflow::of_sweep(root, args.epoch, &args.settings.changes()?)?
         }
         None => args.of_files()?,
     };
     print(&if args.json { tables::json(&analysis)? } else { text(&analysis, std::io::stdout().is_terminal()) })?;
     match (&args.out, swept) {
-        (Some(folder), _) => {
-            tables::write(&analysis, folder)?;
-            let images = swept.map_or(Ok(None), |root| pictures(root, &analysis))?;
-            report::write(&analysis, images.as_ref(), folder)
-        }
-        (None, Some(root)) => write_tables(&SweepDir::new(root), &analysis),
-        (None, None) => Ok(()),
+        (Some(folder), _) => remark(&workflow::write_apart(&analysis, swept.map(PathBuf::as_path), folder)?),
+        (None, Some(root)) => workflow::write_tables(&SweepDir::new(root), &analysis)?,
+        (None, None) => {}
     }
-}
-
-/// Analyses the sweep in the directory `root` at `epoch`, or at the last epoch that all runs recorded.
-///
-/// # Errors
-/// As [`SweepReader::open`], [`sweep::read`] and [`analyze`].
-pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &SettingsArgs) -> Result<Analysis> {
-    let reader = SweepReader::open(root)?;
-    let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
-    let settings =
-        changes.applied(Settings { analysis: experiment.analysis.clone(), flags: experiment.flags.clone() })?;
-    let known = sweep::Known {
-        // Results can be looked at where the data are not.
-        class_names: data::facts(&experiment.data).map(|facts| facts.classes).unwrap_or_default(),
-        facts: facts(&experiment),
-    };
-    let probes = |labels: &[u32], classes: usize| probes(&experiment, labels, classes);
-    let (input, evidence) = sweep::read(&reader, epoch, known, probes, &settings)?;
-    let options = ensembles::Options { seed: settings.analysis.seed, ..ensembles::Options::default() };
-    let ensembles = ensembles::ensembles(&input, &evidence, &options, &settings)?;
-    Ok(Analysis { ensembles, ..analyze(&input, evidence, settings)? })
-}
-
-/// Whether the directory of a sweep lies at `path`.
-pub fn is_sweep(path: &Path) -> bool {
-    path.is_dir() && SweepDir::new(path).manifest().exists()
+    Ok(())
 }
 
 impl SettingsArgs {
-    pub(super) fn applied(&self, mut settings: Settings) -> Result<Settings> {
-        let judged = &mut settings.analysis;
-        if let Some(epsilon) = self.epsilon {
-            judged.epsilon = epsilon;
+    /// What the options say, checked.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a size is none.
+    pub(super) fn changes(&self) -> Result<Changes> {
+        if let Some(clip) = self.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+            return Err(Error::Usage(format!("`--clip` is {clip}, but margins are clipped at a positive size")));
         }
-        if let Some(bootstraps) = self.bootstraps {
-            judged.bootstraps = bootstraps;
-        }
-        if let Some(reference) = &self.reference {
-            judged.reference = if reference == "split-half" { Reference::SplitHalf } else { Reference::LeaveOneOut };
-        }
-        if let Some(clip) = self.clip {
-            if !(clip > 0.0 && clip.is_finite()) {
-                return Err(Error::Usage(format!("`--clip` is {clip}, but margins are clipped at a positive size")));
-            }
-            judged.clip = Some(clip);
-        }
-        Ok(settings)
+        let reference = self.reference.as_deref().map(|name| match name {
+            "split-half" => Reference::SplitHalf,
+            _ => Reference::LeaveOneOut,
+        });
+        Ok(Changes { epsilon: self.epsilon, bootstraps: self.bootstraps, reference, clip: self.clip })
     }
 }
 
@@ -172,50 +134,12 @@ impl AnalyzeArgs {
         let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = self.inputs.first().and_then(stem).unwrap_or_default();
         let evidence = Evidence { name, notes, ..Evidence::default() };
-        let settings = self.settings.applied(Settings::default())?;
+        let settings = self.settings.changes()?.applied(Settings::default());
         match input {
             AnyInput::F32(input) => analyze(&input, evidence, settings),
             AnyInput::F64(input) => analyze(&input, evidence, settings),
         }
     }
-}
-
-/// Which examples of the evaluation set the recorded kernels are of; none where the experiment records no kernels.
-fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
-    let Some(kernel) = &experiment.record.kernel else { return Vec::new() };
-    let none = || -> Split { Split { pixels: Vec::new(), labels: Vec::new() } };
-    // The choice depends on labels and seed alone.
-    let outline = Dataset {
-        shape: [0; 3],
-        classes: vec![String::new(); classes],
-        train: none(),
-        eval: Split { labels: labels.to_vec(), ..none() },
-        digest: String::new(),
-    };
-    data::probe_set(&outline, kernel.probes, experiment.data.seed)
-}
-
-/// The experiment in a few lines.
-fn facts(experiment: &Experiment) -> Vec<Fact> {
-    let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
-    // As in the experiment file, without the quotes of JSON's keys.
-    let shown = |value: serde_json::Result<String>| {
-        value.unwrap_or_default().replace('"', "").replace(',', ", ").replace(':', ": ")
-    };
-    let data = match &experiment.data.classes {
-        Some(classes) => format!("{}, classes {classes:?}", experiment.data.dataset.name()),
-        None => experiment.data.dataset.name().to_owned(),
-    };
-    let train = &experiment.train;
-    vec![
-        fact("data", data),
-        fact("model", shown(serde_json::to_string(&experiment.model))),
-        fact("optimiser", shown(serde_json::to_string(&train.optimizer))),
-        fact("schedule", shown(serde_json::to_string(&train.schedule))),
-        fact("epochs, batch", format!("{}, {}", train.epochs, train.batch_size)),
-        fact("varies between runs", shown(serde_json::to_string(&experiment.sweep.vary))),
-        fact("root seed", experiment.sweep.seed.to_string()),
-    ]
 }
 
 /// What a person reads: findings in words, then a table of runs.
@@ -272,49 +196,4 @@ fn table(analysis: &Analysis, terminal: bool) -> String {
         String::new()
     };
     format!("{table}{more}\n")
-}
-
-/// Writes what the analysis of a sweep leaves behind: its tables into the sweep, its report into `folder` or the sweep.
-///
-/// # Errors
-/// [`Error::Unexpected`] when the file system refuses.
-pub fn write(sweep: &record::SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<PathBuf> {
-    write_tables(sweep, analysis)?;
-    let images = pictures(sweep.root(), analysis)?;
-    if let Some(folder) = folder {
-        report::write(analysis, images.as_ref(), folder)?;
-        return Ok(folder.to_path_buf());
-    }
-    // Only the sweep's own files are there for `verify` to check.
-    record::index::make(sweep, &sweep.report(), |folder| report::write(analysis, images.as_ref(), folder))?;
-    Ok(sweep.report())
-}
-
-fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<()> {
-    record::index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder))
-}
-
-/// The examples on which runs stand alone as pictures. None where no run does, and, with a word on stderr, where the data
-/// are not at hand or are no longer those that the runs saw: the report is written all the same.
-fn pictures(root: &Path, analysis: &Analysis) -> Result<Option<Images>> {
-    if images::wanted(analysis, 1).is_empty() {
-        return Ok(None);
-    }
-    let reader = SweepReader::open(root)?;
-    let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
-    let (runs, _) = reader.runs();
-    let seen = runs.first().and_then(|run| run.outcome().provenance.data_digest.clone());
-    let found = data::facts(&experiment.data).and_then(|facts| {
-        let size: usize = facts.shape.iter().product();
-        data::pictures(&experiment.data, &images::wanted(analysis, PICTURES / size.max(1)))
-    });
-    let missing = match found {
-        Ok(found) if seen.is_none_or(|seen| seen == found.digest) => {
-            return Ok(Some(Images { shape: found.shape, pixels: found.pixels }));
-        }
-        Ok(_) => "the data are no longer those that the runs saw".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    anstream::eprintln!("the page shows no pictures: {missing}");
-    Ok(None)
 }

@@ -7,9 +7,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
-use super::execution::{Local, train};
 use super::print;
-use super::run::{check_against_data, open};
 use super::show::ExperimentArgs;
 use crate::analysis::Settings;
 use crate::analysis::attribution::{Attribution, Variant, attribute, variants};
@@ -18,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::record::{Outcome, RunReader, SweepDir, SweepReader, files};
 use crate::report;
 use crate::sweep::{self, Stop};
+use crate::workflow::run::{Local, check_against_data, open, train};
 
 /// The result as JSON, beside the sweeps.
 const JSON: &str = "attribution.json";

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{differing_keys, print};
+use super::print;
 use crate::error::Result;
 use crate::sweep::{self, slurm::Cluster};
+use crate::workflow::run::differing_keys;
 
 #[derive(Debug, Args)]
 pub struct CancelArgs {

@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
-use super::analyze::is_sweep;
 use super::print;
 use crate::analysis::comparison::{
     Comparison, Finding, Fixed, Quantity, Settings, Subject, Swept, Terms, Tolerances, Verdict, compare,
@@ -23,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::record::SweepReader;
 use crate::report::comparison::{self, words};
 use crate::stats::logits::Real;
+use crate::workflow::analyze::is_sweep;
 
 /// How two sets of runs are compared; shared with `run --against`.
 #[derive(Debug, Clone, Args)]

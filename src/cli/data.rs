@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use crate::arrays::file::shown;
 use crate::data::check::{self, Report, Verdict};
 use crate::data::fetch::{self, Patience, Progress};
-use crate::data::published::{self, Published};
+use crate::data::sets::Set;
 use crate::error::{Error, Result};
 
 /// Look at data sets, check them, download them.
@@ -32,7 +33,9 @@ enum Action {
     },
     /// Download a data set from its publisher.
     Fetch {
-        name: Fetchable,
+        /// Which one; `harness data list` shows them.
+        #[arg(value_parser = PossibleValuesParser::new(fetchable()))]
+        name: String,
         /// The folder that the files go to; by default the one where experiments look for them.
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
@@ -40,13 +43,6 @@ enum Action {
         #[arg(long, value_name = "URL", env = "HARNESS_DATA_URL", hide = true)]
         from: Option<String>,
     },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Fetchable {
-    Cifar10,
-    FashionMnist,
-    Mnist,
 }
 
 /// Runs the verb; what was asked for goes to stdout, as one JSON object if `json`, progress to stderr.
@@ -58,10 +54,8 @@ pub fn run(args: &DataArgs, json: bool) -> Result<()> {
         Action::List => list(json),
         Action::Check { path } => check_path(path, json),
         Action::Fetch { name, to, from } => {
-            let set = match name {
-                Fetchable::Cifar10 => &published::CIFAR10,
-                Fetchable::FashionMnist => &published::FASHION_MNIST,
-                Fetchable::Mnist => &published::MNIST,
+            let Some(set) = Set::published().find(|set| set.name == name) else {
+                return Err(Error::Usage(format!("no data set is called {name}; `harness data list` shows them")));
             };
             let folder = to.clone().unwrap_or_else(|| set.folder.map(PathBuf::from).unwrap_or_default());
             fetch_set(set, &folder, from.as_deref(), json)
@@ -69,10 +63,13 @@ pub fn run(args: &DataArgs, json: bool) -> Result<()> {
     }
 }
 
+/// The names of the data sets that can be downloaded.
+fn fetchable() -> impl Iterator<Item = &'static str> {
+    Set::published().filter(|set| !set.downloads.is_empty()).map(|set| set.name)
+}
+
 fn print(text: &str) -> Result<()> {
-    use std::io::Write;
-    writeln!(anstream::stdout(), "{text}")
-        .map_err(|cause| Error::Unexpected(format!("cannot write to stdout: {cause}")))
+    super::print(&format!("{text}\n"))
 }
 
 fn print_json(value: &Value) -> Result<()> {
@@ -96,7 +93,7 @@ fn table(header: &[&str], right: &[usize]) -> Table {
 }
 
 /// Whether every file is there, by name only.
-fn is_present(set: &Published) -> bool {
+fn is_present(set: &Set) -> bool {
     let Some(folder) = set.folder else { return true };
     let there = |name: &str| Path::new(folder).join(name).is_file();
     // Files that are published gzipped may have been unpacked.
@@ -108,8 +105,7 @@ fn is_present(set: &Published) -> bool {
 
 fn list(json: bool) -> Result<()> {
     if json {
-        let sets: Vec<Value> = published::ALL
-            .iter()
+        let sets: Vec<Value> = Set::published()
             .map(|set| {
                 json!({
                     "name": set.name,
@@ -128,10 +124,10 @@ fn list(json: bool) -> Result<()> {
     }
     let mut table =
         table(&["name", "shape", "classes", "train", "evaluation", "expected in", "licence", "present"], &[2, 3, 4]);
-    for set in published::ALL {
+    for set in Set::published() {
         table.add_row([
             set.name.to_string(),
-            shape_text(set.shape),
+            set.shape.map_or_else(String::new, shape_text),
             set.classes.len().to_string(),
             set.train_len.to_string(),
             set.eval_len.to_string(),
@@ -220,8 +216,14 @@ fn check_json(report: &Report) -> Value {
     })
 }
 
-fn fetch_set(set: &Published, folder: &Path, from: Option<&str>, json: bool) -> Result<()> {
+fn fetch_set(set: &Set, folder: &Path, from: Option<&str>, json: bool) -> Result<()> {
     let mut progress = Bar { bar: None, terminal: std::io::stderr().is_terminal() };
+    for package in set.packages {
+        progress.note(&format!(
+            "{} has it as a package too: install {} and set data.path = \"{}\"",
+            package.of, package.name, package.folder
+        ));
+    }
     fetch::fetch(set, folder, from, &Patience::default(), &mut progress)?;
     if json {
         return print_json(&json!({ "schema": "harness.data.fetch/1", "dataset": set.name, "folder": folder }));
@@ -268,6 +270,7 @@ impl Progress for Bar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::DatasetKind;
     use crate::data::check::{FileCheck, PartCounts};
 
     fn report() -> Report {
@@ -317,8 +320,9 @@ mod tests {
 
     #[test]
     fn what_is_embedded_is_always_there() {
-        assert!(is_present(&published::DIGITS));
-        let set = Published { folder: Some("no/such/folder"), ..published::MNIST };
+        assert!(is_present(DatasetKind::Digits.set()));
+        let mut set = *DatasetKind::Mnist.set();
+        set.folder = Some("no/such/folder");
         assert!(!is_present(&set));
     }
 }

@@ -1,21 +1,19 @@
 //! How the runs of a sweep are carried out: on this machine or by Slurm; shared by `run` and `resume`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use clap::{Args, ValueEnum};
 
-use super::analyze::{self, SettingsArgs};
 use super::print;
-use crate::config::{Backend, Experiment};
-use crate::data;
+use crate::config::Experiment;
 use crate::error::{Error, Result};
-use crate::model::Plan;
 use crate::record::SweepDir;
 use crate::report::words;
 use crate::sweep::slurm::{self, Cluster, Submission};
-use crate::sweep::{self, Machine, RunState, Stop, local, progress};
-use crate::train::device::{self, Adapter};
+use crate::sweep::{self, Stop};
+use crate::train::device::Adapter;
+use crate::workflow::analyze::{self, Changes};
+use crate::workflow::run::{Local, own_program, train};
 
 /// Who starts the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -129,64 +127,11 @@ fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> R
     if stop.asked() || (summary.complete.is_empty() && unfinished == experiment.sweep.runs) {
         return summary.check();
     }
-    let analysis = analyze::of_sweep(sweep.root(), None, &SettingsArgs::default())?;
-    let folder = analyze::write(sweep, &analysis, args.report.as_deref())?;
-    print(&format!("{}\n{}", words::headline(&analysis), super::report_files(&folder)))?;
+    let analysis = analyze::of_sweep(sweep.root(), None, &Changes::default())?;
+    let written = analyze::write(sweep, &analysis, args.report.as_deref())?;
+    super::remark(&written);
+    print(&format!("{}\n{}", words::headline(&analysis), super::report_files(&written.folder)))?;
     summary.check()
-}
-
-/// How runs are trained on this machine.
-pub(super) struct Local<'a> {
-    /// Runs side by side; as many as cores and memory allow when absent.
-    pub jobs: Option<u32>,
-    pub retries: u32,
-    /// In GiB, for all runs together.
-    pub memory: Option<f64>,
-    /// Adapters to hand out; the backend's own choice when empty.
-    pub devices: &'a [Adapter],
-    pub quiet: bool,
-    pub stop: &'a Stop,
-}
-
-/// Trains every run of the sweep that is not complete, each in a process of its own.
-pub(super) fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> Result<local::Summary> {
-    // Runs that another process trains are among them: they are waited for, and taken over if it dies.
-    let mut missing = Vec::new();
-    for run in 0..experiment.sweep.runs {
-        if sweep::of(&sweep.run(run))?.state != RunState::Complete {
-            missing.push(run);
-        }
-    }
-    let machine = Machine::detect();
-    let cap = how.memory.map(|gib| (gib * f64::from(1 << 30)) as u64);
-    let devices = adapters(experiment.train.backend, how.devices)?;
-    let jobs = match how.jobs {
-        Some(jobs) => jobs as usize,
-        // Two runs on one adapter would share its memory, of which nothing is known.
-        None if !devices.is_empty() => devices.len().min(missing.len()).max(1),
-        None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
-    };
-    let options = local::Options { threads: machine.threads(jobs), devices, retries: how.retries };
-    let program = own_program()?;
-    let command = |run: usize| {
-        let mut command = Command::new(&program);
-        command.arg("train-run").arg("--sweep").arg(sweep.root()).arg("--index").arg(run.to_string());
-        command
-    };
-    let mut observer = progress::observer(how.quiet);
-    local::execute(sweep, &missing, command, &options, how.stop, observer.as_mut())
-}
-
-/// The adapters for the processes of runs, as they are handed out.
-fn adapters(backend: Backend, asked: &[Adapter]) -> Result<Vec<String>> {
-    let pool = if asked.is_empty() { device::pool(backend)? } else { asked.to_vec() };
-    if pool.is_empty() || backend == Backend::Wgpu {
-        return Ok(pool.iter().map(Adapter::to_string).collect());
-    }
-    Err(Error::Usage(format!(
-        "`--devices` names wgpu adapters, but train.backend is \"{}\"; set train.backend=\"wgpu\" or leave it out",
-        device::name(backend)
-    )))
 }
 
 fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> Result<()> {
@@ -223,19 +168,4 @@ fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -
         }
     }
     Ok(())
-}
-
-fn own_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|cause| Error::Unexpected(format!("cannot find this program's own file: {cause}")))
-}
-
-/// Bytes that one run needs, roughly: the data, the network and the activations of a batch.
-fn memory_per_run(experiment: &Experiment) -> Result<u64> {
-    let facts = data::facts(&experiment.data)?;
-    let plan = Plan::new(&experiment.model, facts.shape, facts.classes.len())?;
-    let pixels: usize = facts.shape.iter().product();
-    let data = (facts.train_len + facts.eval_len) * pixels;
-    // Weights, gradients, optimiser state; activations with their gradients and what Burn keeps beside them.
-    let network = 6 * plan.parameters() + 6 * experiment.train.batch_size.max(256) * plan.activations();
-    Ok(4 * (2 * data + network) as u64 + (100 << 20))
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::analyze::{self, SettingsArgs, is_sweep};
 use super::print;
 use crate::analysis::Analysis;
 use crate::analysis::comparison::{Fixed, Terms};
@@ -13,6 +12,7 @@ use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
 use crate::record::{SweepReader, files};
 use crate::report::history::{self as pages, words};
+use crate::workflow::analyze::{self, Changes, is_sweep};
 
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
@@ -141,7 +141,7 @@ fn observe(root: &Path) -> Result<(Observed, Experiment)> {
 pub fn analysis(root: &Path) -> Result<Analysis> {
     match stored(&SweepReader::open(root)?)? {
         Some(analysis) => Ok(analysis),
-        None => analyze::of_sweep(root, None, &SettingsArgs::default()),
+        None => analyze::of_sweep(root, None, &Changes::default()),
     }
 }
 

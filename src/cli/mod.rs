@@ -30,8 +30,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config;
 use crate::error::{Result, exit};
+use crate::workflow::analyze::Written;
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 unexpected; 2 usage; 3 invalid experiment or input; 4 some runs failed; \
 5 regression found; 6 corrupt artefacts; 7 not comparable; 75 interrupted, can be resumed";
@@ -119,20 +119,16 @@ pub fn main() -> ExitCode {
     finish(outcome)
 }
 
-/// The keys in which two experiments, as sweeps store them, differ.
-fn differing_keys(old: &str, new: &str) -> Result<Vec<String>> {
-    let stored = |text| config::from_stored(text, Path::new("sweep.json"));
-    let (old, new) = (stored(old)?, stored(new)?);
-    Ok(config::diff(&old, &new)
-        .into_iter()
-        .filter(|difference| difference.training)
-        .map(|difference| difference.key)
-        .collect())
-}
-
 /// Where a report is, a line for each way of reading it.
 fn report_files(folder: &Path) -> String {
     ["report.md", "report.html"].map(|name| format!("{}\n", folder.join(name).display())).concat()
+}
+
+/// Says on stderr what a report lacks.
+fn remark(written: &Written) {
+    for remark in &written.remarks {
+        anstream::eprintln!("{remark}");
+    }
 }
 
 /// Writes data to stdout. A reader that has gone away, as `head` does, is no error.

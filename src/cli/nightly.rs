@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::analyze::is_sweep;
 use super::compare::{self, JudgingArgs, subject};
 use super::{history, print};
 use crate::analysis::comparison::{self, Comparison, Fixed};
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::record::{SweepDir, SweepManifest, files, index};
 use crate::report::junit;
 use crate::report::nightly::{Missing, Night, paragraph, suites};
+use crate::workflow::analyze::is_sweep;
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Comparison")]

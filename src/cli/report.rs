@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 
-use super::analyze::{self, SettingsArgs};
+use super::analyze::SettingsArgs;
 use crate::error::{Error, Result};
 use crate::record::SweepDir;
+use crate::workflow::analyze;
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -31,10 +32,11 @@ pub struct ReportArgs {
 /// # Errors
 /// As [`analyze::of_sweep`] and [`analyze::write`].
 pub fn run(args: &ReportArgs) -> Result<()> {
-    let analysis = analyze::of_sweep(&args.sweep, args.epoch, &args.settings)?;
-    let folder = analyze::write(&SweepDir::new(&args.sweep), &analysis, args.report.as_deref())?;
-    super::print(&super::report_files(&folder))?;
-    if args.open { open(&folder.join("report.html")) } else { Ok(()) }
+    let analysis = analyze::of_sweep(&args.sweep, args.epoch, &args.settings.changes()?)?;
+    let written = analyze::write(&SweepDir::new(&args.sweep), &analysis, args.report.as_deref())?;
+    super::remark(&written);
+    super::print(&super::report_files(&written.folder))?;
+    if args.open { open(&written.folder.join("report.html")) } else { Ok(()) }
 }
 
 /// Shows a file with whatever the system shows such files with.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::differing_keys;
 use super::execution::{ExecutionArgs, carry_out};
 use crate::config;
 use crate::error::Result;
 use crate::sweep;
+use crate::workflow::run::differing_keys;
 
 #[derive(Debug, Args)]
 pub struct ResumeArgs {

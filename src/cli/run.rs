@@ -7,13 +7,12 @@ use clap::Args;
 use super::execution::{ExecutionArgs, carry_out};
 use super::nightly::NightlyArgs;
 use super::show::ExperimentArgs;
-use super::{differing_keys, plan, print};
-use crate::config::{self, Data, Experiment, Facts};
-use crate::data;
+use super::{plan, print};
+use crate::config::Experiment;
 use crate::error::{Error, Result};
-use crate::record::{Origin, Provenance, SweepDir};
-use crate::sweep::{self, Definition, Machine, Opened};
-use crate::train::device;
+use crate::record::SweepDir;
+use crate::sweep::{self, Opened};
+use crate::workflow::run::{check_against_data, open};
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -71,35 +70,4 @@ pub fn run(mut args: RunArgs) -> Result<()> {
 
 fn any_complete(sweep: &SweepDir, experiment: &Experiment) -> Result<bool> {
     Ok(sweep::missing(sweep, experiment.sweep.runs)?.len() < experiment.sweep.runs)
-}
-
-/// Makes the sweep of an experiment in the directory `root`, or finds it there.
-pub(super) fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
-    let sweep = SweepDir::new(root);
-    let wanted = Definition {
-        name: experiment.name.clone(),
-        hash: experiment.hash(),
-        toml: experiment.to_toml(),
-        runs: experiment.sweep.runs,
-    };
-    let provenance = Provenance::now(Origin {
-        data_digest: None,
-        backend: device::name(experiment.train.backend).into(),
-        device: device::describe(experiment.train.backend)?,
-        threads: Machine::detect().cores,
-    });
-    let opened = sweep::open_or_create(&sweep, &wanted, provenance, differing_keys)?;
-    Ok((sweep, opened))
-}
-
-/// Checks the experiment against the data that it names, without reading all of them: every problem in one go.
-pub(super) fn check_against_data(experiment: &Experiment) -> Result<()> {
-    let unlimited = Data { train_limit: None, eval_limit: None, ..experiment.data.clone() };
-    let whole = data::facts(&Data { classes: None, ..unlimited.clone() })?;
-    // A class that the data lack is the check's to report, together with everything else.
-    let kept = data::facts(&unlimited).unwrap_or_else(|_| whole.clone());
-    config::validate_against_data(
-        experiment,
-        &Facts { shape: whole.shape, classes: whole.classes.len(), train_len: kept.train_len, eval_len: kept.eval_len },
-    )
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
-use super::analyze::{SettingsArgs, is_sweep};
+use super::analyze::SettingsArgs;
 use super::print;
 use crate::analysis::ensembles::{Options, ensembles};
 use crate::analysis::files::{self, AnyInput, Foreign, Reading};
@@ -21,6 +21,7 @@ use crate::report;
 use crate::report::words::list;
 use crate::stats::ensemble::{Combination, random_subsets};
 use crate::stats::logits::Real;
+use crate::workflow::analyze::is_sweep;
 
 #[derive(Debug, Args)]
 pub struct SelectArgs {
@@ -119,7 +120,7 @@ impl SelectArgs {
         let reader = SweepReader::open(root)?;
         let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
         let settings = Settings { analysis: experiment.analysis.clone(), flags: experiment.flags.clone() };
-        let settings = self.settings.applied(settings)?;
+        let settings = self.settings.changes()?.applied(settings);
         let (input, evidence) = sweep::decisions(&reader, self.epoch, Known::default())?;
         for held in &evidence.left_out {
             anstream::eprintln!("left out: run {}: {}", held.run, held.why);
@@ -146,7 +147,7 @@ impl SelectArgs {
         let Foreign { input, .. } = files::read(&self.inputs, &reading)?;
         let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let evidence = Evidence { name: self.inputs.first().and_then(stem).unwrap_or_default(), ..Evidence::default() };
-        let settings = self.settings.applied(Settings::default())?;
+        let settings = self.settings.changes()?.applied(Settings::default());
         match input {
             AnyInput::F32(input) => self.chosen(&input, &evidence, &settings),
             AnyInput::F64(input) => self.chosen(&input, &evidence, &settings),

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use comfy_table::{Table, presets};
 
-use super::{differing_keys, print};
+use super::print;
 use crate::error::{Error, Result};
 use crate::record::{SweepDir, SweepManifest};
 use crate::sweep::slurm::{self, Cluster};
 use crate::sweep::{self, Counts, SweepStatus};
+use crate::workflow::run::differing_keys;
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {

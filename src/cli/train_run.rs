@@ -11,6 +11,7 @@ use crate::record::{Begin, RunWriter};
 use crate::sweep::{self, Lease, Progress, Reporter, Stop};
 use crate::train;
 use crate::train::run::{Job, execute};
+use crate::workflow::run::differing_keys;
 
 #[derive(Debug, Args)]
 pub struct TrainRunArgs {
@@ -31,7 +32,7 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
         None => index_from_environment()?,
     } + args.offset;
     let stop = Stop::on_signals()?;
-    let (dir, manifest) = sweep::open(&args.sweep, super::differing_keys)?;
+    let (dir, manifest) = sweep::open(&args.sweep, differing_keys)?;
     if index >= manifest.runs {
         return Err(Error::Usage(format!(
             "there is no run {index} in {}: its runs are 0 to {}",

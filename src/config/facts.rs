@@ -1,9 +1,8 @@
 //! What an experiment must be to its data.
 
-use super::check::grouped;
-use super::learning::Model;
-use super::problem::Problem;
-use super::types::{DatasetKind, Experiment};
+use super::{Experiment, Model};
+use crate::keys::check::grouped;
+use crate::keys::problem::Problem;
 
 /// What a data set is, as far as an experiment can be wrong about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +39,13 @@ impl From<Facts> for Known {
 
 /// What is known of a published data set before it is read, so that mistakes show up together with all others.
 pub(super) fn published(experiment: &Experiment) -> Known {
-    let kept = experiment.data.classes.as_ref().map_or(10, Vec::len);
-    let known = |shape, train_len, eval_len| Known { shape: Some(shape), classes: Some(10), train_len, eval_len };
-    match experiment.data.dataset {
-        // The training parts of the first two are not equally large in all classes.
-        DatasetKind::Digits => known([1, 8, 8], Some(1_297), Some(50 * kept)),
-        DatasetKind::Mnist => known([1, 28, 28], Some(60_000), Some(10_000)),
-        DatasetKind::FashionMnist => known([1, 28, 28], Some(6_000 * kept), Some(1_000 * kept)),
-        DatasetKind::Cifar10 => known([3, 32, 32], Some(5_000 * kept), Some(1_000 * kept)),
-        DatasetKind::Npz => Known::default(),
+    let set = experiment.data.dataset.set();
+    let lengths = set.lengths(experiment.data.classes.as_ref().map(Vec::len));
+    Known {
+        shape: set.shape,
+        classes: set.shape.map(|_| set.classes.len()),
+        train_len: lengths.map(|[train, _]| train),
+        eval_len: lengths.map(|[_, eval]| eval),
     }
 }
 
@@ -241,21 +238,6 @@ fn sum(terms: &[u128]) -> u128 {
 mod tests {
     use super::*;
     use crate::config::Activation;
-
-    #[test]
-    fn what_is_known_before_reading_is_what_is_published() {
-        for published in crate::data::published::ALL {
-            let text =
-                format!("name = \"x\"\ndata = {{ dataset = \"{}\" }}\nmodel = {{ kind = \"mlp\" }}\n", published.name);
-            let mut experiment: Experiment = toml::from_str(&text).unwrap();
-            let mut known = super::published(&experiment);
-            assert_eq!((known.shape, known.classes), (Some(published.shape), Some(published.classes.len())));
-            assert_eq!((known.train_len, known.eval_len), (Some(published.train_len), Some(published.eval_len)));
-            experiment.data.classes = Some(vec![0, 1]);
-            known = super::published(&experiment);
-            assert!(known.train_len <= Some(published.train_len) && known.eval_len <= Some(published.eval_len));
-        }
-    }
 
     /// Counts of the same networks in PyTorch; the residual one has 1x1 convolutions as shortcuts.
     #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{EXPERIMENT, Shape};
-use super::node::{Node, Origin, SyntaxError, Value, child, overlay, parse_value, shorten};
-use super::problem::Problem;
+use super::EXPERIMENT;
 use crate::error::{Error, Result};
+use crate::keys::Shape;
+use crate::keys::node::{Node, Origin, SyntaxError, Value, child, overlay, parse_value, shorten};
+use crate::keys::problem::Problem;
 
 /// What the names of our environment variables begin with.
 pub const PREFIX: &str = "HARNESS_";
@@ -92,7 +93,7 @@ fn add(layer: &mut Node, keys: &[String], text: &str, origin: Origin, problems: 
 /// Whether a key takes any text, so that `name=10` is the text `10` and not the number.
 fn takes_text(keys: &[String]) -> bool {
     let shape = keys.iter().try_fold(&EXPERIMENT, |shape, key| child(shape, key));
-    matches!(shape, Some(Shape::Name | Shape::File))
+    matches!(shape, Some(Shape::Name | Shape::File | Shape::Text))
 }
 
 /// A TOML value, or else plain text; nothing at all unsets the key.

@@ -7,42 +7,38 @@
 //! exception: a layer that changes the `kind` of a table (`--set model.kind=mlp`) drops what the layers below say in that
 //! table, since the keys of one kind mean nothing to another.
 //!
-//! `types` and `learning` are what the program works with, `keys` is the table of all keys from which `check` judges values,
-//! `schema` makes the editor schema and the reference; `node` and `layers` read and merge, `rules` and `facts` judge
-//! combinations, `problem` puts everything that is wrong into one message, `text` writes an experiment and compares two.
+//! [`Experiment`] and the tables below it declare the keys (see [`crate::keys`]); tables of other rooms are declared there:
+//! [`Data`] in `data`. `layers` reads environment and arguments, `rules` and `facts` judge combinations, `text` writes an
+//! experiment and compares two.
 
 use std::io::Read;
 use std::path::Path;
 
-mod check;
+mod experiment;
 mod facts;
-mod keys;
 mod layers;
-mod learning;
-mod nearest;
-mod node;
-mod problem;
+mod model;
 mod rules;
-mod schema;
 #[cfg(test)]
 mod tests;
 mod text;
-mod types;
-
-use node::Node;
-use problem::Problem;
+mod train;
 
 use crate::error::{Error, Result};
+use crate::keys::node::{self, Node};
+use crate::keys::problem::{self, Problem};
+use crate::keys::{self, KeyDoc, Keyed, Shape, check};
 
+pub use crate::data::{Augment, Data, DatasetKind};
+pub use experiment::{Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Record, Reference, Stream, Sweep};
 pub use facts::Facts;
 pub use layers::{PREFIX, environment};
-pub use learning::{Activation, Backend, Model, Optimizer, Schedule, Train};
-pub use schema::{KeyDoc, docs, reference, schema};
+pub use model::{Activation, Model};
 pub use text::{KeyDiff, diff};
-pub use types::{
-    Analysis, Augment, Checkpoints, Data, DatasetKind, Experiment, Flags, Kernel, KernelKind, Record, Reference,
-    Stream, Sweep,
-};
+pub use train::{Backend, Optimizer, Schedule, Train};
+
+/// What a whole file may say.
+static EXPERIMENT: Shape = Experiment::SHAPE;
 
 /// No experiment file is longer, in bytes.
 const LONGEST_FILE: u64 = 1 << 18;
@@ -60,7 +56,7 @@ pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>, sets: &[St
     let mut problems = Vec::new();
     let environment = layers::from_environment(env, &mut problems);
     let arguments = layers::from_arguments(sets, &mut problems)?;
-    let shape = Some(&keys::EXPERIMENT);
+    let shape = Some(&EXPERIMENT);
     let tree = node::overlay(node::overlay(file, environment, shape), arguments, shape);
     resolve(&tree, problems, Backends::Built, Some(path))
 }
@@ -118,6 +114,24 @@ pub fn validate_against_data(experiment: &Experiment, facts: &Facts) -> Result<(
     problem::verdict(facts::problems(experiment, &(*facts).into()), None)
 }
 
+/// All keys in the order of the file, for people.
+#[must_use]
+pub fn docs() -> Vec<KeyDoc> {
+    keys::schema::docs(&EXPERIMENT)
+}
+
+/// The reference of all keys as a Markdown table.
+#[must_use]
+pub fn reference() -> String {
+    keys::schema::reference(&EXPERIMENT)
+}
+
+/// A JSON Schema (draft 7) of experiment files, for editors that complete and check TOML by one.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    keys::schema::schema("harness experiment", &EXPERIMENT)
+}
+
 /// Which backends an experiment may name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backends {
@@ -128,7 +142,7 @@ enum Backends {
 
 /// Turns merged layers into an experiment, or into everything that is wrong with them.
 fn resolve(tree: &Node, earlier: Vec<Problem>, backends: Backends, path: Option<&Path>) -> Result<Experiment> {
-    let mut checked = check::check(tree);
+    let mut checked = check::check(tree, &EXPERIMENT);
     checked.precede(earlier);
     let experiment: Experiment = match serde_json::from_value(checked.json.take()) {
         Ok(experiment) => experiment,

@@ -1,10 +1,9 @@
-//! What the keys of an experiment must be to each other. Ranges of single keys are in `keys`.
+//! What the keys of an experiment must be to each other. Ranges of single keys stand with the keys.
 
-use super::check::grouped;
-use super::learning::{Backend, Model, Optimizer, Schedule};
-use super::nearest::listed;
-use super::problem::Problem;
-use super::types::{Checkpoints, DatasetKind, Experiment};
+use super::{Backend, Checkpoints, Experiment, Model, Optimizer, Schedule};
+use crate::keys::check::grouped;
+use crate::keys::nearest::listed;
+use crate::keys::problem::Problem;
 
 /// Everything that can be said without the data.
 pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
@@ -18,21 +17,18 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
 fn path(experiment: &Experiment, found: &mut Vec<Problem>) {
     const KEYS: [&str; 2] = ["data.path", "data.dataset"];
     let data = &experiment.data;
-    match (data.dataset, &data.path) {
-        (DatasetKind::Digits, Some(_)) => {
-            let message = "data.path is given, but the data set digits is embedded in the program; leave data.path out";
-            found.push(Problem::of(&KEYS, message.to_owned()));
+    let set = data.dataset.set();
+    let message = match (&data.path, set.folder, set.shape) {
+        (Some(_), None, Some(_)) => {
+            format!("data.path is given, but the data set {} is embedded in the program; leave data.path out", set.name)
         }
-        (DatasetKind::Digits, None) | (_, Some(_)) => {}
-        (DatasetKind::Npz, None) => {
-            let message = "data.path is missing; the data set npz needs the path of its file";
-            found.push(Problem::of(&KEYS, message.to_owned()));
+        (Some(_), ..) | (None, None, Some(_)) => return,
+        (None, None, None) => format!("data.path is missing; the data set {} needs the path of its file", set.name),
+        (None, Some(_), _) => {
+            format!("data.path is missing; the data set {} needs the folder of its files", set.name)
         }
-        (other, None) => {
-            let message = format!("data.path is missing; the data set {} needs the folder of its files", other.name());
-            found.push(Problem::of(&KEYS, message));
-        }
-    }
+    };
+    found.push(Problem::of(&KEYS, message));
 }
 
 fn checkpoints(experiment: &Experiment, found: &mut Vec<Problem>) {

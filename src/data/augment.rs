@@ -1,6 +1,6 @@
 //! Random changes of one image, as [`Augment`] asks for: flip, then crop, then cutout.
 
-use crate::config::Augment;
+use crate::data::Augment;
 use crate::random::UniformSource;
 
 /// Writes a changed copy of `pixels`, row-major `[channels, height, width]`, to `out`, which is as long.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 
-use super::published::{self, CIFAR10, Published};
+use super::sets::{DatasetKind, Set};
 use super::source::Source;
-use super::{cifar, idx, npz};
+use super::{idx, sets};
 use crate::arrays::file::{self, invalid};
 use crate::error::Result;
 
@@ -82,21 +82,22 @@ pub fn check(path: &Path) -> Result<Report> {
 }
 
 fn check_folder(folder: &Path) -> Result<Report> {
-    let there = |name: &str| folder.join(name).symlink_metadata().is_ok();
-    if cifar::TRAIN.into_iter().chain(cifar::EVAL).any(there) {
-        let source = cifar::read(folder, &names(&CIFAR10), u64::MAX)?;
-        let files = cifar::TRAIN.into_iter().chain(cifar::EVAL).map(|name| folder.join(name));
-        return Ok(of_source(&source, "CIFAR-10 binary", check_files(files)?));
+    // Files that are published gzipped may have been unpacked.
+    fn there<'a>(folder: &Path, name: &'a str) -> Option<&'a str> {
+        let names = [name, name.strip_suffix(".gz").unwrap_or(name)];
+        names.into_iter().find(|name| folder.join(name).symlink_metadata().is_ok())
     }
-    if idx::FILES.iter().any(|name| there(name) || there(&format!("{name}.gz"))) {
-        let files = idx::FILES.iter().map(|name| idx::find(folder, name)).collect::<Result<Vec<_>>>()?;
-        let files = check_files(files.into_iter())?;
-        let known = [&published::MNIST, &published::FASHION_MNIST];
-        let of = known.into_iter().find(|p| files.iter().all(|f| f.verdict == Verdict::Published(p.name)));
-        let source = idx::read(folder, &names(of.unwrap_or(&published::MNIST)), u64::MAX)?;
-        return Ok(of_source(&source, "IDX", files));
-    }
-    Err(idx::unknown_folder(folder))
+    let candidates: Vec<&Set> =
+        Set::published().filter(|set| set.files.iter().any(|file| there(folder, file.name).is_some())).collect();
+    let Some(first) = candidates.first() else { return Err(idx::unknown_folder(folder)) };
+    let mut files: Vec<PathBuf> =
+        first.files.iter().filter_map(|file| Some(folder.join(there(folder, file.name)?))).collect();
+    files.dedup();
+    let files = check_files(files.into_iter())?;
+    // Some have files of the same names.
+    let published = |set: &&&Set| files.iter().all(|file| file.verdict == Verdict::Published(set.name));
+    let set = candidates.iter().find(published).unwrap_or(first);
+    Ok(of_source(&(set.read)(folder, &set.class_names(), u64::MAX)?, set.format, files))
 }
 
 fn check_file(path: &Path) -> Result<Report> {
@@ -105,7 +106,7 @@ fn check_file(path: &Path) -> Result<Report> {
     (&mut opened.file).take(16).read_to_end(&mut start).map_err(|cause| file::broken(&file::shown(path), &cause))?;
     let files = || check_files(std::iter::once(path.to_path_buf()));
     if start.starts_with(b"PK") {
-        return Ok(of_source(&npz::read(path)?, "npz", files()?));
+        return Ok(of_source(&sets::npz::read(path)?, "npz", files()?));
     }
     let mut unhashed = blake3::Hasher::new();
     let (format, shape, classes, part) = match idx::recognise(path) {
@@ -116,16 +117,17 @@ fn check_file(path: &Path) -> Result<Report> {
             ("IDX images", Some(shape), Vec::new(), PartCounts { name: "images", examples, per_class: Vec::new() })
         }
         Some(contents @ idx::Contents::Labels) => {
-            let classes = names(&published::MNIST);
+            let classes = DatasetKind::Mnist.set().class_names();
             let labels = idx::Idx::open(path, contents)?.labels(classes.len(), &mut unhashed)?;
             let part = count("labels", &labels, classes.len());
             ("IDX labels", None, classes, part)
         }
         None if path.extension().is_some_and(|extension| extension == "bin") => {
-            let classes = names(&CIFAR10);
-            let (_, labels) = cifar::batch(path, classes.len(), &mut unhashed)?;
+            let cifar = DatasetKind::Cifar10.set();
+            let classes = cifar.class_names();
+            let (_, labels) = sets::cifar10::batch(path, classes.len(), &mut unhashed)?;
             let part = count("batch", &labels, classes.len());
-            ("CIFAR-10 binary", Some(CIFAR10.shape), classes, part)
+            (cifar.format, cifar.shape, classes, part)
         }
         None => {
             let found = file::looks_like(&start);
@@ -136,10 +138,6 @@ fn check_file(path: &Path) -> Result<Report> {
         }
     };
     Ok(Report { format, shape, classes, parts: vec![part], files: files()? })
-}
-
-fn names(published: &Published) -> Vec<String> {
-    published.classes.iter().map(ToString::to_string).collect()
 }
 
 fn of_source(source: &Source, format: &'static str, files: Vec<FileCheck>) -> Report {
@@ -171,7 +169,7 @@ fn check_files(paths: impl Iterator<Item = PathBuf>) -> Result<Vec<FileCheck>> {
 /// IDX files that are not gzipped all have the same lengths, whatever they show: there only the checksum can tell, and what
 /// is unknown may well be sound.
 fn verdict(path: &Path, bytes: u64, md5: &str) -> Verdict {
-    let known = || published::ALL.into_iter().flat_map(|set| set.files.iter().map(move |file| (set.name, file)));
+    let known = || Set::published().flat_map(|set| set.files.iter().map(move |file| (set.name, file)));
     if let Some((set, _)) = known().find(|(_, file)| file.md5 == md5) {
         return Verdict::Published(set);
     }
@@ -210,11 +208,11 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let known = published::FASHION_MNIST.files[0];
+        let known = DatasetKind::FashionMnist.set().files[0];
         assert_eq!(verdict(Path::new("a/b"), 1, known.md5), Verdict::Published("fashion-mnist"));
         assert_eq!(verdict(&Path::new("a").join(known.name), known.bytes, "0"), Verdict::Differs("fashion-mnist"));
         assert_eq!(verdict(&Path::new("a").join(known.name), known.bytes + 1, "0"), Verdict::Unknown);
-        let unpacked = published::MNIST.files[4];
+        let unpacked = DatasetKind::Mnist.set().files[4];
         assert_eq!(verdict(Path::new(unpacked.name), unpacked.bytes, "0"), Verdict::Unknown);
     }
 }

@@ -10,7 +10,7 @@ use ureq::Agent;
 use ureq::http::Response;
 
 use super::check::md5_of;
-use super::published::{Published, PublishedFile};
+use super::sets::{PublishedFile, Set};
 use crate::arrays::file::{clean, shown};
 use crate::error::{Error, Result};
 
@@ -50,7 +50,7 @@ impl Default for Patience {
 /// [`Error::Usage`] if the data set is not one to download; [`Error::Unexpected`] if no address delivers (the sentence says
 /// which files to put where by hand), or the disk fails.
 pub fn fetch(
-    set: &Published,
+    set: &Set,
     folder: &Path,
     base: Option<&str>,
     patience: &Patience,
@@ -92,7 +92,7 @@ fn is_complete(folder: &Path, files: &[PublishedFile]) -> Result<bool> {
     Ok(true)
 }
 
-fn by_hand(cause: &Error, urls: &[String], folder: &Path, set: &Published) -> Error {
+fn by_hand(cause: &Error, urls: &[String], folder: &Path, set: &Set) -> Error {
     let remedy = if set.downloads.iter().any(|download| download.archive) {
         let names: Vec<&str> = set.files.iter().map(|file| file.name).collect();
         format!("unpack it elsewhere and put {} into {}", names.join(", "), shown(folder))
@@ -145,6 +145,11 @@ pub fn download_file(
                 Err(Failure::Cut(why)) => failures.push(format!("{url} {why}")),
             }
             if attempt < patience.attempts {
+                if let Some(why) = failures.last() {
+                    let (next, of) = (attempt + 1, patience.attempts);
+                    let seconds = pause.as_secs_f64();
+                    progress.note(&format!("{why}; attempt {next} of {of} follows in {seconds:.1} s"));
+                }
                 std::thread::sleep(pause);
                 pause *= 2;
             }

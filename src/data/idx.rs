@@ -16,9 +16,6 @@ use crate::error::{Error, Result};
 const TRAIN: [&str; 2] = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"];
 const EVAL: [&str; 2] = ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-/// Every name that a file of the format goes by in a folder, without `.gz`.
-pub(super) const FILES: [&str; 4] = [TRAIN[0], TRAIN[1], EVAL[0], EVAL[1]];
-
 /// Deflate shrinks by less than this factor (zlib's technical notes).
 const DEFLATE_RATIO: u64 = 1032;
 /// Up to this ratio, what a gzipped header declares is allocated at once; beyond, memory follows what arrives.
@@ -71,7 +68,7 @@ fn check(folder: &Path) -> Result<()> {
 }
 
 /// The file of this name in the folder, gzipped or not.
-pub(super) fn find(folder: &Path, name: &str) -> Result<PathBuf> {
+fn find(folder: &Path, name: &str) -> Result<PathBuf> {
     let (plain, gzipped) = (folder.join(name), folder.join(format!("{name}.gz")));
     if plain.symlink_metadata().is_ok() {
         return Ok(plain);

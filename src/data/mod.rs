@@ -2,28 +2,27 @@
 //!
 //! A reader hands over a `Source`: bytes or floats as the files hold them, checked against the length of the file. What the
 //! experiment keeps of it is chosen by `select`, turned into standardised `f32` by `standardise`, and ends as a
-//! [`Dataset`]. `published` knows the data sets with a name; `fetch` downloads them and `check` compares.
+//! [`Dataset`]. [`sets`] knows the data sets with a name; [`fetch`] downloads them and [`check`] compares.
 
 mod augment;
 pub mod check;
-mod cifar;
-mod digits;
 pub mod fetch;
 mod idx;
 mod images;
-mod npz;
 mod pictures;
-pub mod published;
 mod select;
+pub mod sets;
 mod source;
 mod standardise;
 mod stored;
+mod table;
 
 pub use augment::augment;
 pub use images::{Compact, Images};
 pub use pictures::{Pictures, pictures};
+pub use sets::DatasetKind;
+pub use table::{Augment, Data};
 
-use crate::config::Data;
 use crate::error::Result;
 use source::{Outline, Pixels, Source};
 use standardise::Standardisation;

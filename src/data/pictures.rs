@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{Pixels, Source};
 use super::{select, source};
-use crate::config::Data;
+use crate::data::Data;
 use crate::error::Result;
 
 /// Some examples of the evaluation part.
@@ -81,7 +81,7 @@ fn image(blocks: &[Vec<u8>], mut place: usize, size: usize) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Augment, DatasetKind};
+    use crate::data::{Augment, DatasetKind};
 
     #[test]
     fn pictures_are_the_examples_of_the_data_set() {

@@ -1,6 +1,6 @@
 //! Which examples are used: class subsets and class-balanced choices by a seed.
 
-use crate::config::Data;
+use crate::data::Data;
 use crate::error::{Error, Result};
 use crate::random::Random;
 

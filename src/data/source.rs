@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::published::published;
+use super::Data;
 use super::stored::Stored;
-use super::{cifar, digits, idx, npz};
-use crate::config::{Data, DatasetKind};
 use crate::error::{Error, Result};
 
 /// A data set as read.
@@ -50,41 +48,27 @@ pub(super) struct Outline {
 
 /// Reads everything; what the files hold as plain bytes stays there if the files of one part have more than `in_memory` bytes.
 pub(super) fn read(data: &Data, in_memory: u64) -> Result<Source> {
-    match data.dataset {
-        DatasetKind::Digits => digits::read(),
-        DatasetKind::Mnist | DatasetKind::FashionMnist => idx::read(&path(data)?, &names(data), in_memory),
-        DatasetKind::Cifar10 => cifar::read(&path(data)?, &names(data), in_memory),
-        DatasetKind::Npz => npz::read(&path(data)?),
-    }
+    let set = data.dataset.set();
+    (set.read)(&path(data)?, &set.class_names(), in_memory)
 }
 
 /// Reads the labels, and of the pixels only what says how many there are.
 pub(super) fn outline(data: &Data) -> Result<Outline> {
-    match data.dataset {
-        DatasetKind::Digits => digits::read().map(|source| Outline {
-            shape: source.shape,
-            classes: source.classes,
-            train: source.train.labels,
-            eval: source.eval.labels,
-        }),
-        DatasetKind::Mnist | DatasetKind::FashionMnist => idx::outline(&path(data)?, &names(data)),
-        DatasetKind::Cifar10 => cifar::outline(&path(data)?, &names(data)),
-        DatasetKind::Npz => npz::outline(&path(data)?),
-    }
+    let set = data.dataset.set();
+    (set.outline)(&path(data)?, &set.class_names())
 }
 
-/// The path of the experiment, or where the data set is expected.
+/// The path of the experiment, or where the data set is expected; nothing for what is embedded.
 fn path(data: &Data) -> Result<PathBuf> {
-    let usual = published(data.dataset).and_then(|published| published.folder);
-    data.path
-        .clone()
-        .or_else(|| usual.map(PathBuf::from))
-        .ok_or_else(|| Error::Invalid("the data set `npz` needs a path, so set data.path to an .npz file".to_string()))
-}
-
-/// The class names of a published data set.
-fn names(data: &Data) -> Vec<String> {
-    published(data.dataset).map_or_else(Vec::new, |p| p.classes.iter().map(ToString::to_string).collect())
+    let set = data.dataset.set();
+    match (&data.path, set.folder) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Some(usual)) => Ok(PathBuf::from(usual)),
+        (None, None) if set.shape.is_some() => Ok(PathBuf::new()),
+        (None, None) => {
+            Err(Error::Invalid(format!("the data set `{0}` needs a path, so set data.path to an .{0} file", set.name)))
+        }
+    }
 }
 
 /// Checks that a folder is there, and otherwise says how it gets there.

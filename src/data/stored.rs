@@ -135,8 +135,7 @@ fn state(file: &File) -> io::Result<(u64, Option<SystemTime>)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Augment, Data, DatasetKind};
-    use crate::data::{Compact, Dataset, Images, load, load_compact};
+    use crate::data::{Augment, Compact, Data, Dataset, DatasetKind, Images, load, load_compact};
     use crate::random::Random;
     use std::path::Path;
 

@@ -7,20 +7,6 @@ use crate::random::Random;
 /// its number alone and nothing of a stream needs to be saved.
 const EPOCH_WORDS: u128 = 1 << 40;
 
-impl Stream {
-    /// The name that is hashed into the stream's seed; changing one changes every sweep.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Init => "init",
-            Self::Order => "order",
-            Self::Augment => "augment",
-            Self::Dropout => "dropout",
-            Self::Bit => "bit",
-        }
-    }
-}
-
 impl Sweep {
     /// A run's stream from its beginning.
     #[must_use]

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use harness::data::DatasetKind;
 use harness::data::fetch::{Patience, Progress, download_file, fetch, unpack};
-use harness::data::published::{DIGITS, Download, FASHION_MNIST, MNIST, Published, PublishedFile};
+use harness::data::sets::{Download, PublishedFile};
 use harness::error::Error;
 use md5::{Digest, Md5};
 
@@ -239,14 +240,17 @@ fn without_a_network_the_way_by_hand_is_told() {
     let base = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("new/mnist");
-    let outcome = fetch(&MNIST, &target, Some(&base), &HASTY, &mut Told::default());
+    let outcome = fetch(DatasetKind::Mnist.set(), &target, Some(&base), &HASTY, &mut Told::default());
     let Err(Error::Unexpected(message)) = outcome else { panic!("{outcome:?}") };
     let by_hand = format!(
         "or get {base}/train-images-idx3-ubyte.gz by hand, put it and the other files of MNIST into {}",
         target.display()
     );
     assert!(message.contains(&by_hand) && !message.contains('\n'), "{message}");
-    assert!(matches!(fetch(&DIGITS, &target, None, &HASTY, &mut Told::default()), Err(Error::Usage(_))));
+    assert!(matches!(
+        fetch(DatasetKind::Digits.set(), &target, None, &HASTY, &mut Told::default()),
+        Err(Error::Usage(_))
+    ));
 }
 
 /// A `.tar.gz` of these files.
@@ -266,7 +270,8 @@ fn an_archive_is_fetched_unpacked_and_not_fetched_again() {
     let archive = tar_gz(&[("set/one.bin", &one), ("set/readme.html", b"hello"), ("set/two.bin", &two)]);
     let files_in: &'static [PublishedFile] = vec![published("one.bin", &one), published("two.bin", &two)].leak();
     let downloads = vec![Download { file: published("set.tar.gz", &archive), bases: &[], archive: true }].leak();
-    let set = Published { files: files_in, downloads, ..FASHION_MNIST };
+    let mut set = *DatasetKind::FashionMnist.set();
+    (set.files, set.downloads) = (files_in, downloads);
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(vec![Answer::Cut(archive.clone(), 1000), Answer::Well(archive)]);
     fetch(&set, folder.path(), Some(&server.base), &HASTY, &mut Told::default()).unwrap();
@@ -308,14 +313,12 @@ fn fashion_mnist_from_a_mirror() {
         eprintln!("skipped: {} is absent", shared.display());
         return;
     }
-    let answers = FASHION_MNIST
-        .downloads
-        .iter()
-        .map(|d| Answer::Well(std::fs::read(shared.join(d.file.name)).unwrap()))
-        .collect();
+    let set = DatasetKind::FashionMnist.set();
+    let answers =
+        set.downloads.iter().map(|d| Answer::Well(std::fs::read(shared.join(d.file.name)).unwrap())).collect();
     let server = Server::start(answers);
     let folder = tempfile::tempdir().unwrap();
-    fetch(&FASHION_MNIST, folder.path(), Some(&server.base), &HASTY, &mut Told::default()).unwrap();
+    fetch(set, folder.path(), Some(&server.base), &HASTY, &mut Told::default()).unwrap();
     let report = harness::data::check::check(folder.path()).unwrap();
     assert_eq!(report.published(), Some("fashion-mnist"));
 }

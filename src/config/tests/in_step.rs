@@ -1,88 +1,41 @@
-//! The table of keys says the same as the types.
+//! What is made of the table of keys: defaults, reference, schema, suggestions.
 
 use serde_json::{Map, Value as Json, json};
 
-use super::super::check::stand_in;
-use super::super::keys::{EXPERIMENT, Fallback, Key, Shape};
-use super::super::nearest::{join, nearest_path, paths};
 use super::*;
+use crate::keys::check::{check, stand_in};
+use crate::keys::nearest::{join, nearest_path, paths};
+use crate::keys::{Fallback, Key};
 
-/// A table of the file: where it is, its keys, its kind, and the smallest file that has it.
+/// A table of the file: where it is, its kind, its keys.
 struct Table {
     path: String,
-    keys: &'static [Key],
-    kinds: Option<(&'static str, Vec<&'static str>)>,
-    file: Json,
+    kind: Option<&'static str>,
+    keys: Vec<&'static Key>,
 }
 
 fn tables() -> Vec<Table> {
     let mut found = Vec::new();
-    collect(&EXPERIMENT, "", &stand_in(&EXPERIMENT), &mut found);
+    collect(&EXPERIMENT, "", &mut found);
     found
 }
 
-fn collect(shape: &'static Shape, path: &str, file: &Json, found: &mut Vec<Table>) {
-    match shape {
-        Shape::Table(keys) | Shape::ListOr { table: keys, .. } => {
-            let mut file = file.clone();
-            let table = place(&mut file, path);
-            if !table.is_object() || matches!(shape, Shape::ListOr { .. }) {
-                *table = required(keys);
-            }
-            inside(keys, path, &file, found);
-            found.push(Table { path: path.to_owned(), keys, kinds: None, file });
+fn collect(shape: &'static Shape, path: &str, found: &mut Vec<Table>) {
+    let mut table = |kind, keys: Vec<&'static Key>| {
+        for key in &keys {
+            collect(&key.shape, &join(path, key.name), found);
         }
-        Shape::Kinds { kinds, .. } => {
-            let names: Vec<_> = kinds.iter().map(|kind| kind.name).collect();
+        found.push(Table { path: path.to_owned(), kind, keys });
+    };
+    match shape {
+        Shape::Table(keys) | Shape::ListOr { table: keys, .. } => table(None, keys.iter().collect()),
+        Shape::Kinds { kinds, common, .. } => {
             for kind in *kinds {
-                let mut file = file.clone();
-                let mut table = required(kind.keys);
-                table["kind"] = json!(kind.name);
-                *place(&mut file, path) = table;
-                inside(kind.keys, path, &file, found);
-                found.push(Table {
-                    path: path.to_owned(),
-                    keys: kind.keys,
-                    kinds: Some((kind.name, names.clone())),
-                    file,
-                });
+                table(Some(kind.name), kind.keys.iter().chain(*common).collect());
             }
         }
         _ => {}
     }
-}
-
-fn inside(keys: &'static [Key], path: &str, file: &Json, found: &mut Vec<Table>) {
-    for key in keys {
-        collect(&key.shape, &join(path, key.name), file, found);
-    }
-}
-
-fn required(keys: &[Key]) -> Json {
-    let required = keys.iter().filter(|key| key.fallback == Fallback::Required);
-    Json::Object(required.map(|key| (key.name.to_owned(), stand_in(&key.shape))).collect())
-}
-
-/// The value at a dotted path, made where it is not there.
-fn place<'a>(file: &'a mut Json, path: &str) -> &'a mut Json {
-    path.split('.').filter(|name| !name.is_empty()).fold(file, |json, name| {
-        if json.get(name).is_none() {
-            json[name] = json!({});
-        }
-        &mut json[name]
-    })
-}
-
-fn read(file: &Json) -> std::result::Result<Experiment, String> {
-    serde_json::from_value(file.clone()).map_err(|error| error.to_string())
-}
-
-/// The words in backticks after "expected".
-fn expected(error: &str) -> Vec<String> {
-    let (_, list) = error.split_once("expected").unwrap_or_else(|| panic!("no list in {error}"));
-    let mut words: Vec<String> = list.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-    words.sort();
-    words
 }
 
 fn sorted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -91,88 +44,47 @@ fn sorted<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
     words
 }
 
-#[test]
-fn every_table_has_the_keys_of_its_type() {
-    let tables = tables();
-    assert_eq!(tables.len(), 8 + 1 + 3 + 3 + 5 + 1, "a table is missing from this test");
-    for table in tables {
-        let mut file = table.file.clone();
-        assert!(read(&file).is_ok(), "{}: {:?}", table.path, read(&file));
-        place(&mut file, &table.path)["zzz"] = json!(1);
-        let own = sorted(table.keys.iter().map(|key| key.name));
-        if table.path == "record.checkpoints" {
-            // Behind `untagged`, serde does not say which keys there are.
-            assert_eq!(own, ["every"]);
-            continue;
+/// Writes `value` at a dotted path.
+fn put(file: &mut Json, path: &str, value: Json) {
+    let place = path.split('.').filter(|name| !name.is_empty()).fold(file, |json, name| {
+        if !json.get(name).is_some_and(|inner| inner.is_object()) {
+            json[name] = json!({});
         }
-        let error = read(&file).unwrap_err();
-        assert!(error.contains("unknown field `zzz`"), "{}: {error}", table.path);
-        assert_eq!(expected(&error), own, "{}", table.path);
-    }
+        &mut json[name]
+    });
+    *place = value;
 }
 
 #[test]
-fn every_default_is_that_of_its_type() {
-    let mut compared = 0;
+fn every_default_is_one_that_its_key_takes() {
+    let mut checked = 0;
     for table in tables() {
-        let mut resolved = read(&table.file).unwrap().json();
-        let resolved = place(&mut resolved, &table.path);
-        for key in table.keys {
-            let path = join(&table.path, key.name);
-            match (key.fallback, resolved.get(key.name)) {
-                (Fallback::Is(text), Some(value)) => {
-                    assert_eq!(schema::toml_value(text).as_ref(), Some(value), "{path}");
-                    compared += 1;
-                }
-                (Fallback::Absent, value) => assert_eq!(value, None, "{path}"),
-                (Fallback::Required | Fallback::Inner, Some(value)) => {
-                    if let Shape::Kinds { default: Some(default), .. } = &key.shape {
-                        assert_eq!(value["kind"], json!(default), "{path}");
-                    }
-                }
-                (fallback, None) => panic!("{path} is {fallback:?} but has no value"),
-            }
+        for key in &table.keys {
+            let Some(value) = key.fallback.value() else { continue };
+            let found = check(&Node::from_json(&value), &key.shape);
+            assert!(found.problems.is_empty(), "{}.{}: {:?}", table.path, key.name, found.problems);
+            assert_eq!(found.json, value, "{}.{}", table.path, key.name);
+            checked += 1;
         }
     }
-    assert!(compared > 40, "only {compared} defaults were compared");
+    assert!(checked > 40, "only {checked} defaults were checked");
 }
 
 #[test]
-fn every_choice_has_the_words_of_its_type() {
-    let mut compared = 0;
+fn every_kind_of_every_table_is_read_into_its_type() {
     for table in tables() {
-        let mut choices: Vec<(String, Json, Vec<String>)> = Vec::new();
-        for key in table.keys {
-            match &key.shape {
-                Shape::Choice(words) => {
-                    choices.push((key.name.to_owned(), json!("zzz"), sorted(words.iter().copied())))
-                }
-                Shape::List { of: Shape::Choice(words), .. } => {
-                    choices.push((key.name.to_owned(), json!(["zzz"]), sorted(words.iter().copied())));
-                }
-                _ => {}
-            }
-        }
-        if let Some((_, kinds)) = &table.kinds {
-            choices.push(("kind".to_owned(), json!("zzz"), sorted(kinds.iter().copied())));
-        }
-        for (name, value, words) in choices {
-            let mut file = table.file.clone();
-            place(&mut file, &table.path)[&name] = value;
-            let error = read(&file).unwrap_err();
-            assert!(error.contains("unknown variant `zzz`"), "{}.{name}: {error}", table.path);
-            assert_eq!(expected(&error), words, "{}.{name}", table.path);
-            compared += 1;
-        }
-    }
-    assert!(compared > 15, "only {compared} choices were compared");
-}
-
-#[test]
-fn names_of_data_sets_are_those_of_the_file() {
-    use DatasetKind::{Cifar10, Digits, FashionMnist, Mnist, Npz};
-    for kind in [Digits, Mnist, FashionMnist, Cifar10, Npz] {
-        assert_eq!(serde_json::to_value(kind).unwrap(), json!(kind.name()));
+        let mut file = stand_in(&EXPERIMENT);
+        let mut own: Map<String, Json> = table.kind.map(|kind| ("kind".to_owned(), json!(kind))).into_iter().collect();
+        let required = table.keys.iter().filter(|key| matches!(key.fallback, Fallback::Required));
+        own.extend(required.map(|key| (key.name.to_owned(), stand_in(&key.shape))));
+        put(&mut file, &table.path, Json::Object(own));
+        let found = check(&Node::from_json(&file), &EXPERIMENT);
+        assert!(found.problems.is_empty(), "{} {:?}: {:?}", table.path, table.kind, found.problems);
+        let read: Experiment = serde_json::from_value(found.json).unwrap();
+        // Everything that the type writes is a key of the table, and every default is there.
+        let resolved = check(&Node::from_json(&read.json()), &EXPERIMENT);
+        assert!(resolved.problems.is_empty(), "{} {:?}: {:?}", table.path, table.kind, resolved.problems);
+        assert_eq!(resolved.json, read.json());
     }
 }
 
@@ -198,6 +110,21 @@ fn the_reference_lists_every_key() {
     assert!(markdown.lines().all(|line| line.matches('|').count() == 5), "a cell has a bar of its own");
 }
 
+/// `UPDATE_DOCS=1 cargo test --release keys_md` writes it anew.
+#[test]
+fn keys_md_is_the_reference() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/keys.md");
+    let expected = format!(
+        "# All keys of an experiment\n\nMade from the table of keys in the program; a test keeps it in step.\n\n{}",
+        reference()
+    );
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "docs/keys.md is behind: UPDATE_DOCS=1 cargo test --release keys_md");
+}
+
 #[test]
 fn the_schema_has_every_key_and_its_range() {
     let schema = schema();
@@ -214,12 +141,12 @@ fn the_schema_has_every_key_and_its_range() {
     assert_eq!(optimizers[1]["properties"]["epsilon"]["exclusiveMinimum"], json!(0.0));
     assert_eq!(optimizers[1]["properties"]["beta1"]["exclusiveMaximum"], json!(1.0));
     for table in tables() {
-        let found = variants(&schema, &table.path).into_iter().find(|object| match &table.kinds {
-            Some((kind, _)) => object["properties"]["kind"]["const"] == *kind,
+        let found = variants(&schema, &table.path).into_iter().find(|object| match table.kind {
+            Some(kind) => object["properties"]["kind"]["const"] == *kind,
             None => object["type"] == "object",
         });
         let properties = found.unwrap_or_else(|| panic!("{}", table.path))["properties"].as_object().unwrap();
-        let own = table.kinds.iter().map(|_| "kind").chain(table.keys.iter().map(|key| key.name));
+        let own = table.kind.iter().map(|_| "kind").chain(table.keys.iter().map(|key| key.name));
         assert_eq!(sorted(properties.keys().map(String::as_str)), sorted(own), "{}", table.path);
     }
 }

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
-use super::super::check::check;
-use super::super::keys::{EXPERIMENT, Fallback, Key, Shape};
 use super::*;
+use crate::keys::check::check;
+use crate::keys::{Fallback, Key};
 
 /// Any value that a key takes.
 fn any_value(shape: &'static Shape) -> BoxedStrategy<Json> {
@@ -35,11 +35,30 @@ fn any_value(shape: &'static Shape) -> BoxedStrategy<Json> {
         }
         Shape::Table(keys) => any_table(keys, None),
         Shape::ListOr { list, table } => prop_oneof![any_value(list), any_table(table, None)].boxed(),
-        Shape::Kinds { kinds, .. } => {
-            let variants: Vec<_> = kinds.iter().map(|kind| any_table(kind.keys, Some(kind.name))).collect();
+        Shape::Text => "[a-z]{1,20}".prop_map(Json::from).boxed(),
+        Shape::Map(of) => proptest::collection::hash_map("[a-z]{1,5}", any_value(of), 0..3)
+            .prop_map(|map| Json::Object(map.into_iter().collect()))
+            .boxed(),
+        // What has a grammar of its own has tests of its own.
+        Shape::Other(grammar) => Just(grammar.stand_in()).boxed(),
+        Shape::Kinds { kinds, common, .. } => {
+            let variants: Vec<_> = kinds
+                .iter()
+                .map(|kind| {
+                    let whole = (any_table(kind.keys, Some(kind.name)), any_table(common, None));
+                    whole.prop_map(|(own, more)| merged(own, more)).boxed()
+                })
+                .collect();
             proptest::strategy::Union::new(variants).boxed()
         }
     }
+}
+
+fn merged(mut one: Json, other: Json) -> Json {
+    if let (Some(one), Json::Object(other)) = (one.as_object_mut(), other) {
+        one.extend(other);
+    }
+    one
 }
 
 fn any_table(keys: &'static [Key], kind: Option<&'static str>) -> BoxedStrategy<Json> {
@@ -63,14 +82,18 @@ fn any_table(keys: &'static [Key], kind: Option<&'static str>) -> BoxedStrategy<
 }
 
 fn any_experiment() -> impl Strategy<Value = Experiment> {
-    any_value(&EXPERIMENT).prop_map(|json| serde_json::from_value(json).unwrap())
+    any_value(&EXPERIMENT).prop_map(|json| {
+        let checked = check(&Node::from_json(&json), &EXPERIMENT);
+        assert!(checked.problems.is_empty(), "{:?}", checked.problems);
+        serde_json::from_value(checked.json).unwrap()
+    })
 }
 
 proptest! {
     #[test]
     fn text_and_back_is_the_same(experiment in any_experiment()) {
         let text = experiment.to_toml();
-        let checked = check(&node::parse_file(&text).unwrap());
+        let checked = check(&node::parse_file(&text).unwrap(), &EXPERIMENT);
         prop_assert_eq!(checked.problems, vec![]);
         let again: Experiment = serde_json::from_value(checked.json).unwrap();
         prop_assert_eq!(&again, &experiment);

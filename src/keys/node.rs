@@ -6,11 +6,11 @@ use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{Key, Shape};
+use super::{Key, Shape};
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Origin {
+pub enum Origin {
     /// Line of the experiment file, from 1.
     Line(usize),
     /// Name of the environment variable.
@@ -23,21 +23,29 @@ pub(super) enum Origin {
 
 /// A value with its origin.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub struct Node {
+    /// Where it was written.
     pub origin: Origin,
+    /// What was written.
     pub value: Value,
 }
 
 /// A TOML value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
+    /// `true` or `false`.
     Flag(bool),
+    /// A whole number.
     Whole(i128),
+    /// Any other number.
     Real(f64),
+    /// A string.
     Text(String),
     /// A date, or a number that no 128 bits hold: nothing that an experiment has a use for.
     Other(String),
+    /// An array.
     List(Vec<Node>),
+    /// A table.
     Table(BTreeMap<String, Node>),
     /// An override without a value: takes the key out, so that its default holds.
     Unset,
@@ -45,6 +53,7 @@ pub(super) enum Value {
 
 impl Node {
     /// What the types were written as, from nowhere in particular.
+    #[must_use]
     pub fn from_json(json: &Json) -> Self {
         let value = match json {
             // What JSON has for a number that is none.
@@ -67,6 +76,7 @@ impl Node {
 
 impl Value {
     /// How a message names the value.
+    #[must_use]
     pub fn describe(&self) -> String {
         match self {
             Self::Flag(flag) => flag.to_string(),
@@ -82,6 +92,7 @@ impl Value {
     }
 
     /// The text of a string.
+    #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -91,12 +102,12 @@ impl Value {
 }
 
 /// Text in quotes, on one line and not too long for a message.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("\"{}\"", shorten(text))
 }
 
 /// Text on one line, not too long for a message.
-pub(super) fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
     if text.chars().nth(LONGEST).is_some() {
@@ -107,14 +118,14 @@ pub(super) fn shorten(text: &str) -> String {
 
 /// Why a text is not TOML.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// From 1.
     pub line: usize,
     pub message: String,
 }
 
 /// Reads a whole file.
-pub(super) fn parse_file(text: &str) -> Result<Node, SyntaxError> {
+pub(crate) fn parse_file(text: &str) -> Result<Node, SyntaxError> {
     let lines = Lines::new(text);
     let table = DeTable::parse(text).map_err(|error| syntax_error(&error, text))?;
     let origin = |span: std::ops::Range<usize>| Origin::Line(lines.number(span.start));
@@ -122,7 +133,7 @@ pub(super) fn parse_file(text: &str) -> Result<Node, SyntaxError> {
 }
 
 /// Reads one value, as it stands to the right of an equals sign.
-pub(super) fn parse_value(text: &str, origin: &Origin) -> Result<Node, SyntaxError> {
+pub(crate) fn parse_value(text: &str, origin: &Origin) -> Result<Node, SyntaxError> {
     let value = DeValue::parse(text).map_err(|error| syntax_error(&error, text))?;
     Ok(Node { origin: origin.clone(), value: convert(value.get_ref(), &|_| origin.clone()) })
 }
@@ -186,7 +197,7 @@ fn convert_table(table: &DeTable<'_>, origin: &dyn Fn(std::ops::Range<usize>) ->
 
 /// Lays `upper` over `lower`: tables are merged key by key, everything else is replaced. A table whose `kind` the upper
 /// layer changes starts afresh, since the keys of one kind mean nothing to another.
-pub(super) fn overlay(lower: Node, upper: Node, shape: Option<&Shape>) -> Node {
+pub(crate) fn overlay(lower: Node, upper: Node, shape: Option<&Shape>) -> Node {
     match (lower.value, upper.value) {
         (Value::Table(mut merged), Value::Table(above)) if !changes_kind(&merged, &above, shape) => {
             for (name, node) in above {
@@ -220,12 +231,13 @@ fn effective_kind<'a>(node: Option<&'a Node>, default: Option<&'a str>) -> Optio
 }
 
 /// What a key of a table takes, whatever the table's kind.
-pub(super) fn child<'a>(shape: &'a Shape, name: &str) -> Option<&'a Shape> {
+pub(crate) fn child<'a>(shape: &'a Shape, name: &str) -> Option<&'a Shape> {
     let find = |keys: &'a [Key]| keys.iter().find(|key| key.name == name).map(|key| &key.shape);
     match shape {
         Shape::Table(keys) => find(keys),
         Shape::ListOr { table, .. } => find(table),
-        Shape::Kinds { kinds, .. } => kinds.iter().find_map(|kind| find(kind.keys)),
+        Shape::Kinds { kinds, common, .. } => kinds.iter().find_map(|kind| find(kind.keys)).or_else(|| find(common)),
+        Shape::Map(of) => Some(of),
         _ => None,
     }
 }

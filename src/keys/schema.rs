@@ -1,10 +1,11 @@
-//! The keys of an experiment file for others: a JSON Schema for editors, and the reference table of the README.
+//! A table of keys for others: a JSON Schema for editors, and a reference for people.
 
 use serde_json::{Map, Value as Json, json};
 
 use super::check::{quoted, takes};
-use super::keys::{EXPERIMENT, Fallback, Key, Shape};
 use super::nearest::join;
+use super::toml::inline;
+use super::{Fallback, Key, Kind, Shape};
 
 /// One key, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +22,9 @@ pub struct KeyDoc {
 }
 
 /// All keys in the order of the file; tables only where they can be left out.
-#[must_use]
-pub fn docs() -> Vec<KeyDoc> {
+pub(crate) fn docs(shape: &Shape) -> Vec<KeyDoc> {
     let mut rows = Vec::new();
-    if let Shape::Table(keys) = &EXPERIMENT {
+    if let Shape::Table(keys) = shape {
         describe(keys, "", None, &mut rows);
     }
     rows
@@ -41,39 +41,39 @@ fn describe(keys: &[Key], prefix: &str, kind: Option<&'static str>, rows: &mut V
                 None => rows.push(new),
             }
         };
-        let default = match key.fallback {
-            Fallback::Required => "required".to_owned(),
-            Fallback::Absent => "none".to_owned(),
-            Fallback::Is(toml) => toml.to_owned(),
-            Fallback::Inner => String::new(),
+        let value = key.fallback.value();
+        let default = match (key.fallback, &value) {
+            (Fallback::Required, _) => "required".to_owned(),
+            (_, None) => "none".to_owned(),
+            (_, Some(value)) => inline(value),
         };
         match &key.shape {
             Shape::Table(inner) => {
-                if key.fallback == Fallback::Absent {
-                    row(path.clone(), takes(&key.shape), default, key.meaning.to_owned());
+                if value.is_none() && !key.fallback.is_required() {
+                    row(path.clone(), takes(&key.shape), default, key.meaning().to_owned());
                 }
                 describe(inner, &path, kind, rows);
             }
-            Shape::Kinds { default, kinds } => {
+            Shape::Kinds { default, kinds, common } => {
                 let default = default.map_or("required".to_owned(), |kind| format!("\"{kind}\""));
                 let kinds_mean: String =
-                    kinds.iter().map(|kind| format!(" `{}`: {}", kind.name, kind.meaning)).collect();
+                    kinds.iter().map(|kind| format!(" `{}`: {}", kind.name, kind.meaning())).collect();
                 let names = quoted(kinds.iter().map(|kind| kind.name));
-                row(join(&path, "kind"), names, default, format!("{}{kinds_mean}", key.meaning));
+                row(join(&path, "kind"), names, default, format!("{}{kinds_mean}", key.meaning()));
+                describe(common, &path, None, rows);
                 for kind in *kinds {
                     describe(kind.keys, &path, Some(kind.name), rows);
                 }
             }
-            _ => row(path, takes(&key.shape), default, key.meaning.to_owned()),
+            _ => row(path, takes(&key.shape), default, key.meaning().to_owned()),
         }
     }
 }
 
 /// The reference of all keys as a Markdown table.
-#[must_use]
-pub fn reference() -> String {
+pub(crate) fn reference(shape: &Shape) -> String {
     let mut text = String::from("| key | takes | default | meaning |\n|---|---|---|---|\n");
-    for row in docs() {
+    for row in docs(shape) {
         let kinds = if row.kinds.is_empty() { String::new() } else { format!(" ({})", row.kinds.join(", ")) };
         let default = match row.default.as_str() {
             word @ ("required" | "none") => word.to_owned(),
@@ -84,14 +84,13 @@ pub fn reference() -> String {
     text
 }
 
-/// A JSON Schema (draft 7) of experiment files, for editors that complete and check TOML by one.
-#[must_use]
-pub fn schema() -> Json {
+/// A JSON Schema (draft 7) of files of this shape, for editors that complete and check TOML by one.
+pub(crate) fn schema(title: &str, shape: &Shape) -> Json {
     let mut schema = Map::from_iter([
         ("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#")),
-        ("title".to_owned(), json!("harness experiment")),
+        ("title".to_owned(), json!(title)),
     ]);
-    if let Json::Object(shape) = shape_schema(&EXPERIMENT) {
+    if let Json::Object(shape) = shape_schema(shape) {
         schema.extend(shape);
     }
     Json::Object(schema)
@@ -113,25 +112,28 @@ fn shape_schema(shape: &Shape) -> Json {
             schema
         }
         Shape::Name => json!({ "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$" }),
-        Shape::File => json!({ "type": "string", "minLength": 1 }),
+        Shape::File | Shape::Text => json!({ "type": "string", "minLength": 1 }),
+        Shape::Map(of) => json!({ "type": "object", "additionalProperties": shape_schema(of) }),
+        Shape::Other(grammar) => grammar.schema(),
         Shape::Choice(words) => json!({ "enum": words }),
         Shape::List { of, min, max, unique } => json!({
             "type": "array", "items": shape_schema(of), "minItems": min, "maxItems": max, "uniqueItems": unique
         }),
-        Shape::Table(keys) => table_schema(keys, None, ""),
-        Shape::Kinds { default, kinds } => {
-            let variants: Vec<Json> = kinds
-                .iter()
-                .map(|kind| table_schema(kind.keys, Some((kind.name, *default != Some(kind.name))), kind.meaning))
-                .collect();
+        Shape::Table(keys) => table_schema(keys.iter(), None, ""),
+        Shape::Kinds { default, kinds, common } => {
+            let variant = |kind: &Kind| {
+                let own = (kind.name, *default != Some(kind.name));
+                table_schema(kind.keys.iter().chain(*common), Some(own), kind.meaning())
+            };
+            let variants: Vec<Json> = kinds.iter().map(variant).collect();
             json!({ "oneOf": variants })
         }
-        Shape::ListOr { list, table } => json!({ "oneOf": [shape_schema(list), table_schema(table, None, "")] }),
+        Shape::ListOr { list, table } => json!({ "oneOf": [shape_schema(list), table_schema(table.iter(), None, "")] }),
     }
 }
 
 /// `kind`: its value, and whether it must be given.
-fn table_schema(keys: &[Key], kind: Option<(&str, bool)>, meaning: &str) -> Json {
+fn table_schema<'a>(keys: impl Iterator<Item = &'a Key>, kind: Option<(&str, bool)>, meaning: &str) -> Json {
     let mut properties = Map::new();
     let mut required = Vec::new();
     if let Some((name, must)) = kind {
@@ -140,20 +142,14 @@ fn table_schema(keys: &[Key], kind: Option<(&str, bool)>, meaning: &str) -> Json
     }
     for key in keys {
         let mut schema = shape_schema(&key.shape);
-        schema["description"] = json!(key.meaning);
-        if let Fallback::Is(text) = key.fallback
-            && let Some(default) = toml_value(text)
+        schema["description"] = json!(key.meaning());
+        if let Some(default) = key.fallback.value()
+            && !default.is_object()
         {
             schema["default"] = default;
         }
-        required.extend((key.fallback == Fallback::Required).then_some(key.name));
+        required.extend(key.fallback.is_required().then_some(key.name));
         properties.insert(key.name.to_owned(), schema);
     }
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
-}
-
-/// A default of the table of keys as JSON.
-pub(super) fn toml_value(text: &str) -> Option<Json> {
-    let table: Map<String, Json> = toml::from_str(&format!("value = {text}")).ok()?;
-    table.get("value").cloned()
 }

@@ -1,9 +1,9 @@
 //! What a user may have meant.
 
-use super::keys::{Key, Shape};
+use super::{Key, Shape};
 
 /// All key paths of a shape, dotted, tables included, whatever the kinds.
-pub(super) fn paths(shape: &Shape) -> Vec<String> {
+pub(crate) fn paths(shape: &Shape) -> Vec<String> {
     let mut all = Vec::new();
     collect(shape, "", &mut all);
     all
@@ -21,10 +21,9 @@ fn collect(shape: &Shape, prefix: &str, all: &mut Vec<String>) {
     };
     match shape {
         Shape::Table(table) | Shape::ListOr { table, .. } => keys(table),
-        Shape::Kinds { kinds, .. } => {
-            for kind in *kinds {
-                keys(kind.keys);
-            }
+        Shape::Kinds { kinds, common, .. } => {
+            kinds.iter().for_each(|kind| keys(kind.keys));
+            keys(common);
             all.push(join(prefix, "kind"));
         }
         _ => {}
@@ -32,13 +31,13 @@ fn collect(shape: &Shape, prefix: &str, all: &mut Vec<String>) {
 }
 
 /// `a` and `b` to `a.b`, nothing and `b` to `b`.
-pub(super) fn join(prefix: &str, name: &str) -> String {
+pub(crate) fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 /// The candidate that is nearest to a mistyped path, if one is near enough. A key of the right name in the wrong table is
 /// near, and so is one that was cut short.
-pub(super) fn nearest_path<'a>(path: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest_path<'a>(path: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (parent, name) = split(path);
     let cost = |candidate: &str| {
         let (its_parent, its_name) = split(candidate);
@@ -51,7 +50,7 @@ pub(super) fn nearest_path<'a>(path: &str, candidates: impl Iterator<Item = &'a 
 }
 
 /// The word that is nearest to a mistyped one, if one is near enough.
-pub(super) fn nearest_word<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest_word<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let cost = |candidate: &str| {
         let cut = word.len() >= 3 && candidate.starts_with(&word);
@@ -76,7 +75,7 @@ fn split(path: &str) -> (&str, &str) {
 }
 
 /// `"a", "b" or "c"`
-pub(super) fn listed<'a>(words: impl Iterator<Item = &'a str>, last: &str) -> String {
+pub(crate) fn listed<'a>(words: impl Iterator<Item = &'a str>, last: &str) -> String {
     let words: Vec<&str> = words.collect();
     match words.split_last() {
         None => "nothing".to_owned(),

@@ -2,15 +2,34 @@
 
 use std::path::Path;
 
-use super::source::{Outline, Part, Pixels, Source};
+use super::super::source::{Outline, Part, Pixels, Source};
+use super::Set;
 use crate::arrays::{Header, Kind, Npz, Values, file, open_npz};
 use crate::error::{Error, Result};
+
+pub(super) const SET: Set = Set {
+    name: "npz",
+    title: "a file of your own",
+    shape: None,
+    classes: &[],
+    train_len: 0,
+    eval_len: 0,
+    per_class: [None, None],
+    folder: None,
+    licence: "",
+    packages: &[],
+    files: &[],
+    downloads: &[],
+    format: "npz",
+    read: |path, _, _| read(path),
+    outline: |path, _| outline(path),
+};
 
 const TRAIN: [&str; 2] = ["x_train", "y_train"];
 const EVAL: [&str; 2] = ["x_test", "y_test"];
 
 /// Reads both parts.
-pub(super) fn read(path: &Path) -> Result<Source> {
+pub(in crate::data) fn read(path: &Path) -> Result<Source> {
     let npz = open_npz(path)?;
     let outline = outline_of(&npz)?;
     let train = Part { pixels: pixels(&npz, TRAIN[0])?, labels: outline.train };
@@ -23,7 +42,7 @@ pub(super) fn read(path: &Path) -> Result<Source> {
 }
 
 /// Reads the labels of both parts, and the headers of the images.
-pub(super) fn outline(path: &Path) -> Result<Outline> {
+fn outline(path: &Path) -> Result<Outline> {
     outline_of(&open_npz(path)?)
 }
 

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-use super::keys::{EXPERIMENT, Fallback, Key, Kind, Shape};
 use super::nearest::{join, listed, nearest_path, nearest_word, paths};
 use super::node::{Node, Origin, Value, quote};
 use super::problem::Problem;
+use super::{Key, Kind, Shape};
 
 /// Past so many problems, unknown keys get no suggestion any more: the file is not an experiment at all.
 const MOST_SUGGESTIONS: usize = 200;
 
 /// What came of it.
-pub(super) struct Checked {
+pub(crate) struct Checked {
     /// The sound part, complete enough to be read as an experiment: where a required key has a problem, some sound value
     /// stands in for it. Only of use where `problems` is empty, or for keys that are not `doubtful`.
     pub json: Json,
@@ -47,11 +47,11 @@ impl Checked {
     }
 }
 
-/// Checks a whole experiment.
-pub(super) fn check(tree: &Node) -> Checked {
+/// Checks a tree of values against what it should be; what is not given gets its default.
+pub(crate) fn check(tree: &Node, shape: &Shape) -> Checked {
     let mut walk =
-        Walk { problems: Vec::new(), doubtful: BTreeSet::new(), origins: BTreeMap::new(), known: paths(&EXPERIMENT) };
-    let json = walk.value(tree, &EXPERIMENT, "").unwrap_or(Json::Null);
+        Walk { problems: Vec::new(), doubtful: BTreeSet::new(), origins: BTreeMap::new(), known: paths(shape) };
+    let json = walk.value(tree, shape, "").unwrap_or(Json::Null);
     Checked { json, problems: walk.problems, doubtful: walk.doubtful, origins: walk.origins }
 }
 
@@ -72,8 +72,20 @@ impl Walk {
             (Shape::Table(keys) | Shape::ListOr { table: keys, .. }, Value::Table(entries)) => {
                 Some(Json::Object(self.table(entries, &Keys::plain(keys), path, &node.origin)))
             }
-            (Shape::Kinds { default, kinds }, Value::Table(entries)) => {
-                self.kinds(entries, *default, kinds, path, &node.origin)
+            (Shape::Kinds { default, kinds, common }, Value::Table(entries)) => {
+                self.kinds(entries, *default, (kinds, common), path, &node.origin)
+            }
+            (Shape::Map(of), Value::Table(entries)) => {
+                let inside = entries
+                    .iter()
+                    .filter_map(|(name, node)| Some((name.clone(), self.value(node, of, &join(path, name))?)));
+                Some(Json::Object(inside.collect()))
+            }
+            (Shape::Other(grammar), _) => {
+                let mut wrong = Vec::new();
+                let json = grammar.check(node, path, &mut wrong);
+                wrong.into_iter().for_each(|(origin, message)| self.report(&origin, path, message));
+                Some(json)
             }
             (Shape::List { of, min, max, unique }, Value::List(items))
             | (Shape::ListOr { list: Shape::List { of, min, max, unique }, .. }, Value::List(items)) => {
@@ -122,11 +134,11 @@ impl Walk {
                 self.unknown(node, keys, path, name);
             }
         }
-        for key in keys.table {
+        for key in keys.all() {
             let inner = join(path, key.name);
             let given = entries.get(key.name).filter(|node| node.value != Value::Unset);
             let mut json = given.and_then(|node| self.value(node, &key.shape, &inner));
-            if json.is_none() && key.fallback == Fallback::Required {
+            if json.is_none() && key.fallback.is_required() {
                 if given.is_none() && !self.doubtful.contains(&inner) {
                     let need = keys.kind.map_or(String::new(), |kind| format!(", which kind = \"{kind}\" needs"));
                     let message = format!("the key \"{inner}\" is missing{need}; it takes {}", takes(&key.shape));
@@ -135,6 +147,7 @@ impl Walk {
                 }
                 json = Some(stand_in(&key.shape));
             }
+            let json = json.or_else(|| key.fallback.value());
             if let Some(json) = json {
                 sound.insert(key.name.to_owned(), json);
             }
@@ -146,7 +159,7 @@ impl Walk {
         &mut self,
         entries: &BTreeMap<String, Node>,
         default: Option<&str>,
-        kinds: &[Kind],
+        (kinds, common): (&[Kind], &[Key]),
         path: &str,
         origin: &Origin,
     ) -> Option<Json> {
@@ -178,7 +191,7 @@ impl Walk {
             self.origins.insert(inner, node.origin.clone());
         }
         let kind = kinds.iter().find(|kind| kind.name == name)?;
-        let keys = Keys { table: kind.keys, kind: Some(kind.name), kinds };
+        let keys = Keys { table: kind.keys, common, kind: Some(kind.name), kinds };
         let mut sound = Map::from_iter([("kind".to_owned(), Json::from(kind.name))]);
         sound.extend(self.table(entries, &keys, path, origin));
         Some(Json::Object(sound))
@@ -242,6 +255,8 @@ impl Walk {
 /// The keys that a table may have.
 struct Keys<'a> {
     table: &'a [Key],
+    /// Those that other kinds have as well.
+    common: &'a [Key],
     /// Where the table has a kind: which, and which others there are.
     kind: Option<&'a str>,
     kinds: &'a [Kind],
@@ -249,15 +264,19 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn plain(table: &'a [Key]) -> Self {
-        Self { table, kind: None, kinds: &[] }
+        Self { table, common: &[], kind: None, kinds: &[] }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'a Key> + use<'a> {
+        self.table.iter().chain(self.common)
     }
 
     fn has(&self, name: &str) -> bool {
-        has(self.table, name) || (self.kind.is_some() && name == "kind")
+        self.all().any(|key| key.name == name) || (self.kind.is_some() && name == "kind")
     }
 
     fn names(&self) -> Vec<&'a str> {
-        self.kind.iter().map(|_| "kind").chain(self.table.iter().map(|key| key.name)).collect()
+        self.kind.iter().map(|_| "kind").chain(self.all().map(|key| key.name)).collect()
     }
 }
 
@@ -284,6 +303,7 @@ fn scalar(shape: &Shape, value: &Value) -> Option<Json> {
         (Shape::File, Value::Text(text)) => {
             (!text.is_empty() && !text.contains('\0')).then(|| Json::from(text.as_str()))
         }
+        (Shape::Text, Value::Text(text)) => (!text.trim().is_empty()).then(|| Json::from(text.as_str())),
         (Shape::Choice(words), Value::Text(text)) => words.contains(&text.as_str()).then(|| Json::from(text.as_str())),
         _ => None,
     }
@@ -299,7 +319,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// A sound value, to go on checking with where a required one is not there.
-pub(super) fn stand_in(shape: &Shape) -> Json {
+pub(crate) fn stand_in(shape: &Shape) -> Json {
     match shape {
         Shape::Flag => Json::from(false),
         Shape::Whole { min, .. } => Json::from(*min),
@@ -308,7 +328,9 @@ pub(super) fn stand_in(shape: &Shape) -> Json {
             let high = if range.high.is_finite() { range.high } else { range.low + 2.0 };
             Json::from(f64::midpoint(range.low, high))
         }
-        Shape::Name | Shape::File => Json::from("unnamed"),
+        Shape::Name | Shape::File | Shape::Text => Json::from("unnamed"),
+        Shape::Map(_) => Json::Object(Map::new()),
+        Shape::Other(grammar) => grammar.stand_in(),
         Shape::Choice(words) => Json::from(words.first().copied().unwrap_or_default()),
         Shape::List { of, min, .. } => Json::Array(vec![stand_in(of); *min]),
         Shape::ListOr { list, .. } => stand_in(list),
@@ -323,12 +345,12 @@ pub(super) fn stand_in(shape: &Shape) -> Json {
 }
 
 fn stand_in_table(keys: &[Key]) -> Map<String, Json> {
-    let required = keys.iter().filter(|key| key.fallback == Fallback::Required);
+    let required = keys.iter().filter(|key| key.fallback.is_required());
     required.map(|key| (key.name.to_owned(), stand_in(&key.shape))).collect()
 }
 
 /// What a key takes, in words.
-pub(super) fn takes(shape: &Shape) -> String {
+pub(crate) fn takes(shape: &Shape) -> String {
     match shape {
         Shape::Flag => "true or false".to_owned(),
         Shape::Whole { min, max } => format!("a whole number from {} to {}", grouped(*min), grouped(*max)),
@@ -343,6 +365,9 @@ pub(super) fn takes(shape: &Shape) -> String {
             "a name of at most {LONGEST_NAME} letters, digits, `-`, `_` and `.` that begins with a letter or a digit"
         ),
         Shape::File => "a path".to_owned(),
+        Shape::Text => "a text".to_owned(),
+        Shape::Map(of) => format!("a table of names, each with {}", takes(of)),
+        Shape::Other(grammar) => grammar.takes(),
         Shape::Choice(words) => quoted(words.iter().copied()),
         Shape::List { of: Shape::Choice(words), .. } => {
             format!("a list of {}", listed_quoted(words.iter().copied(), "and"))
@@ -365,7 +390,7 @@ pub(super) fn takes(shape: &Shape) -> String {
 }
 
 /// `"a", "b" or "c"`
-pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
     listed_quoted(words, "or")
 }
 
@@ -375,7 +400,7 @@ fn listed_quoted<'a>(words: impl Iterator<Item = &'a str>, last: &str) -> String
 }
 
 /// Digits in groups of three: 1,000,000.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

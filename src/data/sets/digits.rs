@@ -2,11 +2,35 @@
 
 use std::io::Read;
 
-use super::published::DIGITS;
-use super::source::{Part, Pixels, Source};
+use super::super::source::{Outline, Part, Pixels, Source};
+use super::{DIGIT_NAMES, Set};
 use crate::error::{Error, Result};
 
-static ASSET: &[u8] = include_bytes!("assets/digits.bin.gz");
+pub(super) const SET: Set = Set {
+    name: "digits",
+    title: "Optical Recognition of Handwritten Digits",
+    shape: Some(SHAPE),
+    classes: DIGIT_NAMES,
+    train_len: 1_297,
+    eval_len: 500,
+    // The training part is what is left.
+    per_class: [None, Some(EVAL_PER_CLASS)],
+    folder: None,
+    licence: "CC BY 4.0",
+    packages: &[],
+    files: &[],
+    downloads: &[],
+    format: "embedded",
+    read: |_, _, _| read(),
+    outline: |_, _| {
+        let Source { shape, classes, train, eval, .. } = read()?;
+        Ok(Outline { shape, classes, train: train.labels, eval: eval.labels })
+    },
+};
+
+const SHAPE: [usize; 3] = [1, 8, 8];
+
+static ASSET: &[u8] = include_bytes!("../assets/digits.bin.gz");
 
 const PIXELS: usize = 64;
 const RECORDS: usize = 1_797;
@@ -17,7 +41,7 @@ const EVAL_PER_CLASS: usize = 50;
 ///
 /// # Errors
 /// [`Error::Unexpected`] only if the program itself is damaged.
-pub(super) fn read() -> Result<Source> {
+fn read() -> Result<Source> {
     let damaged = || Error::Unexpected("the embedded digits are damaged, so build the program again".to_string());
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(ASSET).read_to_end(&mut bytes).map_err(|_| damaged())?;
@@ -42,8 +66,8 @@ pub(super) fn read() -> Result<Source> {
     }
     let part = |(pixels, labels)| Part { pixels: Pixels::Bytes(vec![pixels]), labels };
     Ok(Source {
-        shape: DIGITS.shape,
-        classes: DIGITS.classes.iter().map(ToString::to_string).collect(),
+        shape: SHAPE,
+        classes: SET.class_names(),
         train: part(train),
         eval: part(eval),
         digest: blake3::hash(&bytes).to_hex().to_string(),
@@ -57,7 +81,7 @@ mod tests {
     #[test]
     fn the_split_is_the_stated_one() {
         let source = read().unwrap();
-        assert_eq!((source.train.labels.len(), source.eval.labels.len()), (DIGITS.train_len, DIGITS.eval_len));
+        assert_eq!((source.train.labels.len(), source.eval.labels.len()), (SET.train_len, SET.eval_len));
         for class in 0..10 {
             assert_eq!(source.eval.labels.iter().filter(|&&l| l == class).count(), 50);
         }

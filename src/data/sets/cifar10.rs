@@ -1,19 +1,50 @@
-//! CIFAR-10's binary version: records of a label and 3 x 32 x 32 pixels, planes of red, green and blue
+//! CIFAR-10 (Krizhevsky 2009): 60,000 colour pictures of 32x32 pixels. Its binary version is records of a label and 3 x 32 x 32 pixels, planes of red, green and blue
 //! (<https://www.cs.toronto.edu/~kriz/cifar.html>).
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::idx::check_labels;
-use super::published::CIFAR10;
-use super::source::{Outline, Part, Pixels, Source, check_folder};
-use super::stored::{Block, Stored};
+use super::super::idx::check_labels;
+use super::super::source::{Outline, Part, Pixels, Source, check_folder};
+use super::super::stored::{Block, Stored};
+use super::{Download, Set, file as published};
 use crate::arrays::file::{self, Opened, invalid, shown};
 use crate::error::Result;
 
-pub(super) const TRAIN: [&str; 5] =
+pub(super) const SET: Set = Set {
+    name: "cifar10",
+    title: "CIFAR-10",
+    shape: Some(SHAPE),
+    classes: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
+    train_len: 50_000,
+    eval_len: 10_000,
+    per_class: [Some(5_000), Some(1_000)],
+    folder: Some("data/cifar-10-batches-bin"),
+    licence: "none stated; cite Krizhevsky 2009",
+    packages: &[],
+    files: &[
+        published("data_batch_1.bin", 30_730_000, "5dd7e06a14cb22eb9f671a540d1b7c25"),
+        published("data_batch_2.bin", 30_730_000, "5ea93a67294ea407fff1d09f752e9692"),
+        published("data_batch_3.bin", 30_730_000, "942cd6a4bcdd0dd3c604fbe906cb4421"),
+        published("data_batch_4.bin", 30_730_000, "ae636b3ba5c66a11e91e8cb52e771fcb"),
+        published("data_batch_5.bin", 30_730_000, "53f37980c15c3d472c316c40844f3f0d"),
+        published("test_batch.bin", 30_730_000, "803d5f7f4d78ea53de84dbe85f74fb6d"),
+    ],
+    downloads: &[Download {
+        file: published("cifar-10-binary.tar.gz", 170_052_171, "c32a1d4ab5d03f1284b67883e8d87530"),
+        bases: &["https://www.cs.toronto.edu/~kriz"],
+        archive: true,
+    }],
+    format: "CIFAR-10 binary",
+    read,
+    outline,
+};
+
+const SHAPE: [usize; 3] = [3, 32, 32];
+
+const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
-pub(super) const EVAL: [&str; 1] = ["test_batch.bin"];
+const EVAL: [&str; 1] = ["test_batch.bin"];
 
 const PIXELS: usize = 3 * 32 * 32;
 const RECORD: usize = PIXELS + 1;
@@ -25,7 +56,7 @@ const CHUNK: usize = 256;
 
 /// Reads the six batches from a folder. `classes` names the classes, in label order. The pixels of a part whose files have
 /// more than `in_memory` bytes stay there.
-pub(super) fn read(folder: &Path, classes: &[String], in_memory: u64) -> Result<Source> {
+fn read(folder: &Path, classes: &[String], in_memory: u64) -> Result<Source> {
     check(folder)?;
     let mut hasher = blake3::Hasher::new();
     let mut part = |names: &[&str]| {
@@ -51,11 +82,11 @@ pub(super) fn read(folder: &Path, classes: &[String], in_memory: u64) -> Result<
     };
     let (train, eval) = (part(&TRAIN)?, part(&EVAL)?);
     let digest = hasher.finalize().to_hex().to_string();
-    Ok(Source { shape: CIFAR10.shape, classes: classes.to_vec(), train, eval, digest })
+    Ok(Source { shape: SHAPE, classes: classes.to_vec(), train, eval, digest })
 }
 
 /// Reads the labels of the six batches, and nothing of their pixels.
-pub(super) fn outline(folder: &Path, classes: &[String]) -> Result<Outline> {
+fn outline(folder: &Path, classes: &[String]) -> Result<Outline> {
     check(folder)?;
     let part = |names: &[&str]| {
         let mut all_labels = Vec::new();
@@ -64,7 +95,7 @@ pub(super) fn outline(folder: &Path, classes: &[String]) -> Result<Outline> {
         }
         Ok(all_labels)
     };
-    Ok(Outline { shape: CIFAR10.shape, classes: classes.to_vec(), train: part(&TRAIN)?, eval: part(&EVAL)? })
+    Ok(Outline { shape: SHAPE, classes: classes.to_vec(), train: part(&TRAIN)?, eval: part(&EVAL)? })
 }
 
 fn check(folder: &Path) -> Result<()> {
@@ -93,7 +124,7 @@ fn open(path: &Path) -> Result<(Opened, usize)> {
 }
 
 /// Pixels and labels of one batch.
-pub(super) fn batch(path: &Path, classes: usize, hasher: &mut blake3::Hasher) -> Result<(Vec<u8>, Vec<u32>)> {
+pub(in crate::data) fn batch(path: &Path, classes: usize, hasher: &mut blake3::Hasher) -> Result<(Vec<u8>, Vec<u32>)> {
     let (mut opened, records) = open(path)?;
     let mut pixels = Vec::new();
     file::reserve(&mut pixels, records * PIXELS, records * PIXELS, &shown(path))?;

@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// Where; `None` until it is known which layer set the first of the keys.
     pub origin: Option<Origin>,
     /// The keys that are involved, the one to look at first.
@@ -41,7 +41,7 @@ impl Problem {
 }
 
 /// All problems in one text, in the order of the file, then environment, then arguments.
-pub(super) fn render(mut problems: Vec<Problem>, path: Option<&Path>) -> String {
+pub(crate) fn render(mut problems: Vec<Problem>, path: Option<&Path>) -> String {
     const MOST: usize = 50;
     // Stable: problems of one place stay in the order in which they were found.
     problems.sort_by(|a, b| rank(a).cmp(rank(b)));
@@ -60,6 +60,6 @@ fn rank(problem: &Problem) -> &Origin {
 }
 
 /// `Ok` without problems, otherwise one error that lists them.
-pub(super) fn verdict(problems: Vec<Problem>, path: Option<&Path>) -> crate::error::Result<()> {
+pub(crate) fn verdict(problems: Vec<Problem>, path: Option<&Path>) -> crate::error::Result<()> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(render(problems, path))) }
 }

@@ -1,0 +1,156 @@
+//! The whole file, and what a sweep varies, records and judges.
+
+use super::{Model, Train};
+use crate::data::Data;
+use crate::keys::{
+    EPOCH, Key, Keyed, LATER_EPOCH, MILLION, PROBABILITY, SEED, SHARE, Shape, above, keys, list, set, whole, words,
+};
+
+keys! {
+    /// A whole experiment, resolved: every default filled in.
+    pub struct Experiment {
+        /// Names the sweep's directory: letters, digits, `-`, `_` and `.`.
+        name: String, Shape::Name;
+        /// What the networks learn from and are judged on.
+        data: Data, Data::SHAPE;
+        /// The architecture.
+        model: Model, Model::SHAPE;
+        /// How one network is trained.
+        train: Train = Train::default(), Train::SHAPE;
+        /// How many runs, and what differs between them.
+        sweep: Sweep = Sweep::default(), Sweep::SHAPE;
+        /// What is kept of every run.
+        record: Record = Record::default(), Record::SHAPE;
+        /// How runs are judged.
+        analysis: Analysis = Analysis::default(), Analysis::SHAPE;
+        /// When a run is called atypical.
+        flags: Flags = Flags::default(), Flags::SHAPE;
+    }
+}
+
+words! {
+    /// A source of randomness of its own. Its name is hashed into the seed of the stream: changing one changes every sweep.
+    #[derive(Hash, PartialOrd, Ord)]
+    pub enum Stream {
+        /// Initial weights.
+        Init = "init",
+        /// Order of the examples.
+        Order = "order",
+        /// Flips, crops and cutouts.
+        Augment = "augment",
+        /// Dropout masks.
+        Dropout = "dropout",
+        /// The lowest mantissa bit of one initial weight is flipped in every run but run 0.
+        Bit = "bit",
+    }
+}
+
+keys! {
+    /// How many runs, and what differs between them.
+    pub struct Sweep {
+        /// How many networks are trained.
+        runs: usize = 10, whole(1, 100_000);
+        /// Root of every random stream.
+        seed: u64 = 0, SEED;
+        /// The random streams that differ between runs; the others are shared.
+        vary: Vec<Stream> = vec![Stream::Init, Stream::Order, Stream::Augment, Stream::Dropout],
+            set(&Stream::SHAPE, 0, Stream::ALL.len());
+    }
+}
+
+/// The epochs at which a run is recorded; the last epoch always is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum Checkpoints {
+    /// These epochs; 0 is before training.
+    At(Vec<usize>),
+    /// Epoch 0 and every so many epochs.
+    Every {
+        /// From 1.
+        every: usize,
+    },
+}
+
+impl Keyed for Checkpoints {
+    const SHAPE: Shape = Shape::ListOr {
+        list: &list(&EPOCH, 0, 10_000),
+        table: &[Key::required("every", LATER_EPOCH, "Epoch 0 and every so many epochs.")],
+    };
+}
+
+words! {
+    /// Which kernel of the network is recorded.
+    #[derive(PartialOrd, Ord)]
+    pub enum KernelKind {
+        /// Σ_c of the inner products of the gradients of output c.
+        Trace = "trace",
+        /// Inner products of the gradients of the sum of the outputs.
+        Pseudo = "pseudo",
+        /// Gram matrix of the last hidden activations.
+        Conjugate = "conjugate",
+    }
+}
+
+keys! {
+    /// The empirical NTK snapshots.
+    #[derive(Eq)]
+    pub struct Kernel {
+        /// Which kernels are recorded.
+        kinds: Vec<KernelKind> = vec![KernelKind::Trace], set(&KernelKind::SHAPE, 1, KernelKind::ALL.len());
+        /// Class-balanced examples of the evaluation set on which the kernel is computed.
+        probes: usize = 128, whole(2, 100_000);
+    }
+}
+
+keys! {
+    /// What is kept of every run.
+    #[derive(Eq)]
+    pub struct Record {
+        /// The epochs at which a run is recorded: a list (0 is before training) or `{ every = N }`; the last epoch always is.
+        checkpoints: Checkpoints = Checkpoints::At(vec![0]), Checkpoints::SHAPE;
+        /// Snapshots of the empirical NTK at every checkpoint; none when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kernel: Option<Kernel> = None, Kernel::SHAPE;
+        /// Keep the weights at every checkpoint, not only at the last.
+        weights: bool = false, Shape::Flag;
+        /// Record the singular values of every weight matrix at every checkpoint.
+        spectra: bool = false, Shape::Flag;
+    }
+}
+
+words! {
+    /// What a run is compared with.
+    pub enum Reference {
+        /// All other runs.
+        LeaveOneOut = "leave-one-out",
+        /// The half of the runs that it does not belong to.
+        SplitHalf = "split-half",
+    }
+}
+
+keys! {
+    /// How runs are judged.
+    pub struct Analysis {
+        /// What a run is compared with: all other runs, or the half that it does not belong to.
+        reference: Reference = Reference::LeaveOneOut, Reference::SHAPE;
+        /// The chance that a healthy run's ECDF leaves the band by itself (Dvoretzky–Kiefer–Wolfowitz).
+        epsilon: f64 = 0.01, PROBABILITY;
+        /// Bootstrap resamples for `alpha_hat` and for intervals.
+        bootstraps: usize = 100, whole(1, MILLION);
+        /// Margins of at least this size are set to 0, as Banerjee 2025 does with 15.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        clip: Option<f64> = None, above(0.0);
+        /// Seed of the bootstraps.
+        seed: u64 = 0, SEED;
+    }
+}
+
+keys! {
+    /// When a run is called atypical.
+    pub struct Flags {
+        /// Limit of `alpha_relative`.
+        alpha: f64 = 0.1, SHARE;
+        /// Limit of the modified z-score.
+        outlier: f64 = 3.5, above(0.0);
+    }
+}

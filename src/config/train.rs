@@ -1,0 +1,124 @@
+//! How one network is trained: optimiser, schedule, backend.
+
+use crate::keys::{Keyed, LATER_EPOCH, MILLION, SHARE, Shape, above, at_least, keys, kinds, set, whole, words};
+
+kinds! {
+    /// The optimiser. Weight decay spares biases and the parameters of norms.
+    pub enum Optimizer = "sgd" {
+        /// Stochastic gradient descent with zero dampening.
+        Sgd = "sgd" {
+            /// Momentum; 0 is plain gradient descent.
+            momentum: f64 = 0.9, SHARE;
+            /// Nesterov's form of the momentum.
+            nesterov: bool = false, Shape::Flag;
+            /// Added to the gradient, times the weight.
+            weight_decay: f64 = 0.0, at_least(0.0);
+        }
+        /// Adam with weight decay added to the gradient.
+        Adam = "adam" {
+            /// Decay of the mean of the gradients.
+            beta1: f64 = 0.9, SHARE;
+            /// Decay of the mean of the squared gradients.
+            beta2: f64 = 0.999, SHARE;
+            /// Added to the denominator.
+            epsilon: f64 = 1e-8, above(0.0);
+            /// Added to the gradient, times the weight.
+            weight_decay: f64 = 0.0, at_least(0.0);
+        }
+        /// Adam with decoupled weight decay.
+        Adamw = "adamw" {
+            /// Decay of the mean of the gradients.
+            beta1: f64 = 0.9, SHARE;
+            /// Decay of the mean of the squared gradients.
+            beta2: f64 = 0.999, SHARE;
+            /// Added to the denominator.
+            epsilon: f64 = 1e-8, above(0.0);
+            /// Shrinks the weight by this share of the learning rate at each step.
+            weight_decay: f64 = 0.01, at_least(0.0);
+        }
+    }
+}
+
+kinds! {
+    /// The learning rate over training. `warmup` is the share of all steps over which it rises linearly from zero.
+    pub enum Schedule = "one-cycle" {
+        /// One rate.
+        Constant = "constant" {
+            /// The learning rate.
+            rate: f64, at_least(0.0);
+            /// Share of all steps over which the rate rises linearly from zero.
+            warmup: f64 = 0.0, SHARE;
+        }
+        /// Multiplied by a factor at some epochs.
+        Step = "step" {
+            /// The learning rate.
+            rate: f64, at_least(0.0);
+            /// The epochs after which the rate is multiplied.
+            at: Vec<usize>, set(&LATER_EPOCH, 1, 10_000);
+            /// What the rate is multiplied by.
+            factor: f64 = 0.1, above(0.0);
+            /// Share of all steps over which the rate rises linearly from zero.
+            warmup: f64 = 0.0, SHARE;
+        }
+        /// Half a cosine from `rate` to `end`.
+        Cosine = "cosine" {
+            /// The learning rate.
+            rate: f64, at_least(0.0);
+            /// The rate at the end.
+            end: f64 = 0.0, at_least(0.0);
+            /// Share of all steps over which the rate rises linearly from zero.
+            warmup: f64 = 0.0, SHARE;
+        }
+        /// A straight line from `rate` to `end`.
+        Linear = "linear" {
+            /// The learning rate.
+            rate: f64, at_least(0.0);
+            /// The rate at the end.
+            end: f64 = 0.0, at_least(0.0);
+            /// Share of all steps over which the rate rises linearly from zero.
+            warmup: f64 = 0.0, SHARE;
+        }
+        /// Straight up from `peak`/25, then straight down to `peak`/10,000.
+        OneCycle = "one-cycle" {
+            /// The highest learning rate.
+            peak: f64 = 0.1, at_least(0.0);
+            /// Share of all steps over which the rate rises.
+            warmup: f64 = 0.3, SHARE;
+        }
+    }
+}
+
+words! {
+    /// What the tensors run on.
+    pub enum Backend {
+        /// Burn's CPU backend with our kernels.
+        Flex = "flex",
+        /// Burn's older CPU backend; a Cargo feature.
+        Ndarray = "ndarray",
+        /// A GPU, or software Vulkan; a Cargo feature.
+        Wgpu = "wgpu",
+    }
+}
+
+impl Backend {
+    /// The environment variable that tells the process of a run which adapter of the backend is its own.
+    pub const DEVICE_VARIABLE: &str = "HARNESS_DEVICE";
+}
+
+keys! {
+    /// How one network is trained.
+    pub struct Train {
+        /// Passes over the training set.
+        epochs: usize = 10, LATER_EPOCH;
+        /// Examples per step.
+        batch_size: usize = 128, whole(1, MILLION);
+        /// The optimiser; weight decay spares biases and the parameters of norms.
+        optimizer: Optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 }, Optimizer::SHAPE;
+        /// The learning rate over training.
+        schedule: Schedule = Schedule::OneCycle { peak: 0.1, warmup: 0.3 }, Schedule::SHAPE;
+        /// Share of the target that is spread over all classes.
+        label_smoothing: f64 = 0.0, SHARE;
+        /// What the tensors run on; `ndarray` and `wgpu` are Cargo features.
+        backend: Backend = Backend::Flex, Backend::SHAPE;
+    }
+}

@@ -1,0 +1,176 @@
+//! From a sweep's directory to its analysis, its tables and its report.
+
+use std::path::{Path, PathBuf};
+
+use crate::analysis::{Analysis, Fact, Images, Settings, analyze, ensembles, images, sweep, tables};
+use crate::config::{self, Experiment, Reference};
+use crate::data::{self, Dataset, Split};
+use crate::error::Result;
+use crate::record::{SweepDir, SweepReader, index};
+use crate::report;
+
+/// Bytes of all pictures of a page, at most.
+const PICTURES: usize = 600_000;
+
+/// How a sweep is judged otherwise than its experiment says; what is `None` stays as it is there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changes {
+    /// Chance that a healthy run leaves the band of its reference by itself, in (0, 1).
+    pub epsilon: Option<f64>,
+    /// Bootstrap resamples of α̂.
+    pub bootstraps: Option<usize>,
+    /// What a run is compared with for α̂.
+    pub reference: Option<Reference>,
+    /// Margins of at least this size are set to 0; above 0.
+    pub clip: Option<f64>,
+}
+
+impl Changes {
+    /// The settings with these changes.
+    #[must_use]
+    pub fn applied(&self, mut settings: Settings) -> Settings {
+        let judged = &mut settings.analysis;
+        judged.epsilon = self.epsilon.unwrap_or(judged.epsilon);
+        judged.bootstraps = self.bootstraps.unwrap_or(judged.bootstraps);
+        judged.reference = self.reference.unwrap_or(judged.reference);
+        judged.clip = self.clip.or(judged.clip);
+        settings
+    }
+}
+
+/// What was written, and what could not be.
+#[derive(Debug)]
+pub struct Written {
+    /// The folder of the report.
+    pub folder: PathBuf,
+    /// What the report lacks, a sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// Analyses the sweep in the directory `root` at `epoch`, or at the last epoch that all runs recorded.
+///
+/// # Errors
+/// As [`SweepReader::open`], [`sweep::read`] and [`analyze`].
+pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &Changes) -> Result<Analysis> {
+    let reader = SweepReader::open(root)?;
+    let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
+    let settings = changes.applied(Settings { analysis: experiment.analysis.clone(), flags: experiment.flags.clone() });
+    let known = sweep::Known {
+        // Results can be looked at where the data are not.
+        class_names: data::facts(&experiment.data).map(|facts| facts.classes).unwrap_or_default(),
+        facts: facts(&experiment),
+    };
+    let probes = |labels: &[u32], classes: usize| probes(&experiment, labels, classes);
+    let (input, evidence) = sweep::read(&reader, epoch, known, probes, &settings)?;
+    let options = ensembles::Options { seed: settings.analysis.seed, ..ensembles::Options::default() };
+    let ensembles = ensembles::ensembles(&input, &evidence, &options, &settings)?;
+    Ok(Analysis { ensembles, ..analyze(&input, evidence, settings)? })
+}
+
+/// Whether the directory of a sweep lies at `path`.
+#[must_use]
+pub fn is_sweep(path: &Path) -> bool {
+    path.is_dir() && SweepDir::new(path).manifest().exists()
+}
+
+/// Which examples of the evaluation set the recorded kernels are of; none where the experiment records no kernels.
+fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
+    let Some(kernel) = &experiment.record.kernel else { return Vec::new() };
+    let none = || -> Split { Split { pixels: Vec::new(), labels: Vec::new() } };
+    // The choice depends on labels and seed alone.
+    let outline = Dataset {
+        shape: [0; 3],
+        classes: vec![String::new(); classes],
+        train: none(),
+        eval: Split { labels: labels.to_vec(), ..none() },
+        digest: String::new(),
+    };
+    data::probe_set(&outline, kernel.probes, experiment.data.seed)
+}
+
+/// The experiment in a few lines.
+fn facts(experiment: &Experiment) -> Vec<Fact> {
+    let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
+    // As in the experiment file, without the quotes of JSON's keys.
+    let shown = |value: serde_json::Result<String>| {
+        value.unwrap_or_default().replace('"', "").replace(',', ", ").replace(':', ": ")
+    };
+    let data = match &experiment.data.classes {
+        Some(classes) => format!("{}, classes {classes:?}", experiment.data.dataset.name()),
+        None => experiment.data.dataset.name().to_owned(),
+    };
+    let train = &experiment.train;
+    vec![
+        fact("data", data),
+        fact("model", shown(serde_json::to_string(&experiment.model))),
+        fact("optimiser", shown(serde_json::to_string(&train.optimizer))),
+        fact("schedule", shown(serde_json::to_string(&train.schedule))),
+        fact("epochs, batch", format!("{}, {}", train.epochs, train.batch_size)),
+        fact("varies between runs", shown(serde_json::to_string(&experiment.sweep.vary))),
+        fact("root seed", experiment.sweep.seed.to_string()),
+    ]
+}
+
+/// Writes what the analysis of a sweep leaves behind: its tables into the sweep, its report into `folder` or the sweep.
+///
+/// # Errors
+/// [`Error::Unexpected`](crate::error::Error::Unexpected) when the file system refuses.
+pub fn write(sweep: &SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<Written> {
+    write_tables(sweep, analysis)?;
+    let (images, remarks) = pictures(sweep.root(), analysis)?;
+    let folder = match folder {
+        Some(folder) => {
+            report::write(analysis, images.as_ref(), folder)?;
+            folder.to_path_buf()
+        }
+        // Only the sweep's own files are there for `verify` to check.
+        None => {
+            index::make(sweep, &sweep.report(), |folder| report::write(analysis, images.as_ref(), folder))?;
+            sweep.report()
+        }
+    };
+    Ok(Written { folder, remarks })
+}
+
+/// Writes the tables of a sweep's analysis into the sweep.
+///
+/// # Errors
+/// [`Error::Unexpected`](crate::error::Error::Unexpected) when the file system refuses.
+pub fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<()> {
+    index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder))
+}
+
+/// Writes tables and report into a folder that belongs to no sweep; `sweep` is the directory that was analysed, if one was.
+///
+/// # Errors
+/// [`Error::Unexpected`](crate::error::Error::Unexpected) when the file system refuses.
+pub fn write_apart(analysis: &Analysis, sweep: Option<&Path>, folder: &Path) -> Result<Written> {
+    tables::write(analysis, folder)?;
+    let (images, remarks) = sweep.map_or(Ok((None, Vec::new())), |root| pictures(root, analysis))?;
+    report::write(analysis, images.as_ref(), folder)?;
+    Ok(Written { folder: folder.to_path_buf(), remarks })
+}
+
+/// The examples on which runs stand alone as pictures. None where no run does, and, with a remark, where the data are not at
+/// hand or are no longer those that the runs saw: the report is written all the same.
+fn pictures(root: &Path, analysis: &Analysis) -> Result<(Option<Images>, Vec<String>)> {
+    if images::wanted(analysis, 1).is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let reader = SweepReader::open(root)?;
+    let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
+    let (runs, _) = reader.runs();
+    let seen = runs.first().and_then(|run| run.outcome().provenance.data_digest.clone());
+    let found = data::facts(&experiment.data).and_then(|facts| {
+        let size: usize = facts.shape.iter().product();
+        data::pictures(&experiment.data, &images::wanted(analysis, PICTURES / size.max(1)))
+    });
+    let missing = match found {
+        Ok(found) if seen.is_none_or(|seen| seen == found.digest) => {
+            return Ok((Some(Images { shape: found.shape, pixels: found.pixels }), Vec::new()));
+        }
+        Ok(_) => "the data are no longer those that the runs saw".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Ok((None, vec![format!("the page shows no pictures: {missing}")]))
+}
