@@ -2,9 +2,11 @@
 
 use super::{Model, Train};
 use crate::data::Data;
+use crate::error::{Error, Result};
 use crate::keys::{
     EPOCH, Key, Keyed, LATER_EPOCH, MILLION, PROBABILITY, SEED, SHARE, Shape, above, keys, list, set, whole, words,
 };
+use crate::model::Plan;
 
 keys! {
     /// A whole experiment, resolved: every default filled in.
@@ -25,6 +27,29 @@ keys! {
         analysis: Analysis = Analysis::default(), Analysis::SHAPE;
         /// When a run is called atypical.
         flags: Flags = Flags::default(), Flags::SHAPE;
+    }
+}
+
+impl Experiment {
+    /// The network that is trained on examples `[channels, height, width]` of that many classes, with the layers that are frozen.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where its layers do not fit together or to the data, and for names of `train.freeze` and `train.rates`
+    /// that no layer has.
+    pub fn plan(&self, input: [usize; 3], classes: usize) -> Result<Plan> {
+        let mut plan = Plan::new(&self.model, input, classes)?;
+        let unknown = |key: &str, name: &str, plan: &Plan| {
+            Error::Invalid(format!("train.{key} names \"{name}\", which no layer is called; {}", plan.known()))
+        };
+        for name in self.train.freeze.iter().flatten() {
+            if !plan.freeze(name) {
+                return Err(unknown("freeze", name, &plan));
+            }
+        }
+        match self.train.rates.iter().flatten().find(|(name, _)| !plan.has(name)) {
+            Some((name, _)) => Err(unknown("rates", name, &plan)),
+            None => Ok(plan),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the keys of an experiment must be to each other. Ranges of single keys stand with the keys.
 
-use super::{Backend, Checkpoints, Experiment, Model, Optimizer, Schedule};
+use super::{Backend, Checkpoints, Experiment, Optimizer, Schedule};
 use crate::keys::check::grouped;
 use crate::keys::nearest::listed;
 use crate::keys::problem::Problem;
@@ -71,14 +71,6 @@ fn training(experiment: &Experiment, found: &mut Vec<Problem>) {
             grouped(train.epochs as u64)
         );
         found.push(Problem::of(&["train.schedule.at", "train.epochs"], message));
-    }
-    if let Model::Resnet { depth, .. } = experiment.model
-        && depth % 6 != 2
-    {
-        let below = depth.saturating_sub(2) / 6 * 6 + 2;
-        let near = if below < 8 { "8".to_owned() } else { format!("{below} or {}", below + 6) };
-        let message = format!("model.depth takes 6n + 2 layers, but is {depth}; the nearest are {near}");
-        found.push(Problem::of(&["model.depth"], message));
     }
 }
 

@@ -18,3 +18,4 @@ pub use plan::Plan;
 pub use shape::Shape;
 pub use tap::Tap;
 pub use weights::HostTensor;
+pub use zoo::Model;

@@ -91,9 +91,9 @@ impl Network {
             tensors.push(Held::new(tensor.values, &spec, id, !place.frozen, device));
         }
         match given.keys().min() {
-            Some(name) => {
-                Err(Error::Invalid(format!("tensor {name} belongs to no layer of this model; remove it or map its name")))
-            }
+            Some(name) => Err(Error::Invalid(format!(
+                "tensor {name} belongs to no layer of this model; remove it or map its name"
+            ))),
             None => Ok(Self { tensors, plan: Arc::new(plan.clone()) }),
         }
     }
@@ -271,7 +271,13 @@ impl Pass<'_, '_> {
 
     /// Shows what a layer gives to whoever looks, with a rule for each of its parameters; goes on with what comes back.
     #[must_use]
-    pub fn tap(&mut self, at: &Placed, layout: Layout, parts: Vec<(&'static str, Gradient)>, out: Tensor<4>) -> Tensor<4> {
+    pub fn tap(
+        &mut self,
+        at: &Placed,
+        layout: Layout,
+        parts: Vec<(&'static str, Gradient)>,
+        out: Tensor<4>,
+    ) -> Tensor<4> {
         let Mode::Tapped(tap) = self.mode else { return out };
         if at.frozen {
             return out;

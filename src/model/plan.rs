@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use super::layer::{Builder, Initial, Layer, Placed, TensorSpec};
 use super::shape::Shape;
 use super::weights::HostTensor;
-use super::zoo;
-use crate::config::Model;
+use super::zoo::{Initialisation, Model};
 use crate::error::{Error, Result};
 use crate::random::Random;
 
@@ -26,7 +25,9 @@ impl Plan {
     /// # Errors
     /// `Invalid` where layers do not fit together, or the last does not give one value for each class.
     pub fn new(model: &Model, input: [usize; 3], classes: usize) -> Result<Self> {
-        Self::of_layers(&zoo::layers(model, input, classes)?, input, classes)
+        let mut plan = Self::of_layers(&model.layers(input)?, input, classes)?;
+        plan.torch_initial = model.start.init == Some(Initialisation::Torch);
+        Ok(plan)
     }
 
     /// Lays out a list of layers as it is written in an experiment.
@@ -38,7 +39,8 @@ impl Plan {
         let input = Shape::from(input);
         let (layers, output) = Builder::new(input, classes, &mut tensors).list("", entries)?;
         if output.axes() != [classes] {
-            let last = layers.last().map_or("nothing".to_owned(), |last| format!("layer {} ({})", last.name, last.kind));
+            let last =
+                layers.last().map_or("nothing".to_owned(), |last| format!("layer {} ({})", last.name, last.kind));
             return Err(Error::Invalid(format!(
                 "the last layer gives one value for each of {classes} classes, but {last} gives {output}; end with {{ dense = \"classes\" }}"
             )));
@@ -46,7 +48,9 @@ impl Plan {
         let plan = Self { input, classes, layers, torch_initial: false };
         let mut names = BTreeSet::new();
         match plan.named_tensors().into_iter().find(|(_, name, _)| !names.insert(name.clone())) {
-            Some((_, name, _)) => Err(Error::Invalid(format!("two layers have a tensor {name}; give them different names"))),
+            Some((_, name, _)) => {
+                Err(Error::Invalid(format!("two layers have a tensor {name}; give them different names")))
+            }
             None => Ok(plan),
         }
     }
@@ -116,23 +120,23 @@ impl Plan {
         visit(&self.layers, see);
     }
 
-    /// Leaves the layers of these names as they are in training, with all that they are made of.
-    ///
-    /// # Errors
-    /// `Invalid` for a name that no layer has.
-    pub fn freeze(&mut self, names: &[String]) -> Result<()> {
-        for name in names {
-            let mut found = false;
-            change(&mut self.layers, &mut |place| {
-                let within = place.name == *name || place.name.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
-                place.frozen |= within;
-                found |= within;
-            });
-            if !found {
-                return Err(Error::Invalid(format!("train.freeze names {name:?}, which no layer is called; {}", self.known())));
-            }
-        }
-        Ok(())
+    /// Leaves the layer of this name as it is in training, with all that it is made of; whether there is one.
+    pub fn freeze(&mut self, name: &str) -> bool {
+        let mut found = false;
+        change(&mut self.layers, &mut |place| {
+            let within = place.is_within(name);
+            place.frozen |= within;
+            found |= within;
+        });
+        found
+    }
+
+    /// Whether a layer has this name, or is part of one that has.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let mut found = false;
+        self.visit(&mut |place| found |= place.is_within(name));
+        found
     }
 
     /// The names of the layers with parameters, in words.
@@ -159,7 +163,8 @@ impl Plan {
         let head = self.head().map(|head| head.first);
         let draw = |(place, name, spec): (&Placed, String, TensorSpec)| {
             let count = spec.values();
-            let mut uniform = |bound: f64| (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect();
+            let mut uniform =
+                |bound: f64| (0..count).map(|_| ((2.0 * random.uniform() - 1.0) * bound) as f32).collect();
             let values = match spec.initial[usize::from(self.torch_initial)] {
                 Initial::Constant(value) => vec![value; count],
                 Initial::He(fan_in) => {

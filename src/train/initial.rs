@@ -31,10 +31,10 @@ fn flip_bit(weights: &mut [HostTensor], seed: u64, run: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Activation, Model};
+    use crate::config::Model;
 
     fn plan() -> Plan {
-        Plan::new(&Model::Mlp { widths: vec![5], activation: Activation::Relu, dropout: 0.0 }, [1, 2, 3], 4).unwrap()
+        Plan::new(&Model::parse("kind = 'mlp', widths = [5]"), [1, 2, 3], 4).unwrap()
     }
 
     fn differing_bits(a: &[HostTensor], b: &[HostTensor]) -> u32 {

@@ -51,7 +51,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// `Invalid` when the model does not fit the data or the backend is not part of this program.
     pub fn new(experiment: &'a Experiment, data: &'a Dataset<Compact>, run: u64) -> Result<Self> {
-        let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
+        let plan = experiment.plan(data.shape, data.classes.len())?;
         let weights = initial::for_run(&experiment.sweep, &plan, run);
         let device = device::device(experiment.train.backend)?;
         let network = Network::new(&plan, weights, &device.clone().autodiff())?;

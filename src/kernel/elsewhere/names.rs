@@ -138,10 +138,10 @@ pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Activation, Model};
+    use crate::config::Model;
 
     fn mlp() -> Plan {
-        Plan::new(&Model::Mlp { widths: vec![3], activation: Activation::Relu, dropout: 0.0 }, [1, 2, 2], 2).unwrap()
+        Plan::new(&Model::parse("kind = 'mlp', widths = [3]"), [1, 2, 2], 2).unwrap()
     }
 
     #[test]

@@ -134,12 +134,11 @@ impl File<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Activation;
     use crate::random::Random;
     use crate::record::{Tensors, Values};
 
     fn mlp() -> Model {
-        Model::Mlp { widths: vec![3], activation: Activation::Relu, dropout: 0.0 }
+        Model::parse("kind = 'mlp', widths = [3]")
     }
 
     fn tensors(model: &Model, input: [usize; 3], rename: impl Fn(&str) -> String) -> Tensors {
@@ -157,7 +156,7 @@ mod tests {
 
     #[test]
     fn names_lead_to_the_same_network() {
-        let resnet = Model::Resnet { depth: 8, width: 2 };
+        let resnet = Model::parse("kind = 'resnet', depth = 8, width = 2");
         let plain = read(&resnet, [3, 6, 6], &tensors(&resnet, [3, 6, 6], str::to_owned), &Names::default()).unwrap();
         assert_eq!((plain.classes(), plain.example_len()), (2, 108));
         let renamed = |name: &str| format!("net.{}", name.replace("blocks.0.c1", "first.conv"));

@@ -85,17 +85,27 @@ impl Item {
                 return Self::complete(kind, &Map::new(), None);
             }
             Json::Object(table) => table,
-            other => return Err(format!("a layer is a word or a table like {{ conv = 32, kernel = 3 }}, but this is {other}")),
+            other => {
+                return Err(format!(
+                    "a layer is a word or a table like {{ conv = 32, kernel = 3 }}, but this is {other}"
+                ));
+            }
         };
         let mut named = table.keys().filter_map(|key| find(key).map(|kind| (key, *kind)));
         let (word, kind) = match (named.next(), table.keys().next()) {
             (Some(found), _) => found,
             (None, Some(first)) => return Err(unknown(first, kinds)),
-            (None, None) => return Err("a layer is a word or a table like { conv = 32, kernel = 3 }, but this table is empty".into()),
+            (None, None) => {
+                return Err(
+                    "a layer is a word or a table like { conv = 32, kernel = 3 }, but this table is empty".into()
+                );
+            }
         };
         // `{ residual = […], conv = … }` names two layers; a key of the layer may be another's name.
         if let Some((other, _)) = named.find(|(key, _)| !kind.keys.iter().any(|known| known.name == key.as_str())) {
-            return Err(format!("one table describes one layer, but this has `{word}` and `{other}`; write {{ … }}, {{ … }}"));
+            return Err(format!(
+                "one table describes one layer, but this has `{word}` and `{other}`; write {{ … }}, {{ … }}"
+            ));
         }
         Self::complete(kind, table, Some(word))
     }
@@ -133,7 +143,8 @@ impl Item {
                 return Err(format!("{} takes no value but true, but is {other}; write \"{}\"", kind.name, kind.name));
             }
             // A layer whose own value has a default may stand as a bare word, or as `true` beside other keys.
-            (Some(key), None | Some(Json::Bool(true))) if key.default.is_some() && !matches!(key.takes, Takes::Flag) => {}
+            (Some(key), None | Some(Json::Bool(true)))
+                if key.default.is_some() && !matches!(key.takes, Takes::Flag) => {}
             (Some(key), None) => {
                 return Err(format!("{} takes {}: write {{ {} = … }}", kind.name, takes(&key.takes), kind.name));
             }
@@ -257,7 +268,9 @@ pub fn takes(takes: &Takes) -> String {
         Takes::Flag => "true or false".into(),
         Takes::Word(all) => words(all),
         Takes::WholeOrWord(all) => format!("a whole number of at least 1, or {}", words(all)),
-        Takes::PairOrWord(low, _, all) => format!("a whole number of at least {low}, [height, width] or {}", words(all)),
+        Takes::PairOrWord(low, _, all) => {
+            format!("a whole number of at least {low}, [height, width] or {}", words(all))
+        }
         Takes::Layers => "a list of layers".into(),
         Takes::LayersOrWord(all) => format!("a list of layers, or {}", words(all)),
         Takes::Branches => "a list of lists of layers".into(),
@@ -284,5 +297,9 @@ fn unknown_key(kind: &Kind, key: &str) -> String {
 fn nearest<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase().replace('_', "-");
     let likeness = |other: &str| strsim::jaro_winkler(&word, other);
-    words.map(|other| (likeness(other), other)).filter(|(like, _)| *like > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
+    words
+        .map(|other| (likeness(other), other))
+        .filter(|(like, _)| *like > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, word)| word)
 }

@@ -170,6 +170,12 @@ impl Placed {
         self.layer.tensors().into_iter().map(|spec| (name(spec.part), spec)).collect()
     }
 
+    /// Whether it has this name, or is part of a layer that has.
+    #[must_use]
+    pub fn is_within(&self, name: &str) -> bool {
+        self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
     /// Trainable parameters of the layer itself.
     #[must_use]
     pub fn parameters(&self) -> usize {
@@ -237,7 +243,14 @@ impl<'a> Builder<'a> {
     }
 
     /// A part of the layer that is being built, under a name of its own within it.
-    pub fn part(&mut self, name: &str, kind: &'static str, layer: impl Into<Layer>, input: Shape, output: Shape) -> Placed {
+    pub fn part(
+        &mut self,
+        name: &str,
+        kind: &'static str,
+        layer: impl Into<Layer>,
+        input: Shape,
+        output: Shape,
+    ) -> Placed {
         let place = Placed {
             name: join(&self.name, name),
             kind,

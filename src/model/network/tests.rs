@@ -1,22 +1,27 @@
 use super::*;
-use crate::config::{Activation as Word, Model};
+use crate::model::zoo::Model;
 
 fn zoo() -> Vec<(Model, [usize; 3])> {
-    let cnn = |batch_norm| Model::Cnn {
-        channels: vec![3, 4],
-        kernel: 3,
-        pool: 2,
-        batch_norm,
-        head: vec![6],
-        activation: Word::Tanh,
-        dropout: 0.25,
-    };
-    vec![
-        (Model::Mlp { widths: vec![5, 4], activation: Word::Gelu, dropout: 0.5 }, [1, 3, 3]),
-        (cnn(false), [2, 9, 8]),
-        (cnn(true), [2, 8, 8]),
-        (Model::Resnet { depth: 8, width: 3 }, [3, 7, 7]),
-    ]
+    let cnn = "kind = 'cnn', channels = [3, 4], head = [6], activation = 'tanh', dropout = 0.25";
+    let all = [
+        ("kind = 'mlp', widths = [5, 4], activation = 'gelu', dropout = 0.5", [1, 3, 3]),
+        (cnn, [2, 9, 8]),
+        (&format!("{cnn}, batch_norm = true"), [2, 8, 8]),
+        ("kind = 'resnet', depth = 8, width = 3", [3, 7, 7]),
+        ("kind = 'resnet', depth = 8, width = 3, shortcut = 'pad'", [3, 7, 7]),
+        (
+            "kind = 'resnet', stages = [1, 1], width = 3, shortcut = 'conv-norm', names = 'torchvision', stem = 'imagenet'",
+            [3, 17, 19],
+        ),
+        ("kind = 'vit', patch = 3, width = 8, depth = 2, heads = 2", [2, 6, 9]),
+        ("kind = 'mlp-mixer', patch = 3, width = 8, depth = 2", [2, 6, 9]),
+        (
+            "kind = 'mobilenet', stem = 4, channels = [4, 6], repeats = [1, 2], strides = [1, 2], kernels = [3, 5], expansions = [1, 2], head = 8",
+            [3, 9, 8],
+        ),
+        ("kind = 'text', vocabulary = 9, width = 4, pool = 'attention', positions = true", [1, 1, 7]),
+    ];
+    all.into_iter().map(|(text, shape)| (Model::parse(text), shape)).collect()
 }
 
 fn build(model: &Model, shape: [usize; 3], device: &Device) -> (Plan, Network) {
@@ -86,7 +91,7 @@ fn a_tap_sees_the_gradient_at_each_output() {
         let gradients = logits.sum().backward();
         // The bias of the last dense layer: its gradient is the sum over examples of the output's.
         let (name, zero) = zeros.0.last().unwrap();
-        assert_eq!(name, "fc");
+        assert_eq!(Some(name), network.plan().head().map(|head| &head.name));
         assert_eq!(zero.grad(&gradients).unwrap().into_data().iter::<f32>().collect::<Vec<_>>(), [1.0; 6]);
         for (name, zero) in &zeros.0 {
             let gradient: f32 = zero.grad(&gradients).unwrap().abs().sum().into_scalar();
@@ -116,7 +121,7 @@ fn running_statistics_move_as_in_pytorch() {
 /// The weights of a drawn network have their bounds.
 #[test]
 fn initial_weights_are_within_their_bounds() {
-    let plan = Plan::new(&Model::Resnet { depth: 8, width: 4 }, [3, 8, 8], 5).unwrap();
+    let plan = Plan::new(&Model::parse("kind = 'resnet', depth = 8, width = 4"), [3, 8, 8], 5).unwrap();
     let weights = plan.draw(&mut Random::from_parts(1, "init", 0));
     let described: Vec<_> = weights.iter().map(|t| (t.name.clone(), t.shape.clone())).collect();
     assert_eq!(described, plan.tensors());

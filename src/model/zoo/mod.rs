@@ -75,6 +75,13 @@ impl Model {
         self.architecture.layers(input)
     }
 
+    /// Whether anything in it is dropped while training.
+    #[must_use]
+    pub fn drops(&self) -> bool {
+        // The sizes do not matter to that.
+        self.layers([1, 1 << 30, 1 << 30]).is_ok_and(|layers| Json::Array(layers).to_string().contains("\"dropout\""))
+    }
+
     /// A model from TOML such as `kind = "mlp"`, for tests.
     #[cfg(test)]
     #[must_use]
@@ -163,3 +170,5 @@ zoo! {
     /// Layers that are written down here, as in torch.nn.Sequential.
     layers::Layers = "layers",
 }
+
+pub use mlp::Activation;

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::Layout;
 use crate::error::{Error, Result};
-use crate::keys::{Keyed, UNITS, keys, list, whole, words};
+use crate::keys::{Keyed, keys, list, whole, words};
 
 words! {
     /// What the input of a block passes through where its shape changes.
@@ -68,8 +68,10 @@ impl Layout for Resnet {
         let stages = match &self.stages {
             Some(stages) => stages.clone(),
             None if self.depth < 8 || self.depth % 6 != 2 => {
+                let below = self.depth.saturating_sub(2) / 6 * 6 + 2;
+                let near = if below < 8 { "8".to_owned() } else { format!("{below} or {}", below + 6) };
                 return Err(Error::Invalid(format!(
-                    "model.depth is {}, but a resnet for small images has 6n + 2 layers; use 8, 14, 20, 32, 44 or 56",
+                    "model.depth takes 6n + 2 layers, but is {}; the nearest are {near}",
                     self.depth
                 )));
             }
