@@ -13,6 +13,7 @@ mod execution;
 mod export;
 mod history;
 mod kernel;
+mod model;
 mod nightly;
 mod plan;
 mod predict;
@@ -76,6 +77,8 @@ enum Verb {
     Predict(predict::PredictArgs),
     /// Kernels of networks from elsewhere, and surrogates of runs
     Kernel(kernel::KernelArgs),
+    /// Layers and architectures that there are, and the network of an experiment
+    Model(model::ModelArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Verb::Attribute(args) => attribute::run(args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
+        Verb::Model(args) => model::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

@@ -31,6 +31,16 @@ keys! {
 }
 
 impl Experiment {
+    /// The experiment with the digest of the file that training starts from, which is then part of its hash.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the file cannot be read, or is not the one whose digest is there already.
+    pub fn pinned(&self) -> Result<Self> {
+        let mut pinned = self.clone();
+        pinned.model.start = self.model.start.pinned()?;
+        Ok(pinned)
+    }
+
     /// The network that is trained on examples `[channels, height, width]` of that many classes, with the layers that are frozen.
     ///
     /// # Errors
@@ -45,6 +55,9 @@ impl Experiment {
             if !plan.freeze(name) {
                 return Err(unknown("freeze", name, &plan));
             }
+        }
+        if plan.trained_parameters() == 0 {
+            return Err(Error::Invalid("train.freeze leaves nothing to be trained; take a layer out of it".into()));
         }
         match self.train.rates.iter().flatten().find(|(name, _)| !plan.has(name)) {
             Some((name, _)) => Err(unknown("rates", name, &plan)),

@@ -11,6 +11,10 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     path(experiment, &mut found);
     checkpoints(experiment, &mut found);
     training(experiment, &mut found);
+    if let Some(key) = experiment.model.start.idle_key() {
+        let message = format!("model.{key} has no effect without model.weights; name a file, or leave model.{key} out");
+        found.push(Problem::of(&[&format!("model.{key}")], message));
+    }
     found
 }
 

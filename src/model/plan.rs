@@ -61,6 +61,12 @@ impl Plan {
         self.sum(&|place| place.parameters())
     }
 
+    /// [`Self::parameters`] of the layers that are not frozen.
+    #[must_use]
+    pub fn trained_parameters(&self) -> usize {
+        self.sum(&|place| if place.frozen { 0 } else { place.parameters() })
+    }
+
     /// Name and shape of every tensor, layer by layer in forward order: parameters, and the running statistics of batch norms.
     #[must_use]
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {

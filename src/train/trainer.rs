@@ -52,10 +52,14 @@ impl<'a> Trainer<'a> {
     /// `Invalid` when the model does not fit the data or the backend is not part of this program.
     pub fn new(experiment: &'a Experiment, data: &'a Dataset<Compact>, run: u64) -> Result<Self> {
         let plan = experiment.plan(data.shape, data.classes.len())?;
-        let weights = initial::for_run(&experiment.sweep, &plan, run);
+        let weights = initial::for_run(experiment, &plan, run)?;
         let device = device::device(experiment.train.backend)?;
         let network = Network::new(&plan, weights, &device.clone().autodiff())?;
-        let optimizer = optimizer::build(&experiment.train.optimizer, &network);
+        let optimizer = optimizer::build(
+            &experiment.train.optimizer,
+            &experiment.train.rates.clone().unwrap_or_default(),
+            &network,
+        );
         Ok(Self { experiment, data, plan, device, network, optimizer, run, epoch: 0 })
     }
 

@@ -16,6 +16,7 @@ use crate::train::device::{self, Adapter};
 /// [`Error::Invalid`] where another experiment's sweep is there; as [`sweep::open_or_create`].
 pub fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
     let sweep = SweepDir::new(root);
+    let experiment = &experiment.pinned()?;
     let wanted = Definition {
         name: experiment.name.clone(),
         hash: experiment.hash(),

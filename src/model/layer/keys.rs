@@ -162,7 +162,7 @@ impl Item {
             let Some(default) = key.default else {
                 return Err(format!("{} needs the key {}, which takes {}", kind.name, key.name, takes(&key.takes)));
             };
-            let default = serde_json::from_str(default).unwrap_or_else(|_| json!(default));
+            let default = self::default(default);
             if default != Json::Null {
                 values.insert(key.name.to_owned(), default);
             }
@@ -229,6 +229,12 @@ impl Item {
     pub fn list(&self, key: &str) -> &[Json] {
         self.values.get(key).and_then(Json::as_array).map_or(&[], Vec::as_slice)
     }
+}
+
+/// A default as a value: what is not JSON is a word.
+#[must_use]
+pub fn default(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|_| json!(text))
 }
 
 fn is_name(text: &str) -> bool {

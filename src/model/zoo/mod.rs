@@ -3,12 +3,15 @@
 //! To add an architecture, write its file (see [`mlp`] for a small one) and its line in the list at the end of this one.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
-use crate::error::Result;
+use super::Plan;
+use super::weights::{self, HostTensor, Names};
+use crate::error::{Error, Result};
 use crate::keys::{Keyed, Kind, Shape, keys, words};
 
 /// What an architecture is made of.
@@ -53,9 +56,57 @@ keys! {
         /// Whether the last dense layer is read from the file (`keep`, the default) or drawn anew (`fresh`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         head: Option<Head> = None, Head::SHAPE;
+        /// BLAKE3 of the file, in hexadecimal: filled in when a sweep is made, and checked whenever the file is read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String> = None, Shape::Text;
         /// How weights are drawn: `harness` (the default), or `torch` as PyTorch's layers do.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         init: Option<Initialisation> = None, Initialisation::SHAPE;
+    }
+}
+
+impl Start {
+    /// The same with the digest of the file that it names.
+    ///
+    /// # Errors
+    /// `Invalid` if the file cannot be read, or is not the one whose digest is there already.
+    pub fn pinned(&self) -> Result<Self> {
+        let Some(path) = &self.weights else { return Ok(self.clone()) };
+        let digest = weights::digest(Path::new(path))?;
+        self.expect(path, &digest)?;
+        Ok(Self { digest: Some(digest), ..self.clone() })
+    }
+
+    fn expect(&self, path: &str, digest: &str) -> Result<()> {
+        match &self.digest {
+            Some(expected) if expected != digest => Err(Error::Invalid(format!(
+                "{path} is not the file that the experiment starts from: its BLAKE3 is {digest}, not {expected}; put the file back, \
+                 or make a new sweep without model.digest"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The tensors that training starts from: those of the file, without the last dense layer's where it is drawn anew; none
+    /// where no file is named.
+    ///
+    /// # Errors
+    /// `Invalid` if the file cannot be read, is another than the experiment's, or does not fit the plan.
+    pub fn tensors(&self, plan: &Plan) -> Result<Vec<HostTensor>> {
+        let Some(path) = &self.weights else { return Ok(Vec::new()) };
+        let names = Names::from(self.map.clone().unwrap_or_default());
+        names.check(plan, "model.map")?;
+        let given = weights::read(Path::new(path))?;
+        self.expect(path, &given.digest)?;
+        let fresh = plan.head().filter(|_| self.head == Some(Head::Fresh));
+        given.fit(plan, &names, fresh.map(|head| head.name.as_str()))
+    }
+
+    /// A key that has no effect without the file.
+    #[must_use]
+    pub fn idle_key(&self) -> Option<&'static str> {
+        let keys = [("map", self.map.is_some()), ("head", self.head.is_some()), ("digest", self.digest.is_some())];
+        keys.into_iter().find(|(_, given)| *given && self.weights.is_none()).map(|(key, _)| key)
     }
 }
 
