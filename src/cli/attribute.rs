@@ -97,9 +97,8 @@ pub fn run(mut args: AttributeArgs) -> Result<()> {
     let found = attribute(&experiment, &sweeps, &settings)?;
     let json = as_json(&found)?;
     files::write(&root.join(JSON), json.as_bytes())?;
-    for page in report::attribution::pages(&found)? {
-        files::write(&root.join(&page.name), &page.bytes)?;
-    }
+    let document = report::attribution::document(&found);
+    report::write_files(&document.files(report::attribution::TEXT, Some(report::attribution::PAGE))?, &root)?;
     if args.json {
         print(&json)?;
     } else {

@@ -18,7 +18,7 @@ use crate::ensemble::{self, EnsembleFile, Weights};
 use crate::error::{Error, Result};
 use crate::record::SweepReader;
 use crate::report;
-use crate::report::words::list;
+use crate::report::text::list;
 use crate::stats::ensemble::{Combination, random_subsets};
 use crate::stats::logits::Real;
 use crate::workflow::analyze::is_sweep;

@@ -126,6 +126,8 @@ words! {
         Pseudo = "pseudo",
         /// Gram matrix of the last hidden activations.
         Conjugate = "conjugate",
+        /// Sum of the Gram matrices of the outputs of all operations with parameters.
+        Embedding = "embedding",
     }
 }
 

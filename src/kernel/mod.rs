@@ -1,26 +1,26 @@
 //! The empirical NTK and what is read off it.
+//!
+//! [`Jacobians`] is a trained network of which kernels are taken: it chooses among three routes (`host`, `leaves`, `examples`: each says
+//! when it wins and what it costs), which all do what `route` asks and put their products into a `target`. `alignment`, `spectrum`
+//! and `surrogate` read the kernels; `external` brings networks that were trained with another program.
 
 pub mod alignment;
-mod backward;
 #[cfg(test)]
 mod brute;
-mod budget;
-pub mod elsewhere;
-mod flow;
-mod forward;
+mod examples;
+pub mod external;
+mod gram;
 mod host;
+mod jacobians;
+mod leaves;
 pub mod matrix;
-mod packed;
 pub mod projection;
-mod snapshot;
+mod route;
 pub mod spectrum;
 pub mod study;
 pub mod surrogate;
 mod target;
 #[cfg(test)]
 mod tests;
-mod tile;
-mod trunk;
 
-pub use host::HostNetwork;
-pub use snapshot::{Approximation, DEFAULT_BUDGET, Snapshot, approximate, full, projected, snapshot};
+pub use jacobians::{DEFAULT_BUDGET, Estimate, Jacobians, Route, Snapshot};

@@ -1,8 +1,8 @@
 //! The surrogate of one network: its kernel on training and test examples, the fit, and how faithful it is.
 
+use super::Jacobians;
 use super::spectrum::cosine;
 use super::surrogate::{Fidelity, FitOptions, Surrogate, fidelity};
-use super::{HostNetwork, snapshot};
 use crate::config::KernelKind;
 use crate::error::{Error, Result};
 
@@ -32,12 +32,11 @@ pub struct Study {
 /// `Invalid` if the examples do not fit the network or each other, or the kernel is constant; `Unexpected` if the fit does not
 /// reach its gradient norm.
 pub fn study(
-    network: &HostNetwork,
+    network: &Jacobians,
     train: Examples,
     test: Examples,
     kind: KernelKind,
     options: &FitOptions,
-    budget: usize,
 ) -> Result<Study> {
     let (t, n, classes) = (train.labels.len(), test.labels.len(), network.classes());
     if t == 0 || n == 0 || (t + n) * network.example_len() != train.pixels.len() + test.pixels.len() {
@@ -49,7 +48,7 @@ pub fn study(
         )));
     }
     let all = [train.pixels, test.pixels].concat();
-    let taken = snapshot(network, &all, &[kind], budget)?;
+    let taken = network.snapshot(&all, &[kind])?;
     let (_, kernel) = taken.kernels.first().ok_or_else(|| Error::Unexpected("no kernel was computed".into()))?;
     let normalised = cosine(kernel)?;
     // The first T columns of the rows: of the training examples, then of the test examples.
@@ -74,15 +73,14 @@ mod tests {
     fn rows_are_the_kernel_between_test_and_training_examples() {
         let model = Model::parse("kind = 'mlp', widths = [6], activation = 'tanh'");
         let case = Case::new(&model, [1, 3, 3], 2, 14, 5);
-        let network = HostNetwork::new(&case.plan, &case.weights).unwrap();
+        let network = Jacobians::from_weights(&case.plan, case.weights.clone(), DEFAULT_BUDGET).unwrap();
         let labels: Vec<u32> = (0..14).map(|i| i % 2).collect();
         let (train, test) = case.pixels.split_at(10 * 9);
         let of = |pixels, labels| Examples { pixels, labels };
         let kind = KernelKind::Trace;
         let options = FitOptions::default();
-        let judged =
-            study(&network, of(train, &labels[..10]), of(test, &labels[10..]), kind, &options, DEFAULT_BUDGET).unwrap();
-        let kernel = cosine(&snapshot(&network, &case.pixels, &[kind], DEFAULT_BUDGET).unwrap().kernels[0].1).unwrap();
+        let judged = study(&network, of(train, &labels[..10]), of(test, &labels[10..]), kind, &options).unwrap();
+        let kernel = cosine(&network.snapshot(&case.pixels, &[kind]).unwrap().kernels[0].1).unwrap();
         assert_eq!(judged.rows.len(), 4 * 10);
         for (i, row) in judged.rows.chunks_exact(10).enumerate() {
             for (j, &value) in row.iter().enumerate() {
@@ -95,7 +93,7 @@ mod tests {
             assert!((ours - exact).abs() < 1e-5);
         }
         assert!(judged.surrogate.gradient_norm < options.gradient_norm);
-        let short = study(&network, of(train, &labels[..9]), of(test, &labels[10..]), kind, &options, DEFAULT_BUDGET);
+        let short = study(&network, of(train, &labels[..9]), of(test, &labels[10..]), kind, &options);
         assert!(short.unwrap_err().to_string().contains("do not fit a network that takes 9 each"));
     }
 }

@@ -3,21 +3,21 @@
 //! A layer hands over either its gradients themselves (rows), or its inputs and output gradients, whose Gram matrices give
 //! the same inner products without any gradient being formed (pairs): with T positions, ⟨Σ_t g_t x_tᵀ, Σ_u g'_u x'_uᵀ⟩ =
 //! Σ_{t,u} ⟨g_t, g'_u⟩ ⟨x_t, x'_u⟩. Products are in f32, sums of products in f64. Every split of the work is fixed, and partial
-//! sums are added in a fixed order: the bits do not depend on the number of threads.
+//! sums are added in a fixed order: the bits do not depend on the number of threads. Only one triangle is computed.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
+use super::gram::{Block, add_products};
 use super::matrix::{dot, view};
 use super::projection::Signs;
 
-/// Columns of one product of rows: bounds the rounding of an f32 sum.
-const COLUMNS: usize = 4096;
 /// Rows of one Gram matrix of pairs, about.
 const PAIR_ROWS: usize = 256;
 
-/// A kernel in the making, over P examples and S outputs.
+/// A kernel in the making, over P examples and S outputs. Of symmetric matrices the lower triangle is made; nothing is said of what
+/// stands above it.
 #[derive(Debug)]
 pub(super) enum Target {
     /// `[P, P]`: the sum over outputs.
@@ -63,28 +63,41 @@ impl Target {
         }
     }
 
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Sum(values) | Self::Each(values) | Self::Full(values) => values.len(),
+            Self::Projected { values, .. } => values.len(),
+        }
+    }
+
+    /// Adds what was summed elsewhere, value by value.
+    pub fn add_values(&mut self, more: &[f32]) {
+        match self {
+            Self::Sum(values) | Self::Each(values) | Self::Full(values) => {
+                values.iter_mut().zip(more).for_each(|(to, value)| *to += f64::from(*value));
+            }
+            Self::Projected { values, .. } => values.iter_mut().zip(more).for_each(|(to, value)| *to += value),
+        }
+    }
+
     /// Adds the inner products of gradients.
     pub fn add_rows(&mut self, rows: &Rows) {
-        let Rows { examples: p, outputs: s, length, .. } = *rows;
+        let Rows { values, examples, outputs, length, offset } = *rows;
+        let of_output = |output: usize| -> Block {
+            Block { values: &values[output * length..], stride: outputs * length, columns: length }
+        };
         match self {
-            Self::Sum(kernel) => {
-                for part in products(rows) {
-                    kernel.iter_mut().zip(&part.1).for_each(|(k, v)| *k += f64::from(*v));
-                }
-            }
+            Self::Sum(kernel) => add_products(&[(0..outputs).map(of_output).collect()], examples, kernel),
             Self::Each(kernels) => {
-                for (output, part) in products(rows) {
-                    let kernel = &mut kernels[output * p * p..][..p * p];
-                    kernel.iter_mut().zip(&part).for_each(|(k, v)| *k += f64::from(*v));
-                }
+                let blocks: Vec<Vec<Block>> = (0..outputs).map(|output| vec![of_output(output)]).collect();
+                add_products(&blocks, examples, kernels);
             }
             Self::Full(kernel) => {
-                let flat = Rows { examples: p * s, outputs: 1, ..*rows };
-                for part in products(&flat) {
-                    kernel.iter_mut().zip(&part.1).for_each(|(k, v)| *k += f64::from(*v));
-                }
+                let block = Block { values, stride: length, columns: length };
+                add_products(&[vec![block]], examples * outputs, kernel);
             }
-            Self::Projected { signs, values } => signs.add_product(rows.values, length, rows.offset, values),
+            Self::Projected { signs, values: projected } => signs.add_product(values, length, offset, projected),
         }
     }
 
@@ -114,33 +127,11 @@ impl Target {
                             (a, b, start) = (a * s + index / s, b * s + index % s, 0);
                         }
                         kernel[start + a * side + b] += value;
-                        if row != column {
-                            kernel[start + b * side + a] += value;
-                        }
                     }
                 }
             }
         }
     }
-}
-
-/// For each output and piece of the columns, in order, the products of all examples `[P, P]`.
-fn products(rows: &Rows) -> Vec<(usize, Vec<f32>)> {
-    let Rows { values, examples, outputs, length, .. } = *rows;
-    let pieces = length.div_ceil(COLUMNS);
-    let tasks: Vec<(usize, usize)> = (0..outputs).flat_map(|s| (0..pieces).map(move |piece| (s, piece))).collect();
-    let product = |&(output, piece): &(usize, usize)| {
-        let start = output * length + piece * COLUMNS;
-        let columns = COLUMNS.min(length - piece * COLUMNS);
-        let stride = outputs * length;
-        let last = (examples - 1) * stride + start + columns;
-        let rows = MatRef::from_row_major_slice_with_stride(&values[start..last], examples, columns, stride);
-        let mut out = vec![0.0f32; examples * examples];
-        let target = MatMut::from_row_major_slice_mut(&mut out, examples, examples);
-        matmul(target, Accum::Replace, rows, rows.transpose(), 1.0, Par::Seq);
-        (output, out)
-    };
-    tasks.par_iter().map(product).collect()
 }
 
 impl Pairs<'_> {

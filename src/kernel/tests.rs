@@ -6,7 +6,7 @@ use serde_json::json;
 use super::brute::{Case, relative};
 use super::projection::Signs;
 use super::spectrum::eigenvalues;
-use super::{DEFAULT_BUDGET, HostNetwork, approximate, full, projected, snapshot};
+use super::{DEFAULT_BUDGET, Jacobians, Route};
 use crate::config::{Activation, KernelKind, Model};
 use crate::error::Error;
 use crate::model::Plan;
@@ -49,12 +49,16 @@ fn zoo() -> Vec<Case> {
     ]
 }
 
-fn network(case: &Case) -> HostNetwork {
-    HostNetwork::new(&case.plan, &case.weights).unwrap()
+fn network(case: &Case) -> Jacobians {
+    with_budget(case, BUDGET)
+}
+
+fn with_budget(case: &Case, budget: usize) -> Jacobians {
+    Jacobians::from_weights(&case.plan, case.weights.clone(), budget).unwrap()
 }
 
 fn trace(case: &Case, budget: usize) -> Result<Vec<f32>, Error> {
-    Ok(snapshot(&network(case), &case.pixels, &[KernelKind::Trace], budget)?.kernels.remove(0).1)
+    Ok(with_budget(case, budget).snapshot(&case.pixels, &[KernelKind::Trace])?.kernels.remove(0).1)
 }
 
 /// `[P · C, P · C]` by definition.
@@ -84,18 +88,23 @@ fn widened(values: &[f32]) -> Vec<f64> {
 #[test]
 fn every_layer_agrees_with_the_definition() {
     zoo().par_iter().enumerate().for_each(|(index, case)| {
-        let network = network(case);
-        assert_eq!(network.parameters(), case.plan.parameters());
-        let kinds = [KernelKind::Trace, KernelKind::Pseudo];
-        let s = snapshot(&network, &case.pixels, &kinds, BUDGET).unwrap();
-        assert!(relative(&s.logits, &case.logits()) < 1e-5, "logits of case {index}");
         let exact = reference(case);
         let classes = case.plan.classes;
-        let trace = relative(&s.kernels[0].1, &contract(&exact, classes, |c, d| c == d));
-        let pseudo = relative(&s.kernels[1].1, &contract(&exact, classes, |_, _| true));
-        let all = relative(&full(&network, &case.pixels, BUDGET).unwrap(), &exact);
-        println!("case {index}: trace {trace:.1e} pseudo {pseudo:.1e} full {all:.1e}");
-        assert!(trace < 1e-5 && pseudo < 1e-5 && all < 1e-5, "case {index}: {trace:e} {pseudo:e} {all:e}");
+        for route in [Route::Host, Route::Leaves, Route::Examples] {
+            let network = network(case).with_route(route).unwrap();
+            let kinds = [KernelKind::Trace, KernelKind::Pseudo];
+            let s = network.snapshot(&case.pixels, &kinds).unwrap();
+            assert_eq!(s.route, Some(route));
+            assert!(relative(&s.logits, &case.logits()) < 1e-5, "logits of case {index}");
+            let trace = relative(&s.kernels[0].1, &contract(&exact, classes, |c, d| c == d));
+            let pseudo = relative(&s.kernels[1].1, &contract(&exact, classes, |_, _| true));
+            let all = relative(&network.full(&case.pixels).unwrap(), &exact);
+            println!("case {index}, {route:?}: trace {trace:.1e} pseudo {pseudo:.1e} full {all:.1e}");
+            assert!(
+                trace < 1e-5 && pseudo < 1e-5 && all < 1e-5,
+                "case {index}, {route:?}: {trace:e} {pseudo:e} {all:e}"
+            );
+        }
     });
 }
 
@@ -103,7 +112,7 @@ fn every_layer_agrees_with_the_definition() {
 fn kernels_are_gram_matrices() {
     for (index, case) in zoo().iter().enumerate() {
         let kinds = [KernelKind::Trace, KernelKind::Pseudo, KernelKind::Conjugate];
-        let s = snapshot(&network(case), &case.pixels, &kinds, BUDGET).unwrap();
+        let s = network(case).snapshot(&case.pixels, &kinds).unwrap();
         for (kind, kernel) in &s.kernels {
             let p = case.examples;
             let symmetric = (0..p * p).all(|ij| kernel[ij].to_bits() == kernel[ij % p * p + ij / p].to_bits());
@@ -118,9 +127,9 @@ fn kernels_are_gram_matrices() {
 fn with_one_output_trace_and_pseudo_kernel_are_one() {
     for model in [mlp(&[5], Activation::Tanh), cnn(&[3, 4], 3, 2, true, &[], Activation::Relu)] {
         let case = Case::new(&model, [2, 6, 6], 1, 6, 3);
-        let s = snapshot(&network(&case), &case.pixels, &[KernelKind::Trace, KernelKind::Pseudo], BUDGET).unwrap();
+        let s = network(&case).snapshot(&case.pixels, &[KernelKind::Trace, KernelKind::Pseudo]).unwrap();
         assert_eq!(s.kernels[0].1, s.kernels[1].1);
-        let all = full(&network(&case), &case.pixels, BUDGET).unwrap();
+        let all = network(&case).full(&case.pixels).unwrap();
         assert!(relative(&all, &widened(&s.kernels[0].1)) < 1e-6);
     }
 }
@@ -129,7 +138,7 @@ fn with_one_output_trace_and_pseudo_kernel_are_one() {
 fn the_conjugate_kernel_is_the_gram_matrix_of_the_last_hidden_layer() {
     // Without a hidden layer that is the Gram matrix of the examples.
     let case = Case::new(&mlp(&[], Activation::Relu), [1, 2, 2], 3, 4, 12);
-    let s = snapshot(&network(&case), &case.pixels, &[KernelKind::Conjugate], BUDGET).unwrap();
+    let s = network(&case).snapshot(&case.pixels, &[KernelKind::Conjugate]).unwrap();
     let x = widened(&case.pixels);
     let rows = || x.chunks_exact(4);
     let exact: Vec<f64> = rows().flat_map(|a| rows().map(move |b| a.iter().zip(b).map(|(x, y)| x * y).sum())).collect();
@@ -145,10 +154,10 @@ fn a_smaller_budget_changes_no_more_than_rounding() {
     ];
     for (index, case) in cases.iter().enumerate() {
         let plenty = widened(&trace(case, BUDGET).unwrap());
-        let blocks = widened(&full(&network(case), &case.pixels, BUDGET).unwrap());
+        let blocks = widened(&network(case).full(&case.pixels).unwrap());
         let (mut fitted, mut refused) = (0, 0);
         for shift in 10..28 {
-            match (trace(case, 1 << shift), full(&network(case), &case.pixels, 1 << shift)) {
+            match (trace(case, 1 << shift), with_budget(case, 1 << shift).full(&case.pixels)) {
                 (Ok(kernel), all) => {
                     fitted += 1;
                     let error = relative(&kernel, &plenty);
@@ -186,7 +195,7 @@ fn projections_converge_as_the_root_of_their_dimensions() {
     let exact = widened(&trace(&case, BUDGET).unwrap());
     let mean_square = |dimensions: usize| {
         let one = |seed| {
-            let kernel = projected(&network, &case.pixels, Signs::new(seed, dimensions), BUDGET).unwrap();
+            let kernel = network.projected(&case.pixels, Signs::new(seed, dimensions)).unwrap();
             relative(&kernel, &exact).powi(2)
         };
         (0..24).map(one).sum::<f64>() / 24.0
@@ -195,7 +204,7 @@ fn projections_converge_as_the_root_of_their_dimensions() {
     // √(2048 / 32) = 8, and 24 repeats know each of the two to about a sixth.
     assert!((5.0..12.0).contains(&(few / many)), "{few} {many}");
     assert!(many < 0.1, "{many}");
-    assert!(projected(&network, &case.pixels, Signs::new(0, 0), BUDGET).is_err());
+    assert!(network.projected(&case.pixels, Signs::new(0, 0)).is_err());
 }
 
 #[test]
@@ -206,7 +215,7 @@ fn random_signs_estimate_the_trace_kernel_and_their_error() {
     let (mut sum, mut actual, mut claimed) = (vec![0.0; exact.len()], 0.0, 0.0);
     let repeats = 60;
     for seed in 0..repeats {
-        let estimate = approximate(&network, &case.pixels, 8, seed, BUDGET).unwrap();
+        let estimate = network.estimate(&case.pixels, 8, seed).unwrap();
         sum.iter_mut().zip(&estimate.kernel).for_each(|(s, v)| *s += v / repeats as f32);
         actual += relative(&estimate.kernel, &exact).powi(2) / repeats as f64;
         claimed += estimate.error.powi(2) / repeats as f64;
@@ -214,22 +223,28 @@ fn random_signs_estimate_the_trace_kernel_and_their_error() {
     // Unbiased: the mean of 60 estimates is much nearer than one of them.
     assert!(relative(&sum, &exact) < 0.3 * actual.sqrt(), "{} {actual}", relative(&sum, &exact));
     assert!((0.6..1.6).contains(&(claimed / actual).sqrt()), "claimed {claimed}, actual {actual}");
-    assert!(approximate(&network, &case.pixels, 1, 0, BUDGET).unwrap_err().to_string().contains("at least 2"));
+    assert!(network.estimate(&case.pixels, 1, 0).unwrap_err().to_string().contains("at least 2"));
 }
 
 #[test]
 fn what_has_no_kernel_is_refused() {
     let case = Case::new(&mlp(&[3], Activation::Relu), [1, 2, 2], 2, 3, 61);
-    let refusal =
-        |pixels: &[f32]| snapshot(&network(&case), pixels, &[KernelKind::Trace], BUDGET).unwrap_err().to_string();
+    let refusal = |pixels: &[f32]| network(&case).snapshot(pixels, &[KernelKind::Trace]).unwrap_err().to_string();
     assert!(refusal(&[]).contains("0 values are not examples"));
     assert!(refusal(&[0.0; 5]).contains("5 values are not examples of shape [1, 2, 2]"));
     assert!(
         refusal(&[0.0, 0.0, 0.0, 0.0, f32::NAN, 0.0, 0.0, 0.0]).contains("example 1 of the probes holds the value NaN")
     );
     assert!(refusal(&[f32::MAX; 4]).contains("diverged"));
+}
+
+#[test]
+fn networks_that_the_host_does_not_serve_go_through_leaves() {
     let entries = [json!("flatten"), json!({ "dense": 2 }), json!("flatten")];
     let plan = Plan::of_layers(&entries, [1, 2, 2], 2).unwrap();
-    let case = Case::of_plan(plan, 1, 1);
-    assert!(HostNetwork::new(&case.plan, &case.weights).unwrap_err().to_string().contains("not implemented"));
+    let case = Case::of_plan(plan, 3, 1);
+    assert!(network(&case).with_route(Route::Host).is_err_and(|why| why.to_string().contains("host route serves")));
+    assert_eq!(network(&case).route(3, 2), Route::Leaves);
+    let exact = contract(&reference(&case), 2, |c, d| c == d);
+    assert!(relative(&trace(&case, BUDGET).unwrap(), &exact) < 1e-5);
 }

@@ -35,16 +35,30 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`].
     pub fn of_layers(entries: &[serde_json::Value], input: [usize; 3], classes: usize) -> Result<Self> {
-        let mut tensors = 0;
-        let input = Shape::from(input);
-        let (layers, output) = Builder::new(input, classes, &mut tensors).list("", entries)?;
+        let plan = Self::of_any_outputs(entries, input, classes)?;
+        let output = plan.layers.last().map_or(plan.input, |last| last.output);
         if output.axes() != [classes] {
             let last =
-                layers.last().map_or("nothing".to_owned(), |last| format!("layer {} ({})", last.name, last.kind));
+                plan.layers.last().map_or("nothing".to_owned(), |last| format!("layer {} ({})", last.name, last.kind));
             return Err(Error::Invalid(format!(
                 "the last layer gives one value for each of {classes} classes, but {last} gives {output}; end with {{ dense = \"classes\" }}"
             )));
         }
+        Ok(plan)
+    }
+
+    /// A model's layers where the number of classes is not known: one output.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn outline(model: &Model, input: [usize; 3]) -> Result<Self> {
+        Self::of_any_outputs(&model.layers(input)?, input, 1)
+    }
+
+    fn of_any_outputs(entries: &[serde_json::Value], input: [usize; 3], classes: usize) -> Result<Self> {
+        let mut tensors = 0;
+        let input = Shape::from(input);
+        let (layers, _) = Builder::new(input, classes, &mut tensors).list("", entries)?;
         let plan = Self { input, classes, layers, torch_initial: false };
         let mut names = BTreeSet::new();
         match plan.named_tensors().into_iter().find(|(_, name, _)| !names.insert(name.clone())) {

@@ -1,21 +1,16 @@
 //! An attribution in words, as a table and as a figure.
 
-use plotters::style::RGBColor;
-
-use super::Page;
 use super::axis::{Axis, span};
-use super::canvas::{Canvas, svg};
-use super::panel::{Frame, Panel};
-use super::style::{INK, Mark, PALETTE, TYPICAL};
-use super::words::list;
+use super::document::{Block, Document, Table};
+use super::figures::{Dot, Figure, Layer, Look, Mark, Paint, Panel};
+use super::text::list;
 use crate::analysis::attribution::{Attribution, Measure, Source};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
-use crate::error::Result;
 
-/// File name of the figure.
-const FIGURE: &str = "attribution.svg";
 /// File name of the text.
 pub const TEXT: &str = "attribution.md";
+/// File name of the page.
+pub const PAGE: &str = "attribution.html";
 
 /// A quantity of a source.
 struct Quantity {
@@ -133,98 +128,91 @@ pub fn row(source: &Source) -> [String; 7] {
     ]
 }
 
-/// `attribution.md` and its figure. The same attribution gives the same bytes.
-///
-/// # Errors
-/// [`crate::error::Error::Unexpected`] when the figure cannot be drawn.
-pub fn pages(found: &Attribution) -> Result<Vec<Page>> {
-    let mut text = format!("# Which source of randomness: {}\n\n", found.name);
-    for paragraph in paragraphs(found) {
-        text.push_str(&format!("{paragraph}\n\n"));
-    }
-    text.push_str(&format!("| {} |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n", HEADER.join(" | ")));
-    for source in &found.sources {
-        text.push_str(&format!("| {} |\n", row(source).join(" | ")));
-    }
-    text.push_str(&format!(
-        "\n![How far each source drives runs apart]({FIGURE})\n\n\
-         How far runs drift apart that differ in one source only: the dot is the estimate, the bar its 95 % bootstrap interval \
-         over runs. A source whose dot reaches that of `all` is enough to make the training as irreproducible as it is.\n\n\
-         Every row is a sweep of its own in which only that random stream differs between runs (`bit`: one initial weight has \
+/// The text with its table and its figure.
+#[must_use]
+pub fn document(found: &Attribution) -> Document {
+    let mut words = paragraphs(found).into_iter();
+    let mut document = Document {
+        title: format!("Which source of randomness: {}", found.name),
+        headline: words.next().unwrap_or_default(),
+        ..Document::default()
+    };
+    words.for_each(|words| document.text(words));
+    let rows = found.sources.iter().map(|source| row(source).to_vec()).collect();
+    document.table(Table::new("sources", &HEADER, &[0], rows));
+    document.blocks.push(Block::Figure(figure(found)));
+    document.text(format!(
+        "Every row is a sweep of its own in which only that random stream differs between runs (`bit`: one initial weight has \
          its lowest bit flipped; `none`: nothing); run 0 is the same network in all of them. Accuracy is the mean over the \
          runs; churn the share of examples that two runs decide differently; α̂ the share of a run's margins to be trimmed \
          before they follow those of the others (published protocol, ε = {}, N = {}); 1 − CKA the distance of two runs' trace \
-         NTKs. After Summers & Dinneen 2021, table 1. Experiment (BLAKE3): `{}`.\n",
+         NTKs. After Summers & Dinneen 2021, table 1. Experiment (BLAKE3): `{}`.",
         found.epsilon,
         thousands(found.examples),
         found.experiment
     ));
-    Ok(vec![
-        Page { name: TEXT.to_owned(), bytes: text.into_bytes() },
-        Page { name: FIGURE.to_owned(), bytes: figure(found)?.into_bytes() },
-    ])
+    document
 }
 
 /// A dot with its interval for each source, in a panel for each quantity that there is.
-fn figure(found: &Attribution) -> Result<String> {
-    const LEFT: f64 = 84.0;
-    const WIDTH: f64 = 860.0;
-    const ROW: f64 = 30.0;
-    let panels: Vec<&Quantity> = QUANTITIES
+fn figure(found: &Attribution) -> Figure {
+    let panels = QUANTITIES
         .iter()
         .filter(|quantity| found.sources.iter().any(|source| (quantity.of)(source).is_some()))
+        .map(|quantity| panel(quantity, found))
         .collect();
-    let height = ROW * found.sources.len() as f64;
-    let step = (WIDTH - LEFT - 10.0) / panels.len().max(1) as f64;
-    svg(WIDTH as u32, (height + 100.0) as u32, "How far each source drives runs apart", |canvas| {
-        for (place, quantity) in panels.iter().enumerate() {
-            let left = LEFT + step * place as f64;
-            let frame = Frame { left, top: 40.0, right: left + step - 24.0, bottom: 40.0 + height };
-            panel(canvas, frame, quantity, found, place == 0)?;
-        }
-        Ok(())
-    })
+    let caption =
+        "How far runs drift apart that differ in one source only: the dot is the estimate, the bar its 95 % bootstrap \
+                   interval over runs. A source whose dot reaches that of `all` is enough to make the training as \
+                   irreproducible as it is."
+            .to_owned();
+    Figure::new("attribution", "How far each source drives runs apart", caption, panels, Vec::new())
 }
 
-fn panel(canvas: &Canvas, frame: Frame, quantity: &Quantity, found: &Attribution, named: bool) -> Result<()> {
+fn panel(quantity: &Quantity, found: &Attribution) -> Panel {
     let count = found.sources.len();
     // The first source is on top.
     let level = |place: usize| (count - 1 - place) as f64;
-    let measures =
-        || found.sources.iter().enumerate().filter_map(|(place, source)| Some((place, source, (quantity.of)(source)?)));
-    let top = span(measures().flat_map(|(_, _, measure)| [measure.high, measure.value]).chain([0.0]), 0.05).1;
-    let x = Axis::linear(quantity.label, 0.0, if top > 0.0 { top } else { 0.01 }, 4, quantity.factor);
-    let names = found
+    let dots: Vec<Dot> = found
         .sources
         .iter()
         .enumerate()
-        .map(|(place, source)| (level(place), if named { source.variant.name.clone() } else { String::new() }));
-    let y = Axis::linear("", -0.6, count as f64 - 0.4, 5, 1.0).with_ticks(names.collect());
-    let panel = Panel::new(canvas, frame, quantity.title, x, y, 60.0)?;
-    for (place, source, measure) in measures() {
-        let colour = colour(source);
-        panel.reach(level(place), measure.low, measure.high, colour)?;
-        panel.mark(measure.value, level(place), mark(source), 4.5, colour)?;
-    }
-    Ok(())
+        .filter_map(|(place, source)| {
+            let measure = (quantity.of)(source)?;
+            let shown = |value: f64| fixed(value * quantity.factor, if quantity.factor > 1.0 { 2 } else { 4 });
+            let name = &source.variant.name;
+            let tip = format!(
+                "{name}, {}: {} ({} to {})",
+                quantity.label,
+                shown(measure.value),
+                shown(measure.low),
+                shown(measure.high)
+            );
+            let interval = Some((measure.low, measure.high));
+            Some(Dot {
+                interval,
+                across: true,
+                key: name.clone(),
+                tip,
+                radius: 4.5,
+                ..Dot::new(measure.value, level(place), look(source))
+            })
+        })
+        .collect();
+    let ends = dots.iter().flat_map(|dot| [dot.x, dot.interval.map_or(dot.x, |ends| ends.1)]);
+    let top = span(ends.chain([0.0]), 0.05).1;
+    let x = Axis::linear(quantity.label, 0.0, if top > 0.0 { top } else { 0.01 }, 4, quantity.factor);
+    let y = Axis::names("", found.sources.iter().map(|source| source.variant.name.clone()), true);
+    Panel::chart(quantity.title, x, y, vec![Layer::Points(dots)]).sized((430.0, 90.0 + 28.0 * count as f64))
 }
 
-/// What all together and nothing at all look like is no source's colour.
-fn colour(source: &Source) -> RGBColor {
+/// What all together and nothing at all look like is no source's look.
+fn look(source: &Source) -> Look {
     match source.variant.name.as_str() {
-        "all" => INK,
-        "none" => TYPICAL,
-        "bit" => PALETTE[0],
-        _ => PALETTE[1],
-    }
-}
-
-fn mark(source: &Source) -> Mark {
-    match source.variant.name.as_str() {
-        "all" => Mark::Diamond,
-        "none" => Mark::Square,
-        "bit" => Mark::Triangle,
-        _ => Mark::Disc,
+        "all" => Look::of(Paint::Ink).marked(Mark::Diamond),
+        "none" => Look::of(Paint::Typical).marked(Mark::Square),
+        "bit" => Look::of(Paint::Series(0)).marked(Mark::Triangle),
+        _ => Look::of(Paint::Series(1)),
     }
 }
 
@@ -279,9 +267,10 @@ mod tests {
 
     #[test]
     fn a_figure_has_a_panel_for_each_quantity_that_there_is() {
-        let pages = pages(&found(vec![source("init", [0.1, 0.05, 0.2], 3), source("none", [0.0; 3], 1)])).unwrap();
-        let text = String::from_utf8(pages[1].bytes.clone()).unwrap();
-        assert!(text.contains("Accuracy spread") && text.contains("Churn") && !text.contains("NTK distance"));
-        assert!(pages[0].name == TEXT && String::from_utf8_lossy(&pages[0].bytes).contains("| init | 3 | – |"));
+        let document = document(&found(vec![source("init", [0.1, 0.05, 0.2], 3), source("none", [0.0; 3], 1)]));
+        let titles: Vec<&str> =
+            document.figures().flat_map(|figure| &figure.panels).map(|panel| panel.title.as_str()).collect();
+        assert_eq!(titles, ["Accuracy spread", "Churn"]);
+        assert!(document.markdown().contains("| init | 3 | – |"));
     }
 }

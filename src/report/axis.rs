@@ -18,6 +18,8 @@ pub struct Axis {
     scale: Scale,
     low: f64,
     high: f64,
+    /// Values are shown multiplied by this: 100 for per cent.
+    factor: f64,
     ticks: Vec<(f64, String)>,
     /// Places of ticks without text.
     minor: Vec<f64>,
@@ -34,7 +36,7 @@ impl Axis {
         let ticks = multiples(low * factor, high * factor, step)
             .map(|value| (value / factor, fixed(value, decimals)))
             .collect();
-        Self { label: label.to_owned(), scale: Scale::Linear, low, high, ticks, minor: Vec::new() }
+        Self { label: label.to_owned(), scale: Scale::Linear, low, high, factor, ticks, minor: Vec::new() }
     }
 
     /// Of whole numbers (epochs): ticks at whole numbers only.
@@ -43,7 +45,7 @@ impl Axis {
         let (low, high) = widened(low, high);
         let step = round_step((high - low) / count.max(1) as f64).max(1.0).round();
         let ticks = multiples(low, high, step).map(|value| (value, fixed(value, 0))).collect();
-        Self { label: label.to_owned(), scale: Scale::Linear, low, high, ticks, minor: Vec::new() }
+        Self { label: label.to_owned(), scale: Scale::Linear, low, high, factor: 1.0, ticks, minor: Vec::new() }
     }
 
     /// By powers of ten, from `low` to `high`, both positive. Ticks at powers of ten; where fewer than two of them lie
@@ -74,7 +76,7 @@ impl Axis {
         } else {
             Vec::new()
         };
-        Self { label: label.to_owned(), scale: Scale::Log, low, high, ticks, minor }
+        Self { label: label.to_owned(), scale: Scale::Log, low, high, factor: 1.0, ticks, minor }
     }
 
     /// With ticks at given places.
@@ -82,6 +84,22 @@ impl Axis {
     pub fn with_ticks(mut self, ticks: Vec<(f64, String)>) -> Self {
         self.ticks = ticks;
         self
+    }
+
+    /// Of categories `0..count`, each one unit high, with their names as ticks; the first is the uppermost or leftmost.
+    #[must_use]
+    pub fn names(label: &str, names: impl Iterator<Item = String>, reversed: bool) -> Self {
+        let names: Vec<String> = names.collect();
+        let last = names.len() as f64 - 1.0;
+        let at = |place: usize| if reversed { last - place as f64 } else { place as f64 };
+        let ticks = names.into_iter().enumerate().map(|(place, name)| (at(place), name)).collect();
+        Self::linear(label, -0.6, last + 0.6, 1, 1.0).with_ticks(ticks)
+    }
+
+    /// Low end, high end, factor of shown values, and whether values lie by powers of ten.
+    #[must_use]
+    pub fn range(&self) -> (f64, f64, f64, bool) {
+        (self.low, self.high, self.factor, self.scale == Scale::Log)
     }
 
     /// Where ticks stand and what they say.

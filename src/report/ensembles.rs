@@ -1,12 +1,12 @@
 //! Ensembles in words and tables: shared by `harness select` and the report.
 
-use super::words::{count, list};
+use super::document::{Block, Document, Table};
+use super::figures::Figure;
+use super::text::{list, ranges};
+use super::words::count;
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Analysis, EnsembleSize, Ensembles, Estimate, Strategy, StrategyKind};
 use crate::stats::ensemble::Combination;
-
-/// Sizes in the table of a report, at most; more are in `ensembles.parquet`.
-const SHOWN: usize = 16;
 
 /// What was found, as paragraphs: how it was measured, the recommended size, the strategies.
 #[must_use]
@@ -99,76 +99,37 @@ fn hundred(share: f64) -> String {
     fixed(share * 100.0, 2)
 }
 
-/// `0–3, 7`: neighbours drawn together, in the order given.
-fn ranges(runs: &[u32]) -> String {
-    let mut parts: Vec<(u32, u32)> = Vec::new();
-    for &run in runs {
-        match parts.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(run) => *last = run,
-            _ => parts.push((run, run)),
-        }
-    }
-    let text = |&(first, last): &(u32, u32)| match last - first {
-        0 => first.to_string(),
-        1 => format!("{first}, {last}"),
-        _ => format!("{first}–{last}"),
-    };
-    parts.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
 /// The section of a report; nothing where there are no ensembles.
-#[must_use]
-pub fn section(analysis: &Analysis) -> String {
-    let Some(ensembles) = &analysis.ensembles else { return String::new() };
-    let mut text = "## Which runs to put together\n\n".to_owned();
-    for paragraph in paragraphs(ensembles) {
-        text.push_str(&format!("{paragraph}\n\n"));
-    }
-    let mut table = |header: &[&str], align: &str, rows: &mut dyn Iterator<Item = Vec<String>>| {
-        let rule: Vec<&str> = align.chars().map(|side| if side == 'r' { "---:" } else { "---" }).collect();
-        text.push_str(&format!("| {} |\n| {} |\n", header.join(" | "), rule.join(" | ")));
-        rows.for_each(|row| text.push_str(&format!("| {} |\n", row.join(" | "))));
-        text.push('\n');
-    };
-    table(&HEADER, "llrrrrr", &mut ensembles.strategies.iter().map(|held| row(held).to_vec()));
+pub fn section(document: &mut Document, analysis: &Analysis, figures: Vec<Figure>) {
+    let Some(ensembles) = &analysis.ensembles else { return };
+    document.heading("Which runs to put together");
+    paragraphs(ensembles).into_iter().for_each(|words| document.text(words));
+    let rows = ensembles.strategies.iter().map(|held| row(held).to_vec()).collect();
+    document.table(Table::new("strategies", &HEADER, &[0, 1], rows));
+    document.blocks.extend(figures.into_iter().map(Block::Figure));
     let mean = |estimate: &Estimate, format: fn(f64) -> String| {
         format!("{} ± {}", format(estimate.mean), format(estimate.std.unwrap_or(0.0)))
     };
-    table(
-        &["K", "accuracy", "NLL", "ECE", "α̂ against all runs"],
-        "rrrrr",
-        &mut ensembles.sizes.iter().take(SHOWN).map(|held| {
-            vec![
-                held.size.to_string(),
-                mean(&held.accuracy, percent),
-                mean(&held.nll, |nll| fixed(nll, 4)),
-                mean(&held.ece, percent),
-                format!(
-                    "{} ({} to {})",
-                    percent(held.alpha_hat.mean),
-                    hundred(held.alpha_hat.low),
-                    hundred(held.alpha_hat.high)
-                ),
-            ]
-        }),
-    );
-    text.push_str(
+    let rows = ensembles.sizes.iter().map(|held| {
+        vec![
+            held.size.to_string(),
+            mean(&held.accuracy, percent),
+            mean(&held.nll, |nll| fixed(nll, 4)),
+            mean(&held.ece, percent),
+            format!(
+                "{} ({} to {})",
+                percent(held.alpha_hat.mean),
+                hundred(held.alpha_hat.low),
+                hundred(held.alpha_hat.high)
+            ),
+        ]
+    });
+    let heads = ["K", "accuracy", "NLL", "ECE", "α̂ against all runs"];
+    document.table(Table::new("ensemble-sizes", &heads, &[], rows.collect()));
+    document.text(
         "Upper table: each strategy chose on one half of the test set and is measured on the other, with 95 % bootstrap \
          intervals over examples (`random`: the middle 95 % of random subsets). NLL against all: paired difference from the \
          ensemble of all runs; below 0 is better. Lower table: mean ± standard deviation over random subsets of K runs. \
-         `harness select` chooses and exports.\n\n",
+         `harness select` chooses and exports.",
     );
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbours_are_drawn_together() {
-        assert_eq!(ranges(&[0, 1, 2, 3, 7]), "0–3, 7");
-        assert_eq!(ranges(&[5, 6, 2]), "5, 6, 2");
-        assert_eq!(ranges(&[]), "");
-    }
 }

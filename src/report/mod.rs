@@ -1,21 +1,25 @@
 //! What people read: Markdown, figures and a page, drawn from the structs of `analysis` and computing nothing.
+//!
+//! A report is a [`document::Document`] (sentences, tables and figures as data), which is written as Markdown, as a page, and as tables
+//! and figures for a paper. Start with `sweep.rs`, then `figures/mod.rs` for how to add a figure.
 
 pub mod attribution;
 mod axis;
-mod canvas;
 pub mod comparison;
+pub mod document;
 pub mod ensembles;
 pub mod figures;
 pub mod history;
 pub mod junit;
-mod markdown;
 pub mod nightly;
 mod page;
-mod panel;
-mod png;
+mod pdf;
+mod scene;
 mod style;
 pub mod surrogate;
+mod sweep;
 mod tables;
+pub mod text;
 pub mod words;
 
 use std::path::Path;
@@ -26,8 +30,7 @@ use crate::record::files;
 
 /// One file of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// File name.
+pub struct File {
     pub name: String,
     pub bytes: Vec<u8>,
 }
@@ -37,32 +40,31 @@ pub struct Page {
 ///
 /// # Errors
 /// [`crate::error::Error::Unexpected`] when a figure cannot be drawn.
-pub fn pages(analysis: &Analysis, images: Option<&Images>) -> Result<Vec<Page>> {
-    let figures = figures::all(analysis)?;
-    let text = markdown::markdown(analysis, &figures);
-    let page = page::page(analysis, images, &figures)?;
-    let mut pages = vec![
-        Page { name: "report.md".to_owned(), bytes: text.into_bytes() },
-        Page { name: "report.html".to_owned(), bytes: page.into_bytes() },
-    ];
-    pages.extend(
-        figures.into_iter().map(|figure| Page { name: figure.file.to_owned(), bytes: figure.svg.into_bytes() }),
-    );
-    Ok(pages)
+pub fn files_of(analysis: &Analysis, images: Option<&Images>) -> Result<Vec<File>> {
+    sweep::document(analysis, images).files("report.md", Some("report.html"))
 }
 
 /// Writes the report into `folder`; other files there stay, but figures of an earlier report that this one lacks go.
 ///
 /// # Errors
-/// As [`pages`], and [`crate::error::Error::Unexpected`] when the file system refuses.
+/// As [`files_of`], and [`crate::error::Error::Unexpected`] when the file system refuses.
 pub fn write(analysis: &Analysis, images: Option<&Images>, folder: &Path) -> Result<()> {
-    let pages = pages(analysis, images)?;
-    files::create_folder(folder)?;
-    for page in &pages {
-        files::write(&folder.join(&page.name), &page.bytes)?;
-    }
-    for name in figures::FILES.iter().filter(|name| !pages.iter().any(|page| page.name == **name)) {
-        files::remove(&folder.join(name))?;
+    let written = files_of(analysis, images)?;
+    write_files(&written, folder)?;
+    for (id, _) in figures::sweep::FIGURES {
+        let name = format!("{id}.svg");
+        if !written.iter().any(|file| file.name == name) {
+            files::remove(&folder.join(name))?;
+        }
     }
     Ok(())
+}
+
+/// Writes files into `folder`, which is made if it is not there; other files there stay.
+///
+/// # Errors
+/// [`crate::error::Error::Unexpected`] when the file system refuses.
+pub fn write_files(written: &[File], folder: &Path) -> Result<()> {
+    files::create_folder(folder)?;
+    written.iter().try_for_each(|file| files::write(&folder.join(&file.name), &file.bytes))
 }

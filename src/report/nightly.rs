@@ -104,7 +104,7 @@ pub fn suites(night: &Night) -> Vec<Suite> {
                 let outcome = if causes.is_empty() {
                     Outcome::Passed
                 } else {
-                    let message = format!("{}: {}", history::name(chart.metric), words::list(&causes));
+                    let message = format!("{}: {}", history::name(chart.metric), super::text::list(&causes));
                     Outcome::Failed { kind: "signal".into(), message }
                 };
                 Case { name: chart.metric.name().into(), outcome }

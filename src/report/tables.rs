@@ -11,6 +11,8 @@ pub struct Column {
     pub name: &'static str,
     /// What it means.
     pub title: &'static str,
+    /// The number that is shown.
+    pub value: fn(&Analysis, &Run) -> Option<f64>,
     /// What stands in a run's cell.
     pub show: fn(&Analysis, &Run) -> String,
     /// What stands below: over the distinct runs.
@@ -30,6 +32,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "accuracy",
         name: "accuracy",
         title: "share of right decisions",
+        value: |_, run| run.accuracy,
         show: |_, run| or_dash(run.accuracy, percent),
         estimate: |summary| summary.accuracy,
         format: percent,
@@ -38,6 +41,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "nll",
         name: "NLL",
         title: "mean negative log-likelihood of the label, nats",
+        value: |_, run| run.nll,
         show: |_, run| or_dash(run.nll, significant),
         estimate: |summary| summary.nll,
         format: significant,
@@ -46,6 +50,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "ece",
         name: "ECE",
         title: "expected calibration error, 15 equal-width bins",
+        value: |_, run| run.ece,
         show: |_, run| or_dash(run.ece, percent),
         estimate: |summary| summary.ece,
         format: percent,
@@ -54,6 +59,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "churn",
         name: "churn",
         title: "mean share of examples decided differently from another run",
+        value: |_, run| run.churn,
         show: |_, run| or_dash(run.churn, percent),
         estimate: |summary| summary.churn,
         format: percent,
@@ -62,6 +68,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "alpha",
         name: "α",
         title: "share of examples to be trimmed, exact, at δ",
+        value: |_, run| run.alpha,
         show: |_, run| or_dash(run.alpha, percent),
         estimate: |summary| summary.alpha,
         format: percent,
@@ -70,6 +77,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "alpha_relative",
         name: "α relative",
         title: "share of examples to be trimmed, exact, at the ensemble's own spread",
+        value: |_, run| run.alpha_relative,
         show: |_, run| or_dash(run.alpha_relative, percent),
         estimate: |summary| summary.alpha_relative,
         format: percent,
@@ -78,6 +86,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "alpha_hat",
         name: "α̂",
         title: "share of examples to be trimmed, published bootstrap protocol, with its interval",
+        value: |_, run| run.alpha_hat,
         show: |_, run| hat(run),
         estimate: |summary| summary.alpha_hat,
         format: percent,
@@ -86,6 +95,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "ks",
         name: "KS",
         title: "Kolmogorov–Smirnov distance of the margins from those of the pooled others",
+        value: |_, run| run.ks,
         show: |_, run| or_dash(run.ks, distance),
         estimate: |summary| summary.ks,
         format: distance,
@@ -94,6 +104,7 @@ pub const COLUMNS: [Column; 10] = [
         key: "wasserstein",
         name: "W₁",
         title: "1-Wasserstein distance of the margins from those of the pooled others",
+        value: |_, run| run.wasserstein,
         show: |_, run| or_dash(run.wasserstein, significant),
         estimate: |summary| summary.wasserstein,
         format: significant,
@@ -102,14 +113,37 @@ pub const COLUMNS: [Column; 10] = [
         key: "alone",
         name: "alone on",
         title: "examples on which no other run decides the same",
+        value: |analysis, run| analysis.alone.iter().find(|held| held.run == run.run).map(|held| held.count as f64),
         show: |analysis, run| {
             let alone = analysis.alone.iter().find(|held| held.run == run.run);
             alone.map_or_else(|| "–".to_owned(), |held| held.count.to_string())
         },
         estimate: |_| None,
-        format: percent,
+        format: |count| fixed(count, 0),
     },
 ];
+
+/// A quantity over the runs, and how it is written.
+pub type Quantity<'a> = (&'static str, &'a Option<Estimate>, fn(f64) -> String);
+
+/// The quantities of the table of summaries.
+#[must_use]
+pub fn quantities(summary: &Summary) -> [Quantity<'_>; 12] {
+    [
+        ("accuracy", &summary.accuracy, percent),
+        ("negative log-likelihood (nats)", &summary.nll, significant),
+        ("Brier score", &summary.brier, significant),
+        ("ECE, equal width", &summary.ece, percent),
+        ("ECE, equal mass", &summary.ece_adaptive, percent),
+        ("ECE, class-wise", &summary.ece_classwise, percent),
+        ("churn", &summary.churn, percent),
+        ("α, exact", &summary.alpha, percent),
+        ("α, relative to the ensemble", &summary.alpha_relative, percent),
+        ("α̂", &summary.alpha_hat, percent),
+        ("KS distance", &summary.ks, significant),
+        ("1-Wasserstein distance", &summary.wasserstein, significant),
+    ]
+}
 
 /// α̂ with its interval; a half reads "at least".
 fn hat(run: &Run) -> String {

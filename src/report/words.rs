@@ -1,5 +1,6 @@
 //! What was found, in sentences.
 
+pub use super::text::{capital, list};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
 use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run};
 
@@ -65,16 +66,6 @@ pub fn with_spread(estimate: &Estimate, format: fn(f64) -> String) -> String {
     match estimate.std {
         Some(std) => format!("{} ± {}", format(estimate.mean), format(std)),
         None => format(estimate.mean),
-    }
-}
-
-/// `a`, `a and b`, `a, b and c`.
-#[must_use]
-pub fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [only] => only.clone(),
-        [head @ .., last] => format!("{} and {last}", head.join(", ")),
     }
 }
 
@@ -221,12 +212,6 @@ fn classes(analysis: &Analysis) -> Option<String> {
     ))
 }
 
-/// The text with its first letter in upper case.
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
 /// `class 3 (cat)`, or `class 3` where classes have no names.
 #[must_use]
 pub fn class_name(analysis: &Analysis, class: u32) -> String {
@@ -330,4 +315,25 @@ fn kernels(analysis: &Analysis) -> Option<String> {
         ));
     }
     Some(text)
+}
+
+/// Words of the report and what they mean, flag by flag with what to do.
+#[must_use]
+pub fn glossary() -> Vec<(String, String)> {
+    [
+        ("margin", "how far the decision lies from the boundary: the log-odds of the right class against all others; below 0 the decision is wrong"),
+        ("churn", "share of test examples that two runs decide differently; what a user sees change when a network is trained again"),
+        ("trimming level (α, α̂)", "share of a run's test examples that must be left out before its margins are distributed like those of the other runs; 0 means that the test set cannot tell it from them"),
+        ("KS, W₁", "how far two distributions of margins lie apart: the largest gap between their curves, and the mean distance"),
+        ("calibration (ECE)", "how far the probability that a network states lies from how often it is right"),
+        ("NTK, CKA", "the empirical neural tangent kernel says which examples a network treats alike; CKA compares the kernels of two runs, 1 meaning the same geometry"),
+        ("typical runs", "runs that are distinct and have no flag; the band in a figure holds 90 % of them"),
+        ("`diverged`", "its outputs hold NaN or infinity: look at its loss, lower the learning rate, or clip gradients"),
+        ("`duplicate`", "bit for bit another run: the seeds were not independent; nothing was measured twice"),
+        ("`alpha`", "its margins are distributed unlike those of its siblings: look where it stands alone, and at its data and seed"),
+        ("`accuracy` `nll` `ece` `churn`", "that quantity lies further from the other runs than healthy runs do: train the run again with another seed; if it stays, the procedure is unstable there"),
+        ("`kernel`", "its kernel has another geometry than those of its siblings: it may decide alike here and fail elsewhere"),
+    ]
+    .map(|(word, meaning)| (word.to_owned(), meaning.to_owned()))
+    .to_vec()
 }

@@ -10,7 +10,7 @@ use super::trainer::{State, Trainer};
 use crate::config::{self, Experiment, Stream};
 use crate::data::{self, Compact, Dataset};
 use crate::error::{Error, Result};
-use crate::kernel::{self, HostNetwork};
+use crate::kernel::{self, Jacobians};
 use crate::model::HostTensor;
 use crate::record;
 use crate::record::{
@@ -190,9 +190,12 @@ impl Recording<'_> {
 fn kernel_snapshot(trainer: &Trainer, data: &Dataset<Compact>, config: &config::Kernel, seed: u64) -> Result<Tensors> {
     let probes = data::probe_set(data, config.probes, seed);
     let pixels = gather(&data.eval, data.shape, &probes, None)?.pixels;
-    let network = HostNetwork::new(trainer.plan(), &trainer.network().to_host())?;
-    let snapshot = kernel::snapshot(&network, &pixels, &config.kinds, kernel::DEFAULT_BUDGET)?;
+    let jacobians = Jacobians::new(trainer.plan(), trainer.network(), kernel::DEFAULT_BUDGET)?;
+    let snapshot = jacobians.snapshot(&pixels, &config.kinds)?;
     let mut tensors = Tensors::new();
+    if let Some(route) = snapshot.route {
+        tensors.set_note(json!({ "route": route.name() }).to_string());
+    }
     let count = probes.len();
     for (kind, values) in snapshot.kernels {
         tensors.insert(kind.name(), &[count, count], values)?;

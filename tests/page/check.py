@@ -12,6 +12,7 @@ import argparse
 import json
 import pathlib
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -25,7 +26,6 @@ import browser
 from browser import Browser
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COLUMNS = ["accuracy", "nll", "ece", "churn", "alpha", "alpha_relative", "alpha_hat", "ks", "wasserstein"]
 # Columns whose first click shows small values first.
 RISING = ["run", "accuracy"]
 LIMIT = 5_000_000
@@ -87,7 +87,8 @@ def opens(page, path, size=(1280, 900)):
     page.size(*size)
     page.scheme("light")
     page.open(path)
-    expect(page.requests, [path.absolute().as_uri()], "requests")
+    # Pictures of examples are in the page itself.
+    expect([address for address in page.requests if not address.startswith("data:")], [path.absolute().as_uri()], "requests")
     expect(page.problems, [], "messages in the console")
 
 
@@ -95,72 +96,86 @@ def percent(share):
     return f"{share * 100:.2f} %"
 
 
+def heads(page):
+    return page.evaluate("[...document.querySelectorAll('.runs thead th')].map((head) => head.dataset.key)")
+
+
+def table(page, part="tbody"):
+    """Cells of the table of runs by the key of their column."""
+    rows = page.evaluate(f"[...document.querySelectorAll('.runs {part} tr')].map((row) => [...row.cells].map((cell) => cell.textContent))")
+    return [dict(zip(heads(page), row)) for row in rows]
+
+
 def shows_the_json(page, found):
-    """The script's numbers are the JSON's, and so are the texts of the table."""
-    data = json.loads(page.evaluate("document.getElementById('data').textContent"))
-    expect(data["runs"], found["runs"], "runs of the page")
-    cells = page.evaluate("[...document.querySelectorAll('.runs tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))")
+    """The table shows the numbers of the JSON, and so do curves and cells."""
+    cells = table(page)
     expect(len(cells), len(found["runs"]), "rows")
     for row, run in zip(cells, found["runs"]):
-        expect(row[0], str(run["run"]), "index")
-        for key, place in [("accuracy", 1), ("ece", 3), ("churn", 4), ("alpha", 5), ("alpha_relative", 6)]:
-            expect(row[place], "–" if run[key] is None else percent(run[key]), f"{key} of run {run['run']}")
-        expect(row[8], "–" if run["ks"] is None else f"{run['ks']:.3f}", f"KS of run {run['run']}")
-        expect(page_flags(row[11], run), True, f"flags of run {run['run']}")
-    totals = page.evaluate("[...document.querySelectorAll('.runs tfoot tr')].map((row) => [...row.cells].map((cell) => cell.textContent))")
+        expect(row["run"], str(run["run"]), "index")
+        for key in ["accuracy", "ece", "churn", "alpha", "alpha_relative"]:
+            expect(row[key], "–" if run[key] is None else percent(run[key]), f"{key} of run {run['run']}")
+        expect(row["ks"], "–" if run["ks"] is None else f"{run['ks']:.3f}", f"KS of run {run['run']}")
+        expect(row["flags"].replace(" ", ""), "".join(flag["flag"] for flag in run["flags"]), f"flags of run {run['run']}")
+    totals = table(page, "tfoot")
     summary = found["summary"]
     if totals:
-        expect(totals[0][1], percent(summary["accuracy"]["mean"]), "mean accuracy")
-        expect(totals[1][1], percent(summary["accuracy"]["std"]), "standard deviation of accuracy")
-        expect(totals[0][4], percent(summary["churn"]["mean"]), "mean churn")
-    plots = {plot["id"]: plot for plot in data["plots"]}
+        expect(totals[0]["accuracy"], percent(summary["accuracy"]["mean"]), "mean accuracy")
+        expect(totals[1]["accuracy"], percent(summary["accuracy"]["std"]), "standard deviation of accuracy")
+        expect(totals[0]["churn"], percent(summary["churn"]["mean"]), "mean churn")
     if "margins" in found:
-        exact = {curve["run"]: dict(zip(found["margins"]["x"], curve["y"])) for curve in found["margins"]["runs"]}
-        drawn = plots["margins"]
-        expect(sorted(run for run, _ in drawn["runs"]), sorted(exact), "curves of margins")
-        places = sorted(found["margins"]["x"])
-        for run, values in drawn["runs"]:
-            for x, y in zip(drawn["at"], values):
-                place = min(places, key=lambda held: abs(held - x))
-                holds(close(y, exact[run][place]), f"margins of run {run} at {x}: {y} and {exact[run][place]}")
-    if "churn-matrix" in plots:
-        pairs = {(pair["a"], pair["b"]): pair["churn"] for pair in found["pairs"]}
-        drawn = plots["churn-matrix"]
-        for row, a in enumerate(drawn["runs"]):
-            for value, b in zip(drawn["values"][row], drawn["runs"][row + 1:]):
-                holds(close(value, pairs[a, b]), f"churn of {a} and {b}: {value} and {pairs[a, b]}")
-
-
-def page_flags(text, run):
-    return text == "".join(flag["flag"] for flag in run["flags"])
-
-
-def close(shown, exact):
-    """Whether a number is another one to four significant digits."""
-    return abs(shown - exact) <= 0.000_51 * abs(exact) + 1e-12
+        # Every corner of a curve, turned back into values by the axes that the page's script reads too, lies on the ECDF.
+        axes = page.evaluate("(({ x, y }) => [x, y])(document.querySelector('#margins .panels svg').dataset)")
+        (x0, x1, xl, xh), (y0, y1, yl, yh) = (list(map(float, axis.split(" ")[:4])) for axis in axes)
+        drawn = page.evaluate("[...document.querySelectorAll('#margins .panels > div:first-child path.l[data-run]')].map((path) => [Number(path.dataset.run), path.getAttribute('d')])")
+        exact = {curve["run"]: curve["y"] for curve in found["margins"]["runs"]}
+        expect(sorted(run for run, _ in drawn), sorted(exact), "curves of margins")
+        places = found["margins"]["x"]
+        step = (places[-1] - places[0]) / (len(places) - 1)
+        for run, path in drawn:
+            for corner in path.replace("M", "L").split("L")[1:]:
+                x, y = map(float, corner.split(" "))
+                margin, share = xl + (x - x0) / (x1 - x0) * (xh - xl), yl + (y - y0) / (y1 - y0) * (yh - yl)
+                place = round((margin - places[0]) / step)
+                holds(abs(share - exact[run][place]) < 0.004, f"margins of run {run} at {margin}: {share} and {exact[run][place]}")
+    tips = page.evaluate("[...document.querySelectorAll('#churn [data-tip]')].map((cell) => cell.dataset.tip)")
+    pairs = {(pair["a"], pair["b"]): pair["churn"] for pair in found["pairs"]}
+    for tip in tips:
+        a, b = (int(run) for run in tip.split(":")[0].replace("runs ", "").split(" and "))
+        shown = float(tip.split(": ")[1].replace(" %", ""))
+        holds(abs(shown - pairs[min(a, b), max(a, b)] * 100) <= 0.0501, f"churn of {a} and {b}: {tip}")
+    holds(len(tips) == 0 or len(tips) % 2 == 0, "cells come in twos")
 
 
 def order(page, visible=True):
     return page.evaluate(f"[...document.querySelectorAll('.runs tbody tr')].filter((row) => !{str(visible).lower()} || !row.hidden).map((row) => Number(row.dataset.run))")
 
 
+def number(text):
+    """The number that a cell shows, as the page's script reads it."""
+    found = re.search(r"[−-]?[\d,]*\.?\d+(?:[eE][−-]?\d+)?", text)
+    return float(found[0].replace("−", "-").replace(",", "")) if found else None
+
+
 def sorts(page, found):
-    alone = {held["run"]: held["count"] for held in found.get("alone", [])}
-    value = {key: (lambda run, key=key: run[key]) for key in ["run", *COLUMNS]}
-    value["flags"] = lambda run: len(run["flags"])
-    value["alone"] = lambda run: alone.get(run["run"])
-    for key in [*COLUMNS, "alone", "flags", "run"]:
-        head = f"document.querySelector('[data-key={key}]')"
+    cells = {int(row["run"]): row for row in table(page)}
+    for key in [key for key in heads(page) if key != "run"] + ["run"]:
+        head = f"document.querySelector('[data-key={key}] button')"
+
+        def value(run):
+            return len(run["flags"]) if key == "flags" else number(cells[run["run"]][key])
+
         for again in [False, True]:
             rising = (key in RISING) != again
             page.evaluate(f"{head}.click()")
-            known = [run for run in found["runs"] if value[key](run) is not None]
-            rest = [run for run in found["runs"] if value[key](run) is None]
-            known.sort(key=lambda run: (value[key](run) * (1 if rising else -1), run["run"]))
-            expect(order(page), [run["run"] for run in known + rest], f"order by {key}")
+            known = [run for run in found["runs"] if value(run) is not None]
+            rest = [run for run in found["runs"] if value(run) is None]
+            known.sort(key=lambda run: (value(run) * (1 if rising else -1), run["run"]))
+            got = order(page)
+            expect(got[:len(known)], [run["run"] for run in known], f"order by {key}")
+            expect(sorted(got[len(known):]), [run["run"] for run in rest], f"runs without {key}")
             expect(page.evaluate(f"{head}.parentElement.ariaSort"), "ascending" if rising else "descending", "aria-sort")
     expect(page.evaluate("document.querySelectorAll('[aria-sort=ascending], [aria-sort=descending]').length"), 1, "sorted columns")
-    page.evaluate("document.querySelector('[data-key=run]').click()")
+    page.evaluate("document.querySelector('[data-key=run] button').click()")
     expect(order(page), [run["run"] for run in found["runs"]], "order by run")
 
 
@@ -170,14 +185,23 @@ def filters(page, found):
         page.type(text)
         return order(page)
 
-    known = [run for run in found["runs"] if run["accuracy"] is not None]
-    middle = sorted(run["accuracy"] for run in known)[len(known) // 2]
-    expect(typed(f"accuracy<{middle * 100:.2f}%"), [run["run"] for run in known if run["accuracy"] < round(middle, 4)], "filter by accuracy")
+    trouble = "(() => { const said = document.getElementById('trouble'); return said.hidden ? '' : said.textContent; })()"
+    shown = {int(row["run"]): row for row in table(page)}
+    known = [run["run"] for run in found["runs"] if run["accuracy"] is not None]
+    accuracy = {run: number(shown[run]["accuracy"]) for run in known}
+    middle = sorted(accuracy.values())[len(known) // 2] if known else 50.0
+    below = [run for run in known if accuracy[run] < middle]
+    # Numbers mean what the table shows, with a per cent sign or without.
+    for text in [f"accuracy<{middle:.2f}%", f"accuracy < {middle:.2f}", f"Accuracy<{middle:.2f} %"]:
+        expect(typed(text), below, f"filter by {text}")
+    expect(typed(f"accuracy<{middle:.2f} 0-2"), [run for run in below if run <= 2], "conditions are joined by and")
     expect(typed("1-2, 0"), [run["run"] for run in found["runs"] if run["run"] <= 2], "filter by index")
+    expect(page.evaluate(trouble), "", "message")
     for flag in {flag["flag"] for run in found["runs"] for flag in run["flags"]}:
-        carry = [run["run"] for run in found["runs"] if any(held["flag"] == flag for held in run["flags"])]
+        carry = [run["run"] for run in found["runs"] if any(held["flag"].startswith(flag) for held in run["flags"])]
         expect(typed(flag), carry, f"filter by {flag}")
-    expect(typed("nothing"), [], "filter by nothing")
+    expect(typed("gibberish accurcy<3"), [run["run"] for run in found["runs"]], "what is not understood hides nothing")
+    holds("gibberish, accurcy<3" in page.evaluate(trouble), "what is not understood is not named")
     page.evaluate("(() => { const box = document.getElementById('find'); box.value = ''; box.dispatchEvent(new Event('input')); })()")
     page.click("document.getElementById('flagged')")
     expect(order(page), [run["run"] for run in found["runs"] if run["flags"]], "flagged only")
@@ -190,8 +214,13 @@ def picked(page):
 
 
 def shown_in(page):
-    """Plots that show a run on top, and which."""
-    return page.evaluate("Object.fromEntries([...document.querySelectorAll('.plots figure')].map((figure) => [figure.id, [...new Set([...figure.querySelectorAll('.top [data-run]')].map((node) => Number(node.dataset.run)))]]).filter(([, runs]) => runs.length))")
+    """Figures that show something on top."""
+    return page.evaluate("[...document.querySelectorAll('.figure')].filter((figure) => figure.querySelector('.top > *')).map((figure) => figure.id)")
+
+
+def holding(page, run):
+    """Figures in which something stands for a run."""
+    return page.evaluate(f"[...document.querySelectorAll('.figure')].filter((figure) => figure.querySelector('[data-run~=\"{run}\"]:not(.heat)')).map((figure) => figure.id)")
 
 
 def row(run):
@@ -199,35 +228,33 @@ def row(run):
 
 
 def picks(page, found):
-    data = json.loads(page.evaluate("document.getElementById('data').textContent"))
-    members = {}
-    for plot in data["plots"]:
-        listed = plot["runs"] if plot["kind"] != "scatter" else plot["points"]
-        members["plot-" + plot["id"]] = listed if plot["kind"] == "matrix" else [held[0] for held in listed]
-    run = next(run["run"] for run in reversed(found["runs"]) if run["accuracy"] is not None and str(run["run"]) not in data["originals"])
-    expected = {plot: [run] for plot, runs in members.items() if run in runs}
+    repeated = page.evaluate("Object.fromEntries([...document.querySelectorAll('tr[data-as]')].map((row) => [row.dataset.run, row.dataset.as]))")
+    run = next(run["run"] for run in reversed(found["runs"]) if run["accuracy"] is not None and str(run["run"]) not in repeated)
+    expected = holding(page, run)
     page.click(row(run) + ".cells[1]")
     page.point(1, 1)
     expect(picked(page), run, "picked run")
-    expect(shown_in(page), expected, "plots that show the pick")
-    holds(page.evaluate("document.querySelector('#chosen h3').textContent").startswith(f"Run {run}"), "the pick is not described")
+    expect(shown_in(page), expected, "figures that show the pick")
+    holds(page.evaluate("document.querySelector('#chosen > .shown h3').textContent").startswith(f"Run {run}"), "the pick is not described")
     expect(page.evaluate("location.hash"), f"#run-{run}", "address")
     page.key("Escape")
-    expect((picked(page), shown_in(page)), (None, {}), "after Escape")
+    expect((picked(page), shown_in(page)), (None, []), "after Escape")
     # Hovering shows the same without picking.
     page.point(*page.place(row(run) + ".cells[1]"))
-    expect((picked(page), shown_in(page)), (None, expected), "plots that show what the mouse is over")
+    expect((picked(page), shown_in(page)), (None, expected), "figures that show what the mouse is over")
     page.point(1, 1)
-    expect(shown_in(page), {}, "after the mouse has left")
-    # A click on a point of a plot, and again.
-    if "plot-levels" in members:
-        points = next(plot for plot in data["plots"] if plot["id"] == "levels")["points"]
-        far = max(points, key=lambda point: min([1.0] + [abs(point[1] - other[1]) for other in points if other is not point]))
-        place = f"document.querySelectorAll('#plot-levels svg g:not(.top) path')[{drawing_order(data, points).index(far[0])}]"
+    expect(shown_in(page), [], "after the mouse has left")
+    # A click on the mark of a run that stands alone in its figure, and again.
+    points = page.evaluate("[...document.querySelectorAll('#runs .panels > div:first-child [data-tip]')].map((mark) => { const box = mark.getBoundingClientRect(); return [Number(mark.dataset.run), box.x, box.y]; })")
+    if points:
+        far = max(points, key=lambda point: min([1e9] + [abs(point[1] - other[1]) + abs(point[2] - other[2]) for other in points if other is not point]))
+        place = f"document.querySelector('#runs .panels > div:first-child [data-run=\"{far[0]}\"]')"
         page.click(place)
-        expect(picked(page), far[0], "run picked in a plot")
+        expect(picked(page), far[0], "run picked in a figure")
+        page.point(*page.place(place))
+        holds(page.evaluate("document.getElementById('tip').textContent").startswith(f"run {far[0]}: accuracy"), "the point says nothing")
         page.click(place)
-        expect(picked(page), None, "run let go in a plot")
+        expect(picked(page), None, "run let go in a figure")
     # The keyboard alone: into the table, down, pick, on to the next run, let go.
     page.evaluate(row(found["runs"][0]["run"]) + ".focus()")
     if len(found["runs"]) > 1:
@@ -235,22 +262,17 @@ def picks(page, found):
     second = found["runs"][min(1, len(found["runs"]) - 1)]["run"]
     page.key("Enter")
     expect(picked(page), second, "run picked with the keyboard")
-    page.evaluate("document.querySelector('.holder svg')?.focus()")
-    if members and len(found["runs"]) > 1:
+    if page.evaluate("Boolean(document.querySelector('.panels svg'))") and len(found["runs"]) > 1:
+        page.evaluate("document.querySelector('.panels svg').focus()")
         page.key("ArrowLeft")
-        expect(picked(page), found["runs"][0]["run"], "run before, from a plot")
+        expect(picked(page), found["runs"][0]["run"], "run before, from a figure")
     page.key("Escape")
     expect(picked(page), None, "after Escape")
-    for repeated, original in data["originals"].items():
-        page.evaluate(f"{row(repeated)}.click()")
-        expect(set(shown_in(page)["plot-levels"]), {original}, "place of a repeated run")
+    for copy, original in repeated.items():
+        page.evaluate(f"{row(copy)}.click()")
+        expect(shown_in(page), holding(page, original), "figures of a repeated run")
     page.evaluate("document.getElementById('clear').click()")
     expect(page.problems, [], "messages in the console")
-
-
-def drawing_order(data, points):
-    """Runs in the order in which a scatter plot draws them: flagged ones last."""
-    return [run for run, *_ in sorted(points, key=lambda point: str(point[0]) in data["looks"])]
 
 
 def shows_pictures(page, found):
@@ -260,21 +282,44 @@ def shows_pictures(page, found):
             continue
         page.evaluate(f"{row(held['run'])}.click()")
         spread = page.evaluate(
-            "[...document.querySelectorAll('#chosen canvas')].map((canvas) => {"
-            " const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
-            " return Math.max(...bytes.filter((_, i) => i % 4 === 0)) - Math.min(...bytes.filter((_, i) => i % 4 === 0)); })"
+            "Promise.all([...document.querySelectorAll('#chosen > .shown img')].map(async (image) => {"
+            " await image.decode(); const canvas = document.createElement('canvas');"
+            " [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];"
+            " const context = canvas.getContext('2d'); context.drawImage(image, 0, 0);"
+            " const bytes = context.getImageData(0, 0, canvas.width, canvas.height).data;"
+            " return Math.max(...bytes.filter((_, i) => i % 4 === 0)) - Math.min(...bytes.filter((_, i) => i % 4 === 0)); }))"
         )
         expect(len(spread), min(16, len(held["examples"])), f"pictures of run {held['run']}")
         holds(all(range_ > 100 for range_ in spread), f"blank pictures of run {held['run']}: {spread}")
         page.evaluate("document.getElementById('clear').click()")
 
 
+def no_text_over_text(page):
+    """Labels of a figure keep apart; numbers inside the cells of a matrix are their own."""
+    clashes = page.evaluate("""[...document.querySelectorAll('.panels svg')].flatMap((picture) => {
+      const boxes = [...picture.querySelectorAll('text')].map((text) => [text.textContent, text.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+      const found = [];
+      boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
+        const across = Math.min(p.right, q.right) - Math.max(p.left, q.left), down = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+        if (across > 1 && down > 3) found.push(`${a} / ${b}`);
+      }));
+      const frame = picture.getBoundingClientRect();
+      for (const [text, box] of boxes) if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 1 || box.bottom > frame.bottom + 1) found.push(`cut: ${text}`);
+      return found;
+    })""")
+    expect(clashes, [], "texts on texts")
+
+
 def fits(page):
-    """Nothing is wider than the screen, of a desk and of a phone, in both themes; and the button changes the theme."""
+    """Nothing is wider than the screen, of a desk and of a phone, in both themes; flags are seen without scrolling; and the
+    button changes the theme."""
     for width in [1280, 400, 320]:
         page.size(width, 860, phone=width < 500)
         over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         holds(over <= 0, f"{over} pixels too wide on a screen of {width}")
+        right = page.evaluate("document.querySelector('[data-key=flags]').getBoundingClientRect().right")
+        holds(right <= width, f"flags end at {right} on a screen of {width}")
+        no_text_over_text(page)
     page.size(1280, 900)
     paper = "getComputedStyle(document.body).backgroundColor"
     colours = []
@@ -302,7 +347,7 @@ def says_something_without_a_script(page, path):
     page.call("Emulation.setScriptExecutionDisabled", value=True)
     page.open(path)
     tree = page.call("DOM.getDocument", depth=-1)["root"]["nodeId"]
-    drawn = page.call("DOM.querySelectorAll", nodeId=tree, selector=".still svg")["nodeIds"]
+    drawn = page.call("DOM.querySelectorAll", nodeId=tree, selector=".figure")["nodeIds"]
     page.call("Emulation.setScriptExecutionDisabled", value=False)
     files = len(list(path.parent.glob("*.svg")))
     expect(len(drawn), files, "figures without a script")
@@ -352,7 +397,7 @@ def a_file(page, program, folder):
     expect(page.evaluate("document.querySelector('h1').textContent"), source.stem, "name")
     expect(page.evaluate("document.images.length"), 0, "images that a name smuggled in")
     page.evaluate(f"{row(7)}.click()")
-    expect(shown_in(page), {}, "plots that show a diverged run")
+    expect(shown_in(page), [], "figures that show a diverged run")
     return path
 
 
@@ -379,6 +424,7 @@ def nothing_to_judge(page, program, folder):
     shows_the_json(page, found)
     page.click(row(1) + ".cells[1]")
     expect(picked(page), 1, "picked run")
+    expect(shown_in(page), [], "figures")
     expect(page.problems, [], "messages in the console")
     return path
 
@@ -396,7 +442,7 @@ def a_thousand_runs(page, program, folder):
     start = time.monotonic()
     opens(page, path)
     took = [time.monotonic() - start]
-    for script in ["document.querySelector('[data-key=churn]').click()", f"{row(500)}.click()"]:
+    for script in ["document.querySelector('[data-key=churn] button').click()", f"{row(500)}.click()"]:
         start = time.monotonic()
         page.evaluate(script)
         page.frame()

@@ -13,10 +13,10 @@ use crate::analysis::numbers::{or_dash, percent, significant};
 use crate::arrays::{self, Array, Values, file};
 use crate::config::{self, KernelKind};
 use crate::error::{Error, Result};
-use crate::kernel::elsewhere::{Names, read_network};
+use crate::kernel::external::{read_names, read_weights};
 use crate::kernel::projection::Signs;
 use crate::kernel::spectrum::spectrum;
-use crate::kernel::{self, HostNetwork};
+use crate::kernel::{self, Jacobians};
 use crate::record::{Tensors, files};
 
 /// Rows of the largest kernel that is computed: one of 1.5 GiB, and twice that while it is summed up.
@@ -66,6 +66,8 @@ enum Kind {
     Pseudo,
     /// Inner products of the last hidden activations
     Conjugate,
+    /// Sum of the inner products of the outputs of every layer with parameters
+    Embedding,
     /// The trace kernel of gradients projected to --dimensions
     Projected,
     /// The inner products of every output with every other, for few inputs
@@ -152,9 +154,10 @@ struct Row {
 /// [`Error::Invalid`] for input that does not fit together, before anything is computed.
 pub fn run(args: &ComputeArgs) -> Result<()> {
     let model = config::read_model(&args.model)?;
-    let names = args.map.as_deref().map(Names::read).transpose()?.unwrap_or_default();
+    let names = args.map.as_deref().map(read_names).transpose()?.unwrap_or_default();
     let (input, examples, pixels) = read_inputs(args)?;
-    let network = read_network(&model, input, &args.weights, &names)?;
+    let (plan, weights) = read_weights(&model, input, &args.weights, &names)?;
+    let network = Jacobians::from_weights(&plan, weights, args.budget())?;
     let outputs = network.classes();
     let rows = if args.kinds.contains(&Kind::Full) { examples.saturating_mul(outputs) } else { examples };
     if rows > MOST_ROWS {
@@ -179,14 +182,14 @@ pub fn run(args: &ComputeArgs) -> Result<()> {
     }
     let mut report = Report {
         schema: "harness.kernel/1",
-        parameters: network.parameters(),
+        parameters: plan.parameters(),
         input,
         examples,
         outputs,
         kernels: Vec::new(),
     };
     let mut tensors = Tensors::new();
-    tensors.insert("logits", &[examples, outputs], kernel::snapshot(&network, &pixels, &[], args.budget())?.logits)?;
+    tensors.insert("logits", &[examples, outputs], network.snapshot(&pixels, &[])?.logits)?;
     let mut kinds: Vec<Kind> = Vec::new();
     for &kind in &args.kinds {
         if kinds.contains(&kind) {
@@ -224,10 +227,9 @@ pub fn run(args: &ComputeArgs) -> Result<()> {
 }
 
 /// A kernel, and the error where it is an estimate.
-fn compute(network: &HostNetwork, pixels: &[f32], kind: Kind, args: &ComputeArgs) -> Result<(Vec<f32>, Option<f64>)> {
-    let budget = args.budget();
+fn compute(network: &Jacobians, pixels: &[f32], kind: Kind, args: &ComputeArgs) -> Result<(Vec<f32>, Option<f64>)> {
     let exact = |kind| {
-        let kernels = kernel::snapshot(network, pixels, &[kind], budget)?.kernels;
+        let kernels = network.snapshot(pixels, &[kind])?.kernels;
         kernels
             .into_iter()
             .next()
@@ -238,10 +240,11 @@ fn compute(network: &HostNetwork, pixels: &[f32], kind: Kind, args: &ComputeArgs
         Kind::Trace => exact(KernelKind::Trace)?,
         Kind::Pseudo => exact(KernelKind::Pseudo)?,
         Kind::Conjugate => exact(KernelKind::Conjugate)?,
-        Kind::Projected => kernel::projected(network, pixels, Signs::new(args.seed, args.dimensions as usize), budget)?,
-        Kind::Full => kernel::full(network, pixels, budget)?,
+        Kind::Embedding => exact(KernelKind::Embedding)?,
+        Kind::Projected => network.projected(pixels, Signs::new(args.seed, args.dimensions as usize))?,
+        Kind::Full => network.full(pixels)?,
         Kind::Estimate => {
-            let estimate = kernel::approximate(network, pixels, args.samples as usize, args.seed, budget)?;
+            let estimate = network.estimate(pixels, args.samples as usize, args.seed)?;
             return Ok((estimate.kernel, Some(estimate.error)));
         }
     };

@@ -15,10 +15,10 @@ use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
 use crate::kernel::study::{Examples, Study, study};
 use crate::kernel::surrogate::{FitOptions, Influence, softmax};
-use crate::kernel::{DEFAULT_BUDGET, HostNetwork};
+use crate::kernel::{DEFAULT_BUDGET, Jacobians};
 use crate::model::HostTensor;
 use crate::record::{RunReader, SweepReader, Values, files, layout, table};
-use crate::report::surrogate::{Frame, Picture, Row, grid};
+use crate::report::surrogate::{Frame, Shown, grid};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Kind {
@@ -140,7 +140,7 @@ pub fn run(args: &SurrogateArgs) -> Result<()> {
     let (epoch, weights) = weights(args, &run)?;
     let data = data_of(&experiment, &run)?;
     let plan = experiment.plan(data.shape, data.classes.len())?;
-    let network = HostNetwork::new(&plan, &weights)?;
+    let network = Jacobians::from_weights(&plan, weights, DEFAULT_BUDGET)?;
     let (kind, kernel) = match args.kernel {
         Kind::Trace => (KernelKind::Trace, "trace"),
         Kind::Pseudo => (KernelKind::Pseudo, "pseudo"),
@@ -155,7 +155,6 @@ pub fn run(args: &SurrogateArgs) -> Result<()> {
         Examples { pixels: &test.pixels, labels: &test.labels },
         kind,
         &options,
-        DEFAULT_BUDGET,
     )?;
     let attribution = explain(args, &chosen, &study, &train.labels, &test.labels)?;
     let (fit, fidelity) = (&study.surrogate, study.fidelity);
@@ -357,12 +356,12 @@ fn picture(report: &Report, data: &Dataset) -> Result<String> {
             (pixels(&data.eval, row.example), training)
         })
         .collect();
-    let rows: Vec<Row> = report
+    let rows: Vec<Vec<Shown>> = report
         .attribution
         .iter()
         .zip(&held)
-        .map(|(row, (test, training))| Row {
-            test: Picture {
+        .map(|(row, (test, training))| {
+            let first = Shown {
                 pixels: test,
                 lines: [
                     format!("{} (example {})", class(&data.classes, row.label as usize), row.example),
@@ -370,21 +369,17 @@ fn picture(report: &Report, data: &Dataset) -> Result<String> {
                     format!("surrogate: {}", class(&data.classes, row.surrogate)),
                 ],
                 frame: if row.network == row.label as usize { Frame::Plain } else { Frame::Wrong },
-            },
-            training: row
-                .weighs_most
-                .iter()
-                .zip(training)
-                .map(|(weight, pixels)| Picture {
-                    pixels,
-                    lines: [
-                        class(&data.classes, weight.label as usize),
-                        format!("{} to the logit", signed(weight.contribution)),
-                        format!("cosine {}", fixed(weight.similarity, 2)),
-                    ],
-                    frame: if weight.contribution > 0.0 { Frame::For } else { Frame::Against },
-                })
-                .collect(),
+            };
+            let others = row.weighs_most.iter().zip(training).map(|(weight, pixels)| Shown {
+                pixels,
+                lines: [
+                    class(&data.classes, weight.label as usize),
+                    format!("{} to the logit", signed(weight.contribution)),
+                    format!("cosine {}", fixed(weight.similarity, 2)),
+                ],
+                frame: if weight.contribution > 0.0 { Frame::For } else { Frame::Against },
+            });
+            std::iter::once(first).chain(others).collect()
         })
         .collect();
     let title = format!("What the decisions of run {} rest on", report.run);
@@ -392,7 +387,7 @@ fn picture(report: &Report, data: &Dataset) -> Result<String> {
         "kernel surrogate at epoch {}, {} training examples; a thick black frame: the network is wrong",
         report.epoch, report.train
     );
-    grid(&title, &subtitle, data.shape, &rows)
+    grid(&title, &subtitle, data.shape, &rows)?.svg()
 }
 
 fn text(report: &Report, names: &[String]) -> String {

@@ -1,7 +1,6 @@
 //! Weights in a file: safetensors, or what `torch.save` wrote.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::names::listed;
 use super::{HostTensor, Names};
+use crate::arrays::file;
 use crate::error::{Error, Result};
 use crate::model::Plan;
 
@@ -36,16 +36,10 @@ pub struct Given {
 /// # Errors
 /// `Invalid` if the file is not there or is no such file.
 pub fn read(path: &Path) -> Result<Given> {
-    let place = path.display().to_string();
-    let unreadable = |cause: std::io::Error| Error::Invalid(format!("cannot read the weights {place}: {cause}"));
+    let place = file::shown(path);
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(Error::Invalid(format!(
-            "the weights {place} are not a file; give the path of a safetensors or PyTorch file"
-        )));
-    }
-    file.read_to_end(&mut bytes).map_err(unreadable)?;
+    let mut opened = file::open(path, "a safetensors or PyTorch file")?;
+    opened.file.read_to_end(&mut bytes).map_err(|cause| file::broken(&place, &cause))?;
     let digest = blake3::hash(&bytes).to_hex().to_string();
     let tensors = match is_safetensors(&bytes) {
         true => of_safetensors(&bytes, &place)?,
@@ -59,10 +53,9 @@ pub fn read(path: &Path) -> Result<Given> {
 /// # Errors
 /// `Invalid` if it cannot be read.
 pub fn digest(path: &Path) -> Result<String> {
-    let unreadable = |cause| Error::Invalid(format!("cannot read the weights {}: {cause}", path.display()));
     let mut hasher = blake3::Hasher::new();
-    let mut file = File::open(path).map_err(unreadable)?;
-    std::io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+    let mut opened = file::open(path, "a safetensors or PyTorch file")?;
+    std::io::copy(&mut opened.file, &mut hasher).map_err(|cause| file::broken(&file::shown(path), &cause))?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 
@@ -187,9 +180,9 @@ impl Given {
             };
             if tensor.shape != spec.shape {
                 return Err(Error::Invalid(format!(
-                    "tensor `{name}` in {} has shape {:?}, but layer {} ({}) needs {:?}; check that weights, model and data belong \
-                     together, or draw the last layer anew with model.head = \"fresh\"",
-                    self.place, tensor.shape, place.name, place.kind, spec.shape
+                    "tensor `{name}` in {} has shape {:?}, but layer {} ({}) needs {:?} for inputs of {} and {} classes; check that \
+                     weights, model and data belong together, or draw the last layer anew with model.head = \"fresh\"",
+                    self.place, tensor.shape, place.name, place.kind, spec.shape, plan.input, plan.classes
                 )));
             }
             if let Some(at) = tensor.values.iter().position(|value| !value.is_finite()) {
@@ -207,6 +200,31 @@ impl Given {
                 "{} holds {}, for which the model has no place: describe the whole network, or save it without them",
                 self.place,
                 listed(unused.into_iter())
+            ))),
+        }
+    }
+
+    /// How many outputs a network of these layers has: those of the last dense layer in the file.
+    ///
+    /// # Errors
+    /// `Invalid` where that layer is not there.
+    pub fn classes(&self, outline: &Plan, names: &Names) -> Result<usize> {
+        let theirs = || self.tensors.keys().filter(|name| !name.ends_with(UNUSED)).map(String::as_str);
+        let numbered = if names.is_empty() { Names::numbered(outline, theirs()) } else { None };
+        let head = outline.head().ok_or_else(|| Error::Invalid("the model has no dense layer".into()))?;
+        let ours = format!("{}.weight", head.name);
+        let exact = self.tensors.get(&names.theirs(&ours));
+        let name = numbered.as_ref().map_or_else(|| names.theirs(&ours), |names| names.theirs(&ours));
+        match exact.or_else(|| self.tensors.get(&name)).map(|tensor| tensor.shape.as_slice()) {
+            Some([classes, _]) if *classes > 0 => Ok(*classes),
+            Some(shape) => Err(Error::Invalid(format!(
+                "tensor `{name}` in {} has shape {shape:?}, but it is the weight of the outputs, [C, features]",
+                self.place
+            ))),
+            None => Err(Error::Invalid(format!(
+                "{} holds no tensor `{name}`, the weight of the outputs; it holds {}: give the names that differ",
+                self.place,
+                listed(theirs())
             ))),
         }
     }

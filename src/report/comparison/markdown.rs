@@ -3,37 +3,28 @@
 use super::words;
 use crate::analysis::comparison::{Comparison, Finding, Side};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
+use crate::report::document::{Block, Document, Table};
 use crate::report::figures::Figure;
-use crate::report::markdown::{Page, plain, plain_but_code};
+use crate::report::text::ranges;
 
 /// Changed votes in the table, at most; all are in the JSON.
 const VOTES: usize = 30;
 
-/// The whole text; figures are named by their files.
-pub fn markdown(found: &Comparison, figures: &[Figure]) -> String {
-    let mut page = Page::default();
-    page.line(&format!("# {}", plain(&title(found))));
-    page.line(&format!("**{}**", plain(&words::headline(found))));
+/// Everything in reading order.
+pub fn document(found: &Comparison, figures: Vec<Figure>) -> Document {
+    let mut document = Document { title: title(found), headline: words::headline(found), ..Document::default() };
     let evidence = words::evidence(found);
     if !evidence.is_empty() {
-        page.line(&evidence.iter().map(|sentence| format!("- {}", plain(sentence))).collect::<Vec<_>>().join("\n"));
+        document.blocks.push(Block::List(evidence));
     }
-    for sentence in words::description(found) {
-        page.line(&plain(&sentence));
-    }
-    for note in &found.notes {
-        page.line(&format!("> {}", plain_but_code(note)));
-    }
-    tests(&mut page, found);
-    for figure in figures {
-        page.line(&format!("## {}", figure.title));
-        page.line(&format!("![{}]({})", figure.title, figure.file));
-        page.line(&plain_but_code(&figure.caption));
-    }
-    votes(&mut page, found);
-    changes(&mut page, found);
-    sides(&mut page, found);
-    page.text
+    words::description(found).into_iter().for_each(|sentence| document.text(sentence));
+    document.blocks.extend(found.notes.iter().cloned().map(Block::Note));
+    tests(&mut document, found);
+    document.blocks.extend(figures.into_iter().map(Block::Figure));
+    votes(&mut document, found);
+    changes(&mut document, found);
+    sides(&mut document, found);
+    document
 }
 
 fn title(found: &Comparison) -> String {
@@ -55,8 +46,8 @@ fn shown(finding: Finding) -> &'static str {
     }
 }
 
-fn tests(page: &mut Page, found: &Comparison) {
-    page.line("## Tests");
+fn tests(document: &mut Document, found: &Comparison) {
+    document.heading("Tests");
     let rows = found.metrics.iter().map(|metric| {
         let quantity = metric.metric;
         vec![
@@ -72,8 +63,8 @@ fn tests(page: &mut Page, found: &Comparison) {
         ]
     });
     let header = ["", "baseline", "candidate", "between", "difference", "interval", "p", "corrected p", "finding"];
-    page.table(&header, "lrrrrrrrl", rows);
-    page.line(&format!(
+    document.table(Table::new("tests", &header, &[0, 8], rows.collect()));
+    document.text(format!(
         "Differences are candidate less baseline, those of shares in percentage points; of a distance between the sides, what it \
          exceeds the mean of both within by. All intervals hold at once with {} % confidence (bootstrap over runs, Bonferroni). p is that \
          of a permutation test over runs, corrected by Holm's method. A quantity counts as different where the corrected p is at \
@@ -83,12 +74,12 @@ fn tests(page: &mut Page, found: &Comparison) {
     ));
 }
 
-fn votes(page: &mut Page, found: &Comparison) {
+fn votes(document: &mut Document, found: &Comparison) {
     let votes = &found.votes;
     if votes.examples.is_empty() {
         return;
     }
-    page.line("## Changed votes");
+    document.heading("Changed votes");
     let rows = votes.examples.iter().take(VOTES).map(|vote| {
         let cell = |class: u32, share: f64| format!("{class} ({})", percent(share));
         vec![
@@ -104,71 +95,47 @@ fn votes(page: &mut Page, found: &Comparison) {
             .to_owned(),
         ]
     });
-    page.table(&["example", "label", "baseline's vote", "candidate's vote", ""], "rrrrl", rows);
+    let header = ["example", "label", "baseline's vote", "candidate's vote", ""];
+    document.table(Table::new("votes", &header, &[4], rows.collect()));
     if votes.examples.len() > VOTES {
-        page.line(&format!("The {VOTES} surest of {} are shown.", thousands(votes.examples.len())));
+        document.text(format!("The {VOTES} surest of {} are shown.", thousands(votes.examples.len())));
     }
 }
 
-fn changes(page: &mut Page, found: &Comparison) {
+fn changes(document: &mut Document, found: &Comparison) {
     if found.changed.is_empty() {
         return;
     }
-    page.line("## How the experiments differ");
-    let cell = |value: &Option<String>| value.as_ref().map_or_else(|| "–".to_owned(), |value| plain(value));
+    document.heading("How the experiments differ");
+    let cell = |value: &Option<String>| value.as_ref().map_or_else(|| "–".to_owned(), Clone::clone);
     let rows =
         found.changed.iter().map(|key| vec![format!("`{}`", key.key), cell(&key.baseline), cell(&key.candidate)]);
-    page.table(&["key", "baseline", "candidate"], "lll", rows);
+    document.table(Table::new("changes", &["key", "baseline", "candidate"], &[0, 1, 2], rows.collect()));
 }
 
-fn sides(page: &mut Page, found: &Comparison) {
-    page.line("## What was compared");
+fn sides(document: &mut Document, found: &Comparison) {
+    document.heading("What was compared");
     let row =
         |name: &str, of: &dyn Fn(&Side) -> String| vec![name.to_owned(), of(&found.baseline), of(&found.candidate)];
-    let missing = |value: &Option<String>| value.as_ref().map_or_else(|| "–".to_owned(), |value| plain(value));
+    let missing = |value: &Option<String>| value.as_ref().map_or_else(|| "–".to_owned(), Clone::clone);
     let rows = vec![
-        row("read from", &|side: &Side| plain(&side.place)),
-        row("runs compared", &|side: &Side| numbers(&side.runs)),
-        row("diverged", &|side: &Side| numbers(&side.diverged)),
-        row("repeats", &|side: &Side| numbers(&side.duplicates)),
-        row("left out", &|side: &Side| numbers(&side.left_out.iter().map(|held| held.run).collect::<Vec<_>>())),
+        row("read from", &|side: &Side| side.place.clone()),
+        row("runs compared", &|side: &Side| ranges(&side.runs)),
+        row("diverged", &|side: &Side| ranges(&side.diverged)),
+        row("repeats", &|side: &Side| ranges(&side.duplicates)),
+        row("left out", &|side: &Side| ranges(&side.left_out.iter().map(|held| held.run).collect::<Vec<_>>())),
         row("begun", &|side: &Side| missing(&side.started)),
         row("experiment (BLAKE3)", &|side: &Side| {
             side.experiment.as_ref().map_or_else(|| "–".into(), |hash| format!("`{hash:.16}`"))
         }),
         row("epoch", &|side: &Side| side.epoch.map_or_else(|| "–".into(), |epoch| epoch.to_string())),
     ];
-    page.table(&["", "baseline", "candidate"], "lll", rows.into_iter());
-    page.line(&format!(
+    document.table(Table::new("compared", &["", "baseline", "candidate"], &[0, 1, 2], rows));
+    document.text(format!(
         "{} test examples of {} classes; ε = {}, δ = {}.",
         thousands(found.examples),
         found.classes,
         found.epsilon,
         fixed(found.delta, 5)
     ));
-}
-
-/// `0–9, 12`; nothing as a dash.
-fn numbers(runs: &[u32]) -> String {
-    let mut parts: Vec<(u32, u32)> = Vec::new();
-    for &run in runs {
-        match parts.last_mut() {
-            Some((_, last)) if *last + 1 == run => *last = run,
-            _ => parts.push((run, run)),
-        }
-    }
-    let text =
-        |&(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first}–{last}") };
-    if parts.is_empty() { "–".to_owned() } else { parts.iter().map(text).collect::<Vec<_>>().join(", ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbouring_runs_are_named_together() {
-        assert_eq!(numbers(&[0, 1, 2, 5, 7, 8]), "0–2, 5, 7–8");
-        assert_eq!(numbers(&[]), "–");
-    }
 }

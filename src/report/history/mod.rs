@@ -1,4 +1,4 @@
-//! A history as people read it: `history.md` and its figures.
+//! A history as people read it: `history.md`, the page `history.html`, and figures.
 
 mod figures;
 mod markdown;
@@ -6,31 +6,20 @@ pub mod words;
 
 use std::path::Path;
 
-use super::Page;
+use super::document::Document;
 use crate::analysis::history::History;
 use crate::error::Result;
-use crate::record::files;
 
-/// Every file: the text and its figures. The same history gives the same bytes.
-///
-/// # Errors
-/// [`crate::error::Error::Unexpected`] when a figure cannot be drawn.
-pub fn pages(found: &History) -> Result<Vec<Page>> {
-    let figures = figures::all(found)?;
-    let text = markdown::markdown(found, &figures);
-    let mut pages = vec![Page { name: "history.md".to_owned(), bytes: text.into_bytes() }];
-    pages.extend(
-        figures.into_iter().map(|figure| Page { name: figure.file.to_owned(), bytes: figure.svg.into_bytes() }),
-    );
-    Ok(pages)
+/// Everything that is said and shown.
+#[must_use]
+pub fn document(found: &History) -> Document {
+    markdown::document(found, figures::all(found))
 }
 
-/// Writes all of it into `folder`; other files there stay.
+/// Writes `history.md`, `history.html` and the figures into `folder`; other files there stay. The same history gives the same bytes.
 ///
 /// # Errors
-/// As [`pages`], and [`crate::error::Error::Unexpected`] when the file system refuses.
+/// [`crate::error::Error::Unexpected`] when the file system refuses.
 pub fn write(found: &History, folder: &Path) -> Result<()> {
-    let pages = pages(found)?;
-    files::create_folder(folder)?;
-    pages.iter().try_for_each(|page| files::write(&folder.join(&page.name), &page.bytes))
+    super::write_files(&document(found).files("history.md", Some("history.html"))?, folder)
 }

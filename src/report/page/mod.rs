@@ -1,199 +1,249 @@
-//! `report.html`: one file that opens from disk, with nothing fetched from anywhere: words, a table of runs, and plots that
-//! know each other's picks. The template holds the text; the script draws from the data beside it, and where no script
-//! runs the figures of the Markdown report stand in its place.
+//! A document as one HTML file that opens from disk, with nothing fetched from anywhere. All of it is in the file as it is read:
+//! the script only highlights, picks, sorts and filters. Whatever a name holds, [`markup`] makes it text.
 
-mod base64;
-mod data;
-mod plots;
+use std::fmt::Write;
 
-use minijinja::{AutoEscape, Environment, Value, context};
+use super::document::{Block, Detail, Document, Row, Table};
+use super::figures::{Figure, swatch};
+use super::text::{markup, with_code};
+use crate::error::Result;
 
-use super::figures::{ENSEMBLES, Figure, draws_single, is_void};
-use super::style::Looks;
-use super::tables::{self, Column};
-use super::{ensembles, words};
-use crate::analysis::{Analysis, Ensembles, Images, Run};
-use crate::error::{Error, Result};
-
-const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
-/// One script in parts, each of which builds on those before.
-const SCRIPT: &str = concat!(
-    include_str!("script/axes.js"),
-    include_str!("script/plots.js"),
-    include_str!("script/table.js"),
-    include_str!("script/details.js"),
-    include_str!("script/page.js"),
-);
-/// Reasons in the table above the runs, at most.
-const REASONS: usize = 20;
-/// Flagged runs among the keys of the plots, at most.
-const KEYS: usize = 16;
+const SCRIPT: &str = include_str!("script.js");
+/// Live tables of more rows print their marked rows only.
+const MANY: usize = 100;
 
-/// The page; `images` are of examples on which runs stand alone, where they are at hand, and `figures` are shown where no
-/// script runs. The same analysis gives the same bytes.
+/// The page. The same document gives the same bytes.
 ///
 /// # Errors
-/// [`Error::Unexpected`] if the template cannot be filled in.
-pub fn page(analysis: &Analysis, images: Option<&Images>, figures: &[Figure]) -> Result<String> {
-    let refused =
-        |cause: &dyn std::fmt::Display| Error::Unexpected(format!("cannot write the page of the report: {cause}"));
-    let looks = Looks::of(analysis);
-    let data = serde_json::to_string(&data::data(analysis, &looks, images)).map_err(|cause| refused(&cause))?;
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_template("page.html", TEMPLATE).map_err(|cause| refused(&cause))?;
-    let template = environment.get_template("page.html").map_err(|cause| refused(&cause))?;
-    let reasons: Vec<Value> = analysis
-        .runs
-        .iter()
-        .flat_map(|run| run.flags.iter().map(move |flag| (run.run, flag)))
-        .map(|(run, flag)| context! { run => run, flag => flag.flag.name(), why => words::sentence(&flag.why) })
-        .collect();
-    let left_out = analysis.source.left_out.iter();
-    let notes: Vec<String> = left_out
-        .map(|held| format!("Run {} was left out: {}.", held.run, held.why))
-        .chain(analysis.notes.iter().cloned())
-        .collect();
-    let keys: Vec<Value> =
-        looks.iter().map(|(run, look)| context! { run => run, colour => data::colour(look) }).collect();
-    template
-        .render(context! {
-            name => analysis.source.name.as_str(),
-            style => STYLE,
-            script => SCRIPT,
-            // Whatever a name holds, it cannot end the script's element.
-            data => data.replace('<', "\\u003c"),
-            headline => words::headline(analysis),
-            findings => words::findings(analysis),
-            notes => notes,
-            more_reasons => reasons.len().saturating_sub(REASONS),
-            reasons => reasons.into_iter().take(REASONS).collect::<Vec<Value>>(),
-            columns => columns(),
-            rows => rows(analysis, &looks),
-            many => analysis.runs.len() > data::MANY,
-            totals => totals(analysis),
-            single => draws_single(analysis),
-            more_keys => keys.len().saturating_sub(KEYS),
-            keys => keys.into_iter().take(KEYS).collect::<Vec<Value>>(),
-            figures => figures.iter().filter(|figure| figure.file != ENSEMBLES).map(still).collect::<Vec<Value>>(),
-            ensembles => analysis.ensembles.as_ref().map(|held| put_together(held, figures)),
-            checkpoint_columns => tables::CHECKPOINT_COLUMNS,
-            checkpoints => tables::checkpoints(analysis),
-            facts => tables::facts(analysis).into_iter().map(Vec::from).collect::<Vec<Vec<String>>>(),
-        })
-        .map_err(|cause| refused(&cause))
+/// [`crate::error::Error::Unexpected`] if a picture is not of its size.
+pub fn page(document: &Document) -> Result<String> {
+    let title = markup(&document.title);
+    let mut out = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src \
+         'unsafe-inline'; img-src data:\">\n<title>{title} · harness</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <header><h1>{title}</h1><button id=\"theme\" type=\"button\" aria-label=\"colours: as the system\">◐</button></header>\n\
+         <main>\n<p class=\"headline\">{}</p>\n",
+        inline(&document.headline)
+    );
+    for block in &document.blocks {
+        // Writing to a string cannot fail; so everywhere here.
+        let _ = match block {
+            Block::Heading(words) => writeln!(out, "<h2>{}</h2>", inline(words)),
+            Block::Text(words) => writeln!(out, "<p>{}</p>", inline(words)),
+            Block::Note(words) => writeln!(out, "<p class=\"note quiet\">{}</p>", inline(words)),
+            Block::List(items) => {
+                let items: String = items.iter().map(|item| format!("<li>{}</li>", inline(item))).collect();
+                writeln!(out, "<ul>{items}</ul>")
+            }
+            Block::Table(table) if table.live => {
+                live(&mut out, table);
+                details(&mut out, &document.details)?;
+                Ok(())
+            }
+            Block::Table(table) => writeln!(out, "<div class=\"wide\"><table>{}</table></div>", rows_of(table)),
+            Block::Figure(shown) => {
+                figure(&mut out, shown)?;
+                Ok(())
+            }
+        };
+    }
+    if !document.glossary.is_empty() {
+        out.push_str("<h2 id=\"glossary\">Words</h2>\n<dl class=\"glossary\">\n");
+        for (word, meaning) in &document.glossary {
+            let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", inline(word), inline(meaning));
+        }
+        out.push_str("</dl>\n");
+    }
+    let _ = write!(
+        out,
+        "<div id=\"bar\" hidden><span id=\"picked\" role=\"status\"></span><button type=\"button\" id=\"before\" \
+         aria-label=\"row before\">‹</button><button type=\"button\" id=\"after\" aria-label=\"row after\">›</button>\
+         <button type=\"button\" id=\"details\">details</button><button type=\"button\" id=\"clear\">let go</button></div>\n\
+         </main>\n<div id=\"tip\" hidden></div>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
+    );
+    Ok(out)
 }
 
-/// Heads of the table of runs: what the script sorts by, name, and what it means.
-fn columns() -> Vec<Value> {
-    let run = context! { key => "run", name => "run", title => "index of the run", left => false };
-    let flags =
-        context! { key => "flags", name => "flags", title => "reasons for which the run is atypical", left => true };
-    let of =
-        |column: &Column| context! { key => column.key, name => column.name, title => column.title, left => false };
-    std::iter::once(run).chain(tables::COLUMNS.iter().map(of)).chain([flags]).collect()
+/// A text of the document.
+fn inline(text: &str) -> String {
+    match text.strip_prefix("**").and_then(|text| text.strip_suffix("**")) {
+        Some(bold) => format!("<b>{}</b>", markup(bold)),
+        None => with_code(text, markup, |code| format!("<code>{}</code>", markup(code))),
+    }
 }
 
-fn rows(analysis: &Analysis, looks: &Looks) -> Vec<Value> {
-    let row = |run: &Run| {
-        let look = looks.flagged(run.run);
-        context! {
-            run => run.run,
-            void => is_void(run),
-            colour => look.map(data::colour),
-            cells => tables::COLUMNS.iter().map(|column| (column.show)(analysis, run)).collect::<Vec<String>>(),
-            flags => run.flags.iter().map(|flag| flag.flag.name()).collect::<Vec<&str>>(),
+/// A table that can be sorted, filtered and picked from.
+fn live(out: &mut String, table: &Table) {
+    let many = if table.rows.len() > MANY { " many" } else { "" };
+    let _ = writeln!(
+        out,
+        "<div class=\"tools\"><input id=\"find\" type=\"search\" placeholder=\"3-7  accuracy&lt;97  alpha\" aria-label=\"show only rows \
+         for which all of this holds: numbers, flags, comparisons\" autocomplete=\"off\" spellcheck=\"false\">\
+         <label><input id=\"flagged\" type=\"checkbox\"> flagged only</label><span id=\"count\" class=\"quiet\" role=\"status\">\
+         </span></div>\n<p id=\"trouble\" class=\"note\" role=\"alert\" hidden></p>\n<div class=\"scroll\"><table class=\"runs{many}\">{}</table></div>\n\
+         <p class=\"quiet hint\">Click a head to sort. Conditions are joined by “and”; numbers mean what the table shows \
+         (<code>accuracy&lt;97</code> is 97 %). Pick a row, a curve or a point and see it everywhere; arrow keys move, Enter picks, \
+         Escape lets go.</p>",
+        rows_of(table)
+    );
+}
+
+/// Heads, rows and feet.
+fn rows_of(table: &Table) -> String {
+    let mut out = String::new();
+    let class = |words: bool| if words { " class=\"words\"" } else { "" };
+    if table.heads.iter().any(|head| !head.name.is_empty()) {
+        out.push_str("<thead><tr>");
+        for (place, head) in table.heads.iter().enumerate() {
+            let (name, title) = (markup(&head.name), markup(&head.title));
+            let words = class(head.words);
+            let _ = if table.live {
+                let sorted = if place == 0 { "ascending" } else { "none" };
+                let key = markup(&head.key);
+                write!(
+                    out,
+                    "<th scope=\"col\" aria-sort=\"{sorted}\" title=\"{title}\" data-key=\"{key}\"{words}>\
+                     <button type=\"button\">{name}</button></th>"
+                )
+            } else {
+                write!(out, "<th scope=\"col\" title=\"{title}\"{words}>{name}</th>")
+            };
+        }
+        out.push_str("</tr></thead>");
+    }
+    let row = |out: &mut String, cells: &[String], lead: &str| {
+        for (place, (cell, head)) in cells.iter().zip(&table.heads).enumerate() {
+            let text = inline(cell);
+            let words = class(head.words);
+            let _ = if place == 0 && table.live {
+                write!(out, "<th scope=\"row\">{lead}{text}</th>")
+            } else {
+                write!(out, "<td{words}>{text}</td>")
+            };
         }
     };
-    analysis.runs.iter().map(row).collect()
-}
-
-/// Mean and standard deviation below each column; nothing for a single run.
-fn totals(analysis: &Analysis) -> Vec<(&'static str, Vec<String>)> {
-    let of = |value: fn(&crate::analysis::Estimate) -> Option<f64>| {
-        let cell = |column: &Column| {
-            let held = (column.estimate)(&analysis.summary);
-            held.and_then(|estimate| value(&estimate)).map_or_else(String::new, column.format)
-        };
-        tables::COLUMNS.iter().map(cell).collect()
-    };
-    if analysis.summary.accuracy.and_then(|accuracy| accuracy.std).is_none() {
-        return Vec::new();
+    out.push_str("\n<tbody>\n");
+    for Row { cells, key, drawn, look, marked } in &table.rows {
+        let mut lead = String::new();
+        if !key.is_empty() {
+            let paint = look.map_or("typical", |look| look.paint.class());
+            let void = if drawn.is_some() { " void" } else { "" };
+            lead = format!("<i class=\"key {paint}{void}\"></i>");
+            let drawn = drawn.as_ref().map_or_else(String::new, |drawn| format!(" data-as=\"{}\"", markup(drawn)));
+            let marked = if *marked { " class=\"flagged\"" } else { "" };
+            let _ = write!(out, "<tr data-run=\"{}\"{drawn}{marked}>", markup(key));
+        } else {
+            out.push_str("<tr>");
+        }
+        row(&mut out, cells, &lead);
+        out.push_str("</tr>\n");
     }
-    vec![("mean", of(|estimate| Some(estimate.mean))), ("std", of(|estimate| estimate.std))]
+    out.push_str("</tbody>");
+    if !table.feet.is_empty() {
+        out.push_str("<tfoot>");
+        for cells in &table.feet {
+            out.push_str("<tr>");
+            row(&mut out, cells, "");
+            out.push_str("</tr>");
+        }
+        out.push_str("</tfoot>");
+    }
+    out
 }
 
-/// What is said of ensembles, the strategies, and the figure.
-fn put_together(held: &Ensembles, figures: &[Figure]) -> Value {
-    let paragraphs: Vec<String> = ensembles::paragraphs(held).iter().map(|text| text.replace('`', "")).collect();
-    let rows: Vec<Vec<String>> = held.strategies.iter().map(|strategy| ensembles::row(strategy).to_vec()).collect();
-    let figure = figures.iter().find(|figure| figure.file == ENSEMBLES).map(still);
-    context! { paragraphs => paragraphs, columns => ensembles::HEADER, rows => rows, figure => figure }
+/// A section for each thing that can be picked; the script shows one at a time.
+fn details(out: &mut String, details: &[Detail]) -> Result<()> {
+    out.push_str("<div id=\"chosen\">\n");
+    for detail in details {
+        let _ = write!(out, "<section data-of=\"{}\"><h3>{}</h3>", markup(&detail.key), inline(&detail.title));
+        for words in &detail.paragraphs {
+            let _ = write!(out, "<p>{}</p>", inline(words));
+        }
+        if !detail.about.is_empty() {
+            let _ = write!(out, "<p>{}</p><div class=\"examples\">", inline(&detail.about));
+            for example in &detail.examples {
+                out.push_str("<figure>");
+                if let Some(pixels) = &example.pixels {
+                    let _ = write!(out, "<img alt=\"\" src=\"{}\">", pixels.address()?);
+                }
+                let (class, sign) = if example.right { ("right", '✓') } else { ("wrong", '✗') };
+                out.push_str("<figcaption>");
+                for (place, line) in example.lines.iter().enumerate() {
+                    let _ = match place {
+                        0 => write!(out, "<b class=\"{class}\">{sign} {}</b>", markup(line)),
+                        _ => write!(out, "<br>{}", markup(line)),
+                    };
+                }
+                out.push_str("</figcaption></figure>");
+            }
+            out.push_str("</div>");
+        }
+        out.push_str("</section>\n");
+    }
+    out.push_str("</div>\n");
+    Ok(())
 }
 
-fn still(figure: &Figure) -> Value {
-    context! { title => figure.title.as_str(), svg => figure.svg.as_str(), caption => figure.caption.replace('`', "") }
+/// Panels side by side as there is room, the legend, and the caption.
+fn figure(out: &mut String, figure: &Figure) -> Result<()> {
+    let id = figure.id;
+    let _ = writeln!(
+        out,
+        "<section class=\"figure\" id=\"{id}\">\n<h2>{}</h2>\n<div class=\"panels\">",
+        inline(&figure.title)
+    );
+    for panel in &figure.panels {
+        let _ = writeln!(out, "<div style=\"--width:{}px\">{}</div>", panel.size.0, panel.inline()?);
+    }
+    out.push_str("</div>\n");
+    if !figure.legend.is_empty() {
+        out.push_str("<p class=\"keys\">");
+        for entry in &figure.legend {
+            let (drawn, text) = (swatch(entry.swatch)?, markup(&entry.text));
+            let _ = if entry.key.is_empty() {
+                write!(out, "<span>{drawn}{text}</span>")
+            } else {
+                let key = markup(&entry.key);
+                write!(out, "<button type=\"button\" data-pick=\"{key}\" aria-pressed=\"false\">{drawn}{text}</button>")
+            };
+        }
+        out.push_str("</p>\n");
+    }
+    let _ = writeln!(out, "<p class=\"caption\">{}</p>\n</section>", inline(&figure.caption));
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Evidence, Fact, Input, RunLogits, Settings, analyze};
+    use crate::report::document::{Example, Table};
 
-    /// The analysis of runs that decide so between two classes; all labels are 0.
-    pub fn analysed<const N: usize>(decisions: &[[u32; N]]) -> Analysis {
-        of(decisions, Evidence::default())
-    }
-
-    fn of<const N: usize>(decisions: &[[u32; N]], evidence: Evidence) -> Analysis {
-        let runs = decisions.iter().zip(0..).map(|(row, index)| {
-            let logits = row.iter().flat_map(|&class| if class == 0 { [1.0, 0.0] } else { [0.0, 1.0] });
-            RunLogits { index, logits: logits.collect() }
-        });
-        let input = Input::new(vec![0; N], 2, runs.collect()).unwrap();
-        analyze(&input, evidence, Settings::default()).unwrap()
-    }
-
-    fn shown(analysis: &Analysis) -> String {
-        page(analysis, None, &super::super::figures::all(analysis).unwrap()).unwrap()
+    #[test]
+    fn hostile_names_stay_text() {
+        let hostile = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\"'";
+        let mut document = Document { title: hostile.into(), headline: hostile.into(), ..Document::default() };
+        document.heading(hostile);
+        document.text(format!("`{hostile}`"));
+        let rows = vec![Row { cells: vec![hostile.into()], key: hostile.into(), ..Row::default() }];
+        document.table(Table { live: true, rows, ..Table::new("x", &[hostile], &[], Vec::new()) });
+        let examples = vec![Example { pixels: None, right: false, lines: vec![hostile.into(); 2] }];
+        document.details.push(Detail { title: hostile.into(), about: hostile.into(), examples, ..Detail::default() });
+        document.glossary.push((hostile.into(), hostile.into()));
+        let text = page(&document).unwrap();
+        assert!(!text.contains("<img src=x") && !text.contains("<script>alert"), "markup got through");
+        assert_eq!(text.matches("</script>").count(), 1);
+        assert!(!text.contains("data-run=\"<"));
     }
 
     #[test]
-    fn names_of_others_stay_text() {
-        let hostile = "</script><script>alert(1)</script> & \"<img src=x onerror=alert(2)>' {{ 7 * 7 }}";
-        let evidence = Evidence {
-            name: hostile.to_owned(),
-            class_names: vec![hostile.to_owned(), "-->".to_owned()],
-            facts: vec![Fact { name: hostile.to_owned(), value: hostile.to_owned() }],
-            notes: vec![hostile.to_owned()],
-            ..Evidence::default()
-        };
-        let text = shown(&of(&[[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1]], evidence));
-        assert!(!text.contains("<script>alert") && !text.contains("<img"), "markup got through");
-        assert!(text.contains("{{ 7 * 7 }}"), "text was taken for a template");
-        // Its own two elements: the data and the script.
-        assert_eq!(text.matches("</script>").count(), 2);
-    }
-
-    #[test]
-    fn the_page_names_no_other_file() {
-        let text = shown(&analysed(&[[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1]]));
-        for sign in [" src=", " href=", "url(http", "@import", "fetch(", "XMLHttpRequest"] {
+    fn a_page_fetches_nothing() {
+        let text = page(&Document::default()).unwrap();
+        for sign in [" src=\"http", " href=", "url(http", "@import", "fetch(", "XMLHttpRequest"] {
             assert!(!text.contains(sign), "{sign}");
         }
         assert!(text.contains("default-src 'none'"));
-    }
-
-    #[test]
-    fn one_run_and_none_that_can_be_judged_have_a_page() {
-        for decisions in [&[[0, 1, 0, 0]][..], &[[0, 1, 0, 0], [0, 1, 0, 0]]] {
-            let text = shown(&analysed(decisions));
-            assert!(text.contains("75.00 %"), "no accuracy");
-        }
-        let runs = (0..2).map(|index| RunLogits { index, logits: vec![f64::NAN; 4] }).collect();
-        let input = Input::new(vec![0, 1], 2, runs).unwrap();
-        let text = shown(&analyze(&input, Evidence::default(), Settings::default()).unwrap());
-        assert!(text.contains("There is nothing to judge."));
     }
 }
