@@ -4,6 +4,7 @@ use super::{Backend, Checkpoints, Experiment, Optimizer, Schedule};
 use crate::keys::check::grouped;
 use crate::keys::nearest::listed;
 use crate::keys::problem::Problem;
+use crate::model::zoo::HeadKey;
 
 /// Everything that can be said without the data.
 pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
@@ -11,6 +12,13 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     path(experiment, &mut found);
     checkpoints(experiment, &mut found);
     training(experiment, &mut found);
+    if let Some(HeadKey::Hidden(_)) = experiment.model.start.head {
+        let kind = experiment.model.architecture.kind();
+        let message = format!(
+            "model.head takes \"keep\" or \"fresh\" for model.kind = \"{kind}\"; a list of widths belongs to cnn"
+        );
+        found.push(Problem::of(&["model.head"], message));
+    }
     if let Some(key) = experiment.model.start.idle_key() {
         let message = format!("model.{key} has no effect without model.weights; name a file, or leave model.{key} out");
         found.push(Problem::of(&[&format!("model.{key}")], message));

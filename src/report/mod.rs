@@ -20,6 +20,7 @@ pub mod surrogate;
 mod sweep;
 mod tables;
 pub mod text;
+mod tuning;
 pub mod words;
 
 use std::path::Path;

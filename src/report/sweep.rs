@@ -6,7 +6,7 @@ use super::scene::Pixels;
 use super::style::Looks;
 use super::tables::{self, COLUMNS};
 use super::text::list;
-use super::{ensembles, words};
+use super::{ensembles, tuning, words};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Alone, Analysis, Estimate, Images, Run, Summary};
 
@@ -42,6 +42,7 @@ pub fn document(analysis: &Analysis, images: Option<&Images>) -> Document {
     );
     document.heading("Summary");
     document.table(summary(&analysis.summary));
+    tuning::section(&mut document, analysis);
     let (own, others): (Vec<_>, Vec<_>) = sweep::all(analysis).into_iter().partition(|figure| figure.id == ENSEMBLES);
     document.blocks.extend(others.into_iter().map(Block::Figure));
     ensembles::section(&mut document, analysis, own);

@@ -146,7 +146,7 @@ fn gradients_are_those_of_finite_differences() {
             }
             f64::from(evaluate(weights).into_scalar::<f32>())
         };
-        let step = 1e-3;
+        let step = 2e-4;
         let by_difference = (moved(step) - moved(-step)) / f64::from(2.0 * step);
         // One step of plain gradient descent at rate 1 moves every parameter by its gradient.
         let mut optimizer = optimizer::build(

@@ -347,7 +347,7 @@ fn validation_of_made_experiments_says_the_same() {
             kernel: usize::MAX,
             pool: 0,
             batch_norm: true,
-            head: vec![usize::MAX],
+            hidden: vec![usize::MAX],
             activation: Activation::Relu,
             dropout: 0.0,
         }),

@@ -16,7 +16,7 @@ fn zoo() -> Vec<(Model, [usize; 3])> {
         ("kind = 'vit', patch = 3, width = 8, depth = 2, heads = 2", [2, 6, 9]),
         ("kind = 'mlp-mixer', patch = 3, width = 8, depth = 2", [2, 6, 9]),
         (
-            "kind = 'mobilenet', stem = 4, channels = [4, 6], repeats = [1, 2], strides = [1, 2], kernels = [3, 5], expansions = [1, 2], head = 8",
+            "kind = 'mobilenet', stem = 4, channels = [4, 6], repeats = [1, 2], strides = [1, 2], kernels = [3, 5], expansions = [1, 2], head_width = 8",
             [3, 9, 8],
         ),
         ("kind = 'text', vocabulary = 9, width = 4, pool = 'attention', positions = true", [1, 1, 7]),

@@ -311,6 +311,6 @@ mod tests {
             let error = read(&path).unwrap_err();
             assert!(matches!(error, Error::Invalid(_)) && error.to_string().contains("w.pt"), "{error}");
         }
-        assert!(read(folder.path()).unwrap_err().to_string().contains("not a file"));
+        assert!(read(folder.path()).unwrap_err().to_string().contains("is a directory"));
     }
 }

@@ -18,8 +18,8 @@ keys! {
         pool: usize = 2, whole(1, 64);
         /// Batch norm after each convolution.
         batch_norm: bool = false, Shape::Flag;
-        /// Width of each hidden dense layer after the blocks.
-        head: Vec<usize> = vec![], list(&UNITS, 0, 256);
+        /// Width of each hidden dense layer after the blocks; `head = [ … ]` says the same where `head` need say nothing else.
+        hidden: Vec<usize> = vec![], list(&UNITS, 0, 256);
         /// The non-linearity.
         activation: Activation = Activation::Relu, Activation::SHAPE;
         /// Probability that dropout zeroes an input of a dense layer.
@@ -50,7 +50,7 @@ impl Layout for Cnn {
             all.extend((pool > 1).then(|| json!({ "max-pool": pool })));
         }
         all.push(json!("flatten"));
-        all.extend(head(&self.head, self.activation, self.dropout));
+        all.extend(head(&self.hidden, self.activation, self.dropout));
         Ok(all)
     }
 }

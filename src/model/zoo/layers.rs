@@ -87,7 +87,7 @@ fn check(items: &[Node], path: &str, wrong: &mut Vec<(Origin, String)>) {
 }
 
 /// A value without its origins.
-fn plain(node: &Node) -> Json {
+pub(super) fn plain(node: &Node) -> Json {
     match &node.value {
         Value::Flag(flag) => json!(flag),
         Value::Whole(number) => i64::try_from(*number).map_or(Json::Null, |number| json!(number)),

@@ -37,7 +37,7 @@ keys! {
         /// How many times as many channels are between the 1x1 convolutions of each stage's blocks.
         expansions: Vec<usize> = vec![1, 4, 4], list(&SMALL, 1, 64);
         /// Channels of the last convolution.
-        head: usize = 128, UNITS;
+        head_width: usize = 128, UNITS;
         /// Probability that dropout zeroes an input of the last dense layer.
         dropout: f64 = 0.0, SHARE;
         /// Added to the variance of a batch norm.
@@ -94,7 +94,7 @@ impl Layout for Mobilenet {
                 (channels, index) = (output, index + 1);
             }
         }
-        all.extend(self.conv("_conv_head", self.head, 1, 1, json!(1), &mut image));
+        all.extend(self.conv("_conv_head", self.head_width, 1, 1, json!(1), &mut image));
         all.extend([self.norm("_bn1"), json!("relu6"), json!("global-mean")]);
         all.extend((self.dropout > 0.0).then(|| json!({ "dropout": self.dropout })));
         all.push(json!({ "dense": "classes", "name": "_fc" }));

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::de::Error as _;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::Plan;
 use super::weights::{self, HostTensor, Names};
 use crate::error::{Error, Result};
-use crate::keys::{Keyed, Kind, Shape, keys, words};
+use crate::keys::node::{Node, Origin, Value};
+use crate::keys::{Grammar, Keyed, Kind, Shape, keys, words};
 
 /// What an architecture is made of.
 pub trait Layout {
@@ -43,6 +45,49 @@ words! {
     }
 }
 
+/// What the key `head` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HeadKey {
+    /// What becomes of the last dense layer.
+    Becomes(Head),
+    /// The widths of a `cnn`'s hidden dense layers.
+    Hidden(Vec<usize>),
+}
+
+/// One of two words, or a list of widths.
+#[derive(Debug)]
+struct HeadGrammar;
+
+impl Grammar for HeadGrammar {
+    fn check(&self, node: &Node, path: &str, wrong: &mut Vec<(Origin, String)>) -> Json {
+        let fits = match &node.value {
+            Value::Text(text) => Head::WORDS.contains(&text.as_str()),
+            Value::List(items) => {
+                items.iter().all(|item| matches!(item.value, Value::Whole(width) if (1..=1_000_000).contains(&width)))
+            }
+            _ => false,
+        };
+        if fits {
+            return layers::plain(node);
+        }
+        wrong.push((node.origin.clone(), format!("{path} takes {}, but is {}", self.takes(), node.value.describe())));
+        self.stand_in()
+    }
+
+    fn takes(&self) -> String {
+        "\"keep\" or \"fresh\", or, for a cnn, a list of widths from 1 to 1,000,000".into()
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "anyOf": [{ "enum": Head::WORDS }, { "type": "array", "items": { "type": "integer", "minimum": 1 } }] })
+    }
+
+    fn stand_in(&self) -> Json {
+        json!("keep")
+    }
+}
+
 keys! {
     /// Where training starts.
     pub struct Start {
@@ -53,9 +98,10 @@ keys! {
         /// Names in that file of layers or tensors whose names here differ; `"*"` goes before all others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         map: Option<BTreeMap<String, String>> = None, Shape::Map(&Shape::Text);
-        /// Whether the last dense layer is read from the file (`keep`, the default) or drawn anew (`fresh`).
+        /// Whether the last dense layer is read from the file (`keep`, the default) or drawn anew (`fresh`). For a `cnn` also the
+        /// widths of its hidden dense layers.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        head: Option<Head> = None, Head::SHAPE;
+        head: Option<HeadKey> = None, Shape::Other(&HeadGrammar);
         /// BLAKE3 of the file, in hexadecimal: filled in when a sweep is made, and checked whenever the file is read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<String> = None, Shape::Text;
@@ -98,8 +144,14 @@ impl Start {
         names.check(plan, "model.map")?;
         let given = weights::read(Path::new(path))?;
         self.expect(path, &given.digest)?;
-        let fresh = plan.head().filter(|_| self.head == Some(Head::Fresh));
+        let fresh = plan.head().filter(|_| self.draws_head());
         given.fit(plan, &names, fresh.map(|head| head.name.as_str()))
+    }
+
+    /// Whether the last dense layer is drawn anew.
+    #[must_use]
+    pub fn draws_head(&self) -> bool {
+        self.head == Some(HeadKey::Becomes(Head::Fresh))
     }
 
     /// A key that has no effect without the file.
@@ -150,14 +202,21 @@ impl Keyed for Model {
 /// One table: the keys of the architecture, then those of [`Start`].
 impl Serialize for Model {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Both<'a> {
-            #[serde(flatten)]
-            architecture: &'a Architecture,
-            #[serde(flatten)]
-            start: &'a Start,
+        let table = |value: serde_json::Result<Json>| match value.map_err(S::Error::custom)? {
+            Json::Object(table) => Ok(table),
+            _ => Err(S::Error::custom("a model is a table")),
+        };
+        let mut all = table(serde_json::to_value(&self.architecture))?;
+        let start = table(serde_json::to_value(&self.start))?;
+        // Where `head` need say nothing else, it names the hidden layers of a cnn, as it always has.
+        if let (Architecture::Cnn(_), None) = (&self.architecture, &self.start.head) {
+            all = all
+                .into_iter()
+                .map(|(key, value)| (if key == "hidden" { "head".into() } else { key }, value))
+                .collect();
         }
-        Both { architecture: &self.architecture, start: &self.start }.serialize(serializer)
+        all.extend(start);
+        all.serialize(serializer)
     }
 }
 
@@ -168,10 +227,13 @@ impl<'de> Deserialize<'de> for Model {
         for key in Start::KEYS {
             start.extend(table.remove(key.name).map(|value| (key.name.to_owned(), value)));
         }
-        Ok(Self {
-            architecture: Architecture::deserialize(Json::Object(table)).map_err(D::Error::custom)?,
-            start: Start::deserialize(Json::Object(start)).map_err(D::Error::custom)?,
-        })
+        let mut architecture = Architecture::deserialize(Json::Object(table)).map_err(D::Error::custom)?;
+        let mut start = Start::deserialize(Json::Object(start)).map_err(D::Error::custom)?;
+        if let (Architecture::Cnn(cnn), Some(HeadKey::Hidden(widths))) = (&mut architecture, &start.head) {
+            cnn.hidden = widths.clone();
+            start.head = None;
+        }
+        Ok(Self { architecture, start })
     }
 }
 

@@ -29,7 +29,7 @@ keys! {
         /// Whether each position has a learned vector that is added to the token there.
         positions: bool = false, Shape::Flag;
         /// Width of each hidden dense layer.
-        head: Vec<usize> = vec![], list(&UNITS, 0, 256);
+        hidden: Vec<usize> = vec![], list(&UNITS, 0, 256);
         /// The non-linearity between dense layers.
         activation: Activation = Activation::Relu, Activation::SHAPE;
         /// Probability that dropout zeroes an input of a dense layer.
@@ -45,7 +45,7 @@ impl Layout for Text {
             Pooling::Mean => json!("token-mean"),
             Pooling::Attention => json!({ "attention-pool": true, "name": "pool" }),
         });
-        all.extend(head(&self.head, self.activation, self.dropout));
+        all.extend(head(&self.hidden, self.activation, self.dropout));
         Ok(all)
     }
 }
