@@ -20,6 +20,8 @@ pub mod exit {
     pub const CORRUPT: u8 = 6;
     /// The two things to compare do not compare.
     pub const NOT_COMPARABLE: u8 = 7;
+    /// There is too little evidence for a verdict.
+    pub const UNDECIDED: u8 = 8;
     /// Stopped by a signal; what was done is saved and can be resumed.
     pub const INTERRUPTED: u8 = 75;
 }
@@ -45,6 +47,9 @@ pub enum Error {
     /// Two things cannot be compared.
     #[error("{0}")]
     NotComparable(String),
+    /// There is too little evidence for a verdict.
+    #[error("{0}")]
+    Undecided(String),
     /// Stopped by a signal, resumable.
     #[error("{0}")]
     Interrupted(String),
@@ -67,6 +72,7 @@ impl Error {
             Self::Regression(_) => exit::REGRESSION,
             Self::Corrupt(_) => exit::CORRUPT,
             Self::NotComparable(_) => exit::NOT_COMPARABLE,
+            Self::Undecided(_) => exit::UNDECIDED,
             Self::Interrupted(_) => exit::INTERRUPTED,
             Self::Unexpected(_) => exit::UNEXPECTED,
         }

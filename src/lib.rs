@@ -34,6 +34,7 @@ pub mod ensemble;
 pub mod error;
 pub mod kernel;
 pub mod keys;
+pub mod lineage;
 pub mod model;
 pub mod ops;
 pub mod random;

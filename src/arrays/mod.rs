@@ -15,6 +15,7 @@ mod zip;
 use std::io::BufReader;
 use std::path::Path;
 
+pub use decode::half;
 pub use header::{Header, Kind};
 pub use npz::{Npz, open_npz};
 pub use write::{ArrayView, Slice, write_npy, write_npz};

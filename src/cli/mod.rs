@@ -13,6 +13,7 @@ mod execution;
 mod export;
 mod history;
 mod kernel;
+mod lineage;
 mod model;
 mod nightly;
 mod plan;
@@ -79,6 +80,8 @@ enum Verb {
     Kernel(kernel::KernelArgs),
     /// Layers and architectures that there are, and the network of an experiment
     Model(model::ModelArgs),
+    /// Say whether networks share an ancestor, and who descends from whom
+    Lineage(lineage::LineageArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
         Verb::Model(args) => model::run(&args),
+        Verb::Lineage(args) => lineage::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

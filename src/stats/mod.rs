@@ -8,6 +8,7 @@
 
 pub mod alpha;
 pub mod alpha_hat;
+pub mod assignment;
 pub mod bootstrap;
 pub mod calibration;
 pub mod charts;
@@ -20,6 +21,7 @@ pub mod groups;
 pub mod kendall;
 pub mod logits;
 pub mod margins;
+pub mod matching;
 pub mod outliers;
 pub mod pairs;
 pub mod permutation;

@@ -4,7 +4,10 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
+//! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
+pub mod lineage;
+pub mod pictures;
 pub mod run;
