@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::print;
+use super::{print, say};
 use crate::config::Experiment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 use crate::record::SweepDir;
 use crate::report::words;
 use crate::sweep::slurm::{self, Cluster, Submission};
 use crate::sweep::{self, Stop};
 use crate::train::device::Adapter;
 use crate::workflow::analyze::{self, Changes};
-use crate::workflow::run::{Local, own_program, train};
+use crate::workflow::run::{Local, own_program, prepare, train};
 
 /// Who starts the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -104,11 +104,11 @@ pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs
 
 /// What the system refuses while a sweep is under way, such as room on the disk, costs nothing that is finished.
 fn resumable(error: Error) -> Error {
-    match error {
-        Error::Unexpected(why) => {
-            Error::Interrupted(format!("{why}; nothing that is finished is lost, and `harness resume` goes on"))
+    match error.exit_code() {
+        exit::UNEXPECTED => {
+            Error::Interrupted(format!("{error}; nothing that is finished is lost, and `harness resume` goes on"))
         }
-        error => error,
+        _ => error,
     }
 }
 
@@ -159,9 +159,25 @@ fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -
         max_concurrent,
         ..slurm::Options::default()
     };
-    let runs = sweep::missing(sweep, experiment.sweep.runs)?;
+    for (run, what) in prepare(sweep, experiment)? {
+        say(&format!("run {run}: {what}"));
+    }
+    let cluster = Cluster::new();
+    let queued = cluster.queue(sweep)?;
+    let mut runs = sweep::missing(sweep, experiment.sweep.runs)?;
+    let missing = runs.len();
+    runs.retain(|run| !queued.contains_key(run));
+    if runs.len() < missing {
+        say(&format!(
+            "{} of {missing} missing runs are queued already and are not submitted again",
+            missing - runs.len()
+        ));
+        if runs.is_empty() {
+            return print("nothing is left to submit; `harness status` shows the queue\n");
+        }
+    }
     let what = Submission { name: experiment.name.clone(), program, runs, analysis: vec![report], options };
-    for job in Cluster::new().submit(sweep, &what)? {
+    for job in cluster.submit(sweep, &what)? {
         match job.runs.len() {
             0 => print(&format!("job {}: analysis and report\n", job.id))?,
             count => print(&format!("job {}: {count} runs\n", job.id))?,

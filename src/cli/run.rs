@@ -33,7 +33,24 @@ pub struct RunArgs {
     nightly: NightlyArgs,
 }
 
-pub fn run(mut args: RunArgs) -> Result<()> {
+pub fn run(args: RunArgs) -> Result<()> {
+    if !args.nightly.is_asked() || args.dry_run {
+        return train(args, &mut false);
+    }
+    let nightly = args.nightly.clone();
+    nightly.begin()?;
+    // Until the experiment is read nobody knows what it is called.
+    let name = args.experiment.experiment.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut judged = false;
+    let outcome = train(args, &mut judged);
+    if let (Err(error), false) = (&outcome, judged) {
+        nightly.failed(&name, error);
+    }
+    outcome
+}
+
+/// Everything that `run` does; `judged` becomes true as soon as the night's own files say what came of it.
+fn train(mut args: RunArgs, judged: &mut bool) -> Result<()> {
     if let Some(runs) = args.runs {
         args.experiment.sets.push(format!("sweep.runs={runs}"));
     }
@@ -52,17 +69,18 @@ pub fn run(mut args: RunArgs) -> Result<()> {
     let (sweep, opened) = open(&root, &experiment)?;
     match opened {
         Opened::Created => {}
-        Opened::Found => anstream::eprintln!("{} is there already; only what is missing is done", root.display()),
+        Opened::Found => super::say(&format!("{} is there already; only what is missing is done", root.display())),
         Opened::Enlarged(runs) => {
-            anstream::eprintln!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs);
+            super::say(&format!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs));
         }
     }
     let trained = carry_out(&sweep, &experiment, &args.execution);
     match trained {
         // Failed runs are left out of the comparison, and reported after it.
         Ok(()) | Err(Error::RunsFailed(_)) if args.nightly.is_asked() && any_complete(&sweep, &experiment)? => {
-            let judged = args.nightly.judge(&root);
-            trained.and(judged)
+            *judged = true;
+            let found = args.nightly.judge(&root, &experiment.name);
+            trained.and(found)
         }
         _ => trained,
     }

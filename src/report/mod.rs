@@ -15,6 +15,7 @@ pub mod lineage;
 pub mod nightly;
 mod page;
 mod pdf;
+pub mod power;
 mod scene;
 mod style;
 pub mod surrogate;

@@ -6,7 +6,7 @@ use super::scene::Pixels;
 use super::style::Looks;
 use super::tables::{self, COLUMNS};
 use super::text::list;
-use super::{Extras, ensembles, tuning, words};
+use super::{Extras, ensembles, power, tuning, words};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Alone, Analysis, Estimate, Images, Run, Summary};
 
@@ -57,6 +57,7 @@ pub fn document(analysis: &Analysis, extras: &Extras) -> Document {
     let facts = extras.facts.iter().map(|fact| [fact.name.clone(), fact.value.clone()]);
     let rows = facts.chain(tables::facts(analysis)).map(Vec::from).collect();
     document.table(Table::new("", &["", ""], &[0, 1], rows));
+    power::last_line(analysis).into_iter().for_each(|line| document.text(line));
     document
 }
 

@@ -136,7 +136,7 @@ pub fn run(args: &SurrogateArgs) -> Result<()> {
             reader.manifest().runs.saturating_sub(1)
         )));
     }
-    let run = RunReader::open(&reader.dir().run(args.run))?;
+    let run = reader.run(args.run)?;
     let (epoch, weights) = weights(args, &run)?;
     let data = data_of(&experiment, &run)?;
     let plan = experiment.plan(data.shape, data.classes.len())?;
