@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::kernel::study::{Examples, Study, study};
 use crate::kernel::surrogate::{FitOptions, Influence, softmax};
 use crate::kernel::{DEFAULT_BUDGET, Jacobians};
-use crate::model::{HostTensor, Plan};
+use crate::model::HostTensor;
 use crate::record::{RunReader, SweepReader, Values, files, layout, table};
 use crate::report::surrogate::{Frame, Shown, grid};
 
@@ -139,7 +139,7 @@ pub fn run(args: &SurrogateArgs) -> Result<()> {
     let run = reader.run(args.run)?;
     let (epoch, weights) = weights(args, &run)?;
     let data = data_of(&experiment, &run)?;
-    let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
+    let plan = experiment.plan(data.shape, data.classes.len())?;
     let network = Jacobians::from_weights(&plan, weights, DEFAULT_BUDGET)?;
     let (kind, kernel) = match args.kernel {
         Kind::Trace => (KernelKind::Trace, "trace"),
