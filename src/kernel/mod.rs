@@ -12,6 +12,7 @@ pub mod external;
 mod gram;
 mod host;
 mod jacobians;
+mod kind;
 mod leaves;
 pub mod matrix;
 pub mod projection;
@@ -23,4 +24,5 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use jacobians::{DEFAULT_BUDGET, Estimate, Jacobians, Route, Snapshot};
+pub use jacobians::{Computed, DEFAULT_BUDGET, Jacobians, Route};
+pub use kind::{Draw, Kind};

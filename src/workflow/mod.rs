@@ -4,7 +4,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
+//! | [`surrogate`] | a run's network and the linear models on its kernels that stand in for it |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
 pub mod run;
+pub mod surrogate;
