@@ -1,6 +1,12 @@
 //! The one error type that reaches a user, and the exit codes of the program.
 //!
-//! A message is one sentence that says what is wrong, where, and what to do about it.
+//! A message is one sentence that says what is wrong, where, and what to do about it. Where a program can do more with the
+//! cause than show it, the cause is kept as the error's [`source`](std::error::Error::source): an [`std::io::Error`], or a type
+//! of the room that failed, such as [`Problems`](crate::keys::Problems) of an experiment file.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 /// What the process returns to its caller; listed in the README and in `--help`.
 pub mod exit {
@@ -20,6 +26,8 @@ pub mod exit {
     pub const CORRUPT: u8 = 6;
     /// The two things to compare do not compare.
     pub const NOT_COMPARABLE: u8 = 7;
+    /// There is too little evidence for a verdict.
+    pub const UNDECIDED: u8 = 8;
     /// Stopped by a signal; what was done is saved and can be resumed.
     pub const INTERRUPTED: u8 = 75;
 }
@@ -45,13 +53,58 @@ pub enum Error {
     /// Two things cannot be compared.
     #[error("{0}")]
     NotComparable(String),
+    /// There is too little evidence for a verdict.
+    #[error("{0}")]
+    Undecided(String),
     /// Stopped by a signal, resumable.
     #[error("{0}")]
     Interrupted(String),
     /// Anything else.
     #[error("{0}")]
     Unexpected(String),
+    /// Any of these, by its exit code, with a typed cause.
+    #[error("{sentence}")]
+    Caused {
+        /// One of [`exit`].
+        code: u8,
+        /// What the user reads.
+        sentence: String,
+        /// Why.
+        source: Cause,
+    },
 }
+
+/// A typed cause that errors can share. Two are equal if they say the same.
+#[derive(Debug, Clone)]
+pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    /// The cause, if it is of this type.
+    #[must_use]
+    pub fn downcast_ref<T: std::error::Error + 'static>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Cause {}
 
 /// The result of everything that can fail for a user.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -67,14 +120,48 @@ impl Error {
             Self::Regression(_) => exit::REGRESSION,
             Self::Corrupt(_) => exit::CORRUPT,
             Self::NotComparable(_) => exit::NOT_COMPARABLE,
+            Self::Undecided(_) => exit::UNDECIDED,
             Self::Interrupted(_) => exit::INTERRUPTED,
             Self::Unexpected(_) => exit::UNEXPECTED,
+            Self::Caused { code, .. } => *code,
         }
     }
 
     /// An error of the file system at `path`, as a sentence: `cannot {verb} {path}: {cause}`.
     #[must_use]
-    pub fn io(verb: &str, path: &std::path::Path, cause: &std::io::Error) -> Self {
-        Self::Unexpected(format!("cannot {verb} {}: {cause}", path.display()))
+    pub fn io(verb: &str, path: &Path, cause: &io::Error) -> Self {
+        Self::caused(exit::UNEXPECTED, format!("cannot {verb} {}: {cause}", path.display()), again(cause))
+    }
+
+    /// An error with an exit code of [`exit`], what the user reads, and why.
+    #[must_use]
+    pub fn caused(code: u8, sentence: String, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Caused { code, sentence, source: Cause(Arc::new(cause)) }
+    }
+}
+
+/// The same error once more: errors of the system cannot be copied.
+pub(crate) fn again(cause: &io::Error) -> io::Error {
+    match cause.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(cause.kind(), cause.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn the_cause_of_an_error_can_be_asked_for() {
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = Error::io("write", Path::new("a/b"), &denied);
+        assert_eq!(error.to_string(), "cannot write a/b: permission denied");
+        assert_eq!(error.exit_code(), exit::UNEXPECTED);
+        let Error::Caused { source, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(source.downcast_ref::<io::Error>().map(io::Error::kind), Some(io::ErrorKind::PermissionDenied));
+        assert!(error.source().is_some());
+        assert_eq!(error, error.clone());
     }
 }

@@ -1,6 +1,26 @@
 //! `harness` measures how reproducible a training procedure is: it trains many runs of one experiment, records what each
 //! decides and how it generalises, and says which runs are atypical and how much of the variability is real.
 //!
+//! The program of the same name is this library with a command line. What its verbs do can be called from [`workflow`]:
+//!
+//! ```no_run
+//! use harness::record::SweepDir;
+//! use harness::workflow::analyze::{Changes, of_sweep, write};
+//!
+//! # fn main() -> Result<(), harness::error::Error> {
+//! let root = std::path::Path::new("sweeps/digits");
+//! let analysis = of_sweep(root, None, &Changes::default())?;
+//! for run in analysis.runs.iter().filter(|run| run.is_flagged()) {
+//!     println!("run {} is atypical: {}", run.run, run.flags[0].why);
+//! }
+//! let written = write(&SweepDir::new(root), &analysis, None)?;
+//! println!("{}", written.folder.join("report.html").display());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The rooms
+//!
 //! ```text
 //! config ─► sweep ─► train (one run) ─► record ─► analysis ─► report
 //!             │          │                ▲           ▲
@@ -8,22 +28,29 @@
 //!           Slurm      ops              (eNTK)
 //! ```
 //!
+//! Each room has one job and uses only rooms below it; a test (`tests/map.rs`) holds every `use crate::` against this table,
+//! lowest first.
+//!
 //! | room | its one job | may use |
 //! |---|---|---|
-//! | [`cli`] | one file per verb; parse, call, print, exit code | everything |
-//! | [`config`] | the experiment: types, defaults, overrides, checks, schema | – |
-//! | [`data`] | data sets: readers, splits, augmentation, probes | config, arrays, random |
+//! | [`error`] | the error that reaches a user, and exit codes | – |
+//! | [`random`] | named streams of random numbers | – |
+//! | [`keys`] | tables of keys: types, defaults, checks, schema and reference from one description | – |
 //! | [`arrays`] | NumPy files that others wrote or will read | – |
-//! | [`model`] | the zoo, as plans, initial weights and Burn modules | config, ops, random |
-//! | [`ops`] | the operations that models spend their time in, with our own kernels on CPUs | – |
-//! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | data, model, record, kernel |
-//! | [`kernel`] | eNTK, its spectrum, alignment, projections, surrogates; networks from elsewhere | model, record, stats |
 //! | [`record`] | what is on disk: layout, manifests, formats, digests, atomic writes | – |
+//! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: slices in, plain structs out | – |
+//! | [`ops`] | the operations that models spend their time in, with our own kernels on CPUs | – |
+//! | [`data`] | data sets: readers, splits, augmentation, probes | keys, arrays, random |
+//! | [`config`] | the experiment: all its tables of keys, overrides, checks | keys, data |
+//! | [`model`] | the zoo, as plans, initial weights and Burn modules | config, ops, random |
+//! | [`kernel`] | eNTK, its spectrum, alignment, projections, surrogates; external networks | arrays, config, model, random, stats |
 //! | [`sweep`] | many runs: directory, leases, local processes, Slurm, status | config, record |
-//! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: pure maths | – |
-//! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | record, stats, kernel |
-//! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | data, model, train, record, analysis |
-//! | [`report`] | Markdown and figures from what `analysis` found | analysis |
+//! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | config, data, kernel, model, ops, random, record |
+//! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | arrays, config, kernel, record, stats |
+//! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | analysis, arrays, config, data, model, record, stats, train |
+//! | [`report`] | Markdown, page and figures from what `analysis` found | analysis, config, record, stats |
+//! | [`workflow`] | what the verbs do, as functions | everything below |
+//! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 
 pub mod analysis;
 pub mod arrays;
@@ -34,6 +61,7 @@ pub mod ensemble;
 pub mod error;
 pub mod kernel;
 pub mod keys;
+pub mod lineage;
 pub mod model;
 pub mod ops;
 pub mod random;

@@ -6,6 +6,7 @@ use polars::prelude::{DataFrame, DataType};
 
 use super::input::{Input, RunLogits};
 use super::numbers::{percent, thousands};
+use super::runs_table::RunsTable;
 use crate::arrays::{self, Array, Values};
 use crate::error::{Error, Result};
 use crate::record::{SoftDecisions, table};
@@ -157,15 +158,19 @@ impl Part {
         Ok(Self { place, labels, examples, classes, values })
     }
 
-    /// Columns `label` and `z0` …, and perhaps `example`.
+    /// Columns `label` and `z0` …, and perhaps `example`; with a column `run`, of several runs.
     fn of_parquet(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
         if path.is_dir() {
             return Err(Error::Invalid(format!("{place} is a directory, not a Parquet file")));
         }
         let bytes = std::fs::read(path).map_err(|cause| Error::Invalid(format!("cannot read {place}: {cause}")))?;
-        let soft = SoftDecisions::decode(&bytes, &place)?;
         let decoded = table::decode(&bytes, &place)?;
+        if RunsTable::is_one(&decoded) {
+            let RunsTable { labels, classes, values } = RunsTable::read(&decoded, &place)?;
+            return Ok(Self { place, examples: labels.len(), labels: Some(labels), classes, values });
+        }
+        let soft = SoftDecisions::decode(&bytes, &place)?;
         let is_wide = |class| decoded.column(&format!("z{class}")).is_ok_and(|held| *held.dtype() == DataType::Float64);
         let wide = (0..soft.classes).any(is_wide);
         let values = if wide { Values::F64(wide_logits(&decoded, &soft, &place)?) } else { Values::F32(soft.logits) };

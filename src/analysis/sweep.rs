@@ -278,6 +278,13 @@ fn usable(shape: &[usize], values: crate::record::Values, first: Option<&Snapsho
     Ok(kernel)
 }
 
+/// A device as its library prints it, `Device<Flex(Cpu)>`, as people say it.
+fn device(printed: &str) -> String {
+    let inner = printed.strip_prefix("Device<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(printed);
+    let own = inner.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(inner);
+    if own.eq_ignore_ascii_case("cpu") || own.is_empty() { "CPU".to_owned() } else { own.to_owned() }
+}
+
 /// Where the runs were made; times are left out, so that a report of the same results has the same bytes.
 fn provenance(origin: &Provenance) -> Vec<Fact> {
     let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
@@ -287,7 +294,7 @@ fn provenance(origin: &Provenance) -> Vec<Fact> {
     let mut facts = vec![fact("harness", origin.version.clone())];
     facts.extend(commit.map(|commit| fact("commit", commit)));
     facts.extend(origin.data_digest.clone().map(|digest| fact("data (BLAKE3)", digest)));
-    facts.push(fact("backend, device", format!("{}, {}", origin.backend, origin.device)));
+    facts.push(fact("backend, device", format!("{}, {}", origin.backend, device(&origin.device))));
     facts.push(fact("threads per run", origin.threads.to_string()));
     facts.push(fact("machine", format!("{}, {}, {}", origin.host, origin.system, origin.cpu)));
     facts

@@ -121,7 +121,8 @@ fn to_row_major<T: Copy>(values: Vec<T>, shape: &[usize]) -> Vec<T> {
 }
 
 /// An IEEE 754 half-precision number, exactly.
-fn half(bits: u16) -> f32 {
+#[must_use]
+pub fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
     let mantissa = f32::from(bits & 0x3ff);
     let magnitude = match bits >> 10 & 0x1f {

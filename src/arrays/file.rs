@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, again, exit};
 
 /// A regular file that is open for reading and not empty.
 pub(crate) struct Opened {
@@ -49,19 +49,21 @@ pub(crate) fn unreadable(path: &Path, expected: &str, cause: &io::Error) -> Erro
             format!("cannot be opened ({cause}), but {expected} is expected; check the path")
         }
     };
-    invalid(path, what)
+    Error::caused(exit::INVALID, format!("{} {what}", shown(path)), again(cause))
 }
 
 /// The error of reading on in an open file, or in what it decompresses to.
 pub(crate) fn broken(place: &str, cause: &io::Error) -> Error {
     use io::ErrorKind as Kind;
-    match cause.kind() {
-        Kind::UnexpectedEof => Error::Invalid(format!("{place} ends too early; copy or download it again")),
+    let shown = clean(&cause.to_string());
+    let (code, sentence) = match cause.kind() {
+        Kind::UnexpectedEof => (exit::INVALID, format!("{place} ends too early; copy or download it again")),
         Kind::InvalidData | Kind::InvalidInput => {
-            Error::Invalid(format!("{place} is damaged ({}); copy or download it again", clean(&cause.to_string())))
+            (exit::INVALID, format!("{place} is damaged ({shown}); copy or download it again"))
         }
-        _ => Error::Unexpected(format!("cannot read {place}: {}", clean(&cause.to_string()))),
-    }
+        _ => (exit::UNEXPECTED, format!("cannot read {place}: {shown}")),
+    };
+    Error::caused(code, sentence, again(cause))
 }
 
 /// The sentence "`path` `what`" as an invalid input.

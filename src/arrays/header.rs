@@ -1,12 +1,16 @@
-//! The header of an `.npy` array: NumPy's "NPY format", versions 1.0 to 3.0.
+//! The header of an `.npy` array, read by `npyz` behind a guard: what a header of twelve bytes claims is checked before
+//! anything of that size is allocated, multiplied or nested.
 
 use std::io::{self, Read};
 
-use super::file;
-use crate::error::{Error, Result};
+use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
 
-/// The type of an array's elements in the file.
+use super::file;
+use crate::error::{Error, Result, exit};
+
+/// The type of an array's elements in the file, by NumPy's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
     Bool,
     I8,
@@ -65,6 +69,7 @@ impl Kind {
 pub struct Header {
     /// Length of each axis; empty for a scalar.
     pub shape: Vec<usize>,
+    /// The type of the elements.
     pub kind: Kind,
     /// Number of elements: the product of `shape`.
     pub elements: usize,
@@ -79,6 +84,8 @@ pub struct Header {
 /// NumPy itself reads headers of at most 10,000 characters.
 const LONGEST_TEXT: usize = 10_000;
 const MOST_AXES: usize = 32;
+/// Brackets within brackets; a plain array has two.
+const DEEPEST: usize = 8;
 
 impl Header {
     /// Reads a header, up to the first byte of the values. `place` names the array in messages.
@@ -86,64 +93,48 @@ impl Header {
     /// # Errors
     /// [`Error::Invalid`] if this is no header of a plain numeric array.
     pub(super) fn read(reader: &mut impl Read, place: &str) -> Result<Self> {
-        let mut start = Vec::with_capacity(12);
-        take(reader, &mut start, 10, place)?;
-        if !start.starts_with(b"\x93NUMPY") {
-            let found = file::looks_like(&start);
-            return Err(Error::Invalid(format!(
-                "{place} does not start like an .npy array and looks like {found}; write it with numpy.save or numpy.savez"
+        let invalid = |what: String| Error::Invalid(format!("{place} {what}"));
+        let mut bytes = Vec::with_capacity(12);
+        take(reader, &mut bytes, 10, place)?;
+        if !bytes.starts_with(b"\x93NUMPY") {
+            let found = file::looks_like(&bytes);
+            return Err(invalid(format!(
+                "does not start like an .npy array and looks like {found}; write it with numpy.save or numpy.savez"
             )));
         }
-        let &[.., major, minor, low, high] = start.as_slice() else {
-            return Err(short(place));
-        };
-        let mut length = usize::from(u16::from_le_bytes([low, high]));
-        if matches!((major, minor), (2 | 3, 0)) {
-            take(reader, &mut start, 2, place)?;
-            let &[.., high, highest] = start.as_slice() else { return Err(short(place)) };
-            length |= usize::from(high) << 16 | usize::from(highest) << 24;
-        } else if (major, minor) != (1, 0) {
-            return Err(Error::Invalid(format!(
-                "{place} is of .npy version {major}.{minor}, but 1.0, 2.0 or 3.0 is expected; save it again with numpy.save"
-            )));
+        let mut length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        if bytes[6] > 1 {
+            take(reader, &mut bytes, 2, place)?;
+            length |= usize::from(bytes[10]) << 16 | usize::from(bytes[11]) << 24;
         }
         if length > LONGEST_TEXT {
-            return Err(Error::Invalid(format!(
-                "{place} declares an .npy header of {length} bytes, but at most {LONGEST_TEXT} are expected; save it as a \
-                 plain array"
+            return Err(invalid(format!(
+                "declares an .npy header of {length} bytes, but at most {LONGEST_TEXT} are expected; save it as a plain array"
             )));
         }
-        let mut text = Vec::with_capacity(length);
-        take(reader, &mut text, length, place)?;
-        let header_bytes = (start.len() + length) as u64;
-        Self::parse(&text, header_bytes, place)
-    }
-
-    fn parse(text: &[u8], header_bytes: u64, place: &str) -> Result<Self> {
-        let literal = Parser { rest: text }.header().map_err(|what| {
-            Error::Invalid(format!("{place} has an .npy header that {what}; save it again with numpy.save"))
+        let start = bytes.len();
+        take(reader, &mut bytes, length, place)?;
+        guard(&bytes[start..]).map_err(|what| invalid(format!("{what}; save it again with numpy.save")))?;
+        let header = NpyHeader::from_reader(bytes.as_slice()).map_err(|cause| {
+            let shown = file::clean(&cause.to_string());
+            // Where it is no Python at all, the parser draws a picture of it.
+            let shown = if shown.contains("could not parse Python") { "no dictionary of Python" } else { &shown };
+            let sentence =
+                format!("{place} has an .npy header that cannot be read ({shown}); save it again with numpy.save");
+            Error::caused(exit::INVALID, sentence, cause)
         })?;
-        let (kind, big_endian) = element_type(&literal.descr, place)?;
-        let payload = literal.shape.iter().try_fold((1usize, false), |(product, zero), &axis| {
-            Some((if axis == 0 { product } else { product.checked_mul(axis)? }, zero || axis == 0))
-        });
-        let elements = payload.map(|(product, zero)| if zero { 0 } else { product });
-        let sized = elements.and_then(|n| Some((n, u64::try_from(n.checked_mul(kind.size())?).ok()?)));
-        let Some((elements, payload_bytes)) = sized.filter(|&(_, bytes)| bytes <= i64::MAX as u64) else {
-            return Err(Error::Invalid(format!(
-                "{place} declares shape {}, more values than any file can hold; save it again with numpy.save",
-                tuple(&literal.shape)
-            )));
+        let (kind, big_endian) = element_type(&header.dtype(), place)?;
+        let shape = header.shape().iter().map(|&axis| usize::try_from(axis).ok()).collect::<Option<Vec<_>>>();
+        let Some(shape) = shape.filter(|shape| shape.len() <= MOST_AXES) else {
+            return Err(invalid(format!("has more than {MOST_AXES} axes; reshape it")));
         };
-        Ok(Self {
-            shape: literal.shape,
-            kind,
-            elements,
-            payload_bytes,
-            big_endian,
-            fortran_order: literal.fortran_order,
-            header_bytes,
-        })
+        // The guard has multiplied these numbers already.
+        let elements: usize = shape.iter().product();
+        let Some(payload_bytes) = (elements as u64).checked_mul(kind.size() as u64) else {
+            return Err(invalid(TOO_MANY.to_owned() + "; save it again with numpy.save"));
+        };
+        let fortran_order = header.order() == Order::Fortran;
+        Ok(Self { shape, kind, elements, payload_bytes, big_endian, fortran_order, header_bytes: bytes.len() as u64 })
     }
 
     /// Checks that header and values together are exactly `found` bytes.
@@ -161,6 +152,33 @@ impl Header {
     }
 }
 
+const TOO_MANY: &str = "declares more values than any file can hold";
+
+/// Refuses a dictionary whose numbers cannot be multiplied or whose brackets nest too deep for a reader that recurses.
+fn guard(text: &[u8]) -> std::result::Result<(), String> {
+    let (mut product, mut number, mut depth, mut quote) = (1u64, None::<u64>, 0usize, None);
+    for &byte in text.iter().chain(b" ") {
+        match (quote, byte) {
+            (Some(open), _) => quote = (byte != open).then_some(open),
+            (None, b'0'..=b'9') => {
+                let digit = u64::from(byte - b'0');
+                number = Some(number.unwrap_or(0).checked_mul(10).and_then(|n| n.checked_add(digit)).ok_or(TOO_MANY)?);
+                continue;
+            }
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'(' | b'[' | b'{') => depth += 1,
+            (None, b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err("holds a structured array, but numbers are expected: save each field by itself".to_owned());
+        }
+        let factor = number.take().unwrap_or(1).max(1);
+        product = product.checked_mul(factor).filter(|&product| product <= i64::MAX as u64).ok_or(TOO_MANY)?;
+    }
+    Ok(())
+}
+
 /// A shape as Python writes it.
 pub(crate) fn tuple(shape: &[usize]) -> String {
     match shape {
@@ -169,194 +187,58 @@ pub(crate) fn tuple(shape: &[usize]) -> String {
     }
 }
 
-fn short(place: &str) -> Error {
-    Error::Invalid(format!("{place} is too short for an .npy array; copy or save it again"))
-}
-
 /// Appends exactly `count` bytes.
 fn take(reader: &mut impl Read, bytes: &mut Vec<u8>, count: usize, place: &str) -> Result<()> {
     let start = bytes.len();
     bytes.resize(start + count, 0);
     reader.read_exact(&mut bytes[start..]).map_err(|cause| match cause.kind() {
-        io::ErrorKind::UnexpectedEof => short(place),
+        io::ErrorKind::UnexpectedEof => {
+            Error::Invalid(format!("{place} is too short for an .npy array; copy or save it again"))
+        }
         _ => file::broken(place, &cause),
     })
 }
 
-/// The element type of a type string such as `<f4`, and whether it is big-endian.
-fn element_type(descr: &str, place: &str) -> Result<(Kind, bool)> {
-    let shown: String = descr.chars().take(60).collect();
-    let refuse = |what: &str, remedy: &str| {
-        Err(Error::Invalid(format!(
-            "{place} holds {what} (dtype {}), but numbers are expected; {remedy}",
-            file::clean(&shown)
-        )))
+/// The element type, and whether it is big-endian.
+fn element_type(dtype: &DType, place: &str) -> Result<(Kind, bool)> {
+    const ASTYPE: &str = "save it with .astype(\"float32\") or .astype(\"int64\")";
+    let (what, remedy) = match dtype {
+        DType::Plain(plain) => match kind_of(plain) {
+            Some(kind) => return Ok((kind, plain.endianness() == Endianness::Big)),
+            None => match plain.type_char() {
+                TypeChar::Object => ("pickled Python objects", ASTYPE),
+                TypeChar::Complex => ("complex numbers", "save real and imaginary parts as arrays of their own"),
+                TypeChar::UnicodeStr | TypeChar::ByteStr => ("text", "save it as integers"),
+                TypeChar::DateTime | TypeChar::TimeDelta => ("dates", ASTYPE),
+                TypeChar::RawData => ("raw records", "save each field as an array of its own"),
+                _ => ("elements of a type that is not read", ASTYPE),
+            },
+        },
+        _ => ("a structured array", "save each field as an array of its own"),
     };
-    if descr.starts_with(['[', '(']) {
-        return refuse("a structured array", "save each field as an array of its own");
-    }
-    let (order, rest) = match descr.strip_prefix(['<', '>', '|', '=']) {
-        Some(rest) => (descr.as_bytes().first().copied().unwrap_or(b'|'), rest),
-        None => (b'=', descr),
-    };
-    let kind = match rest {
-        "b1" | "?" => Kind::Bool,
-        "i1" => Kind::I8,
-        "i2" => Kind::I16,
-        "i4" => Kind::I32,
-        "i8" => Kind::I64,
-        "u1" => Kind::U8,
-        "u2" => Kind::U16,
-        "u4" => Kind::U32,
-        "u8" => Kind::U64,
-        "f2" => Kind::F16,
-        "f4" => Kind::F32,
-        "f8" => Kind::F64,
-        _ => {
-            let astype = "save it with .astype(\"float32\") or .astype(\"int64\")";
-            return match rest.as_bytes().first() {
-                Some(b'O') => refuse("pickled Python objects", astype),
-                Some(b'c') => refuse("complex numbers", "save real and imaginary parts as arrays of their own"),
-                Some(b'U' | b'S' | b'a') => refuse("text", "save it as integers"),
-                Some(b'm' | b'M') => refuse("dates", astype),
-                Some(b'V') => refuse("raw records", "save each field as an array of its own"),
-                _ => refuse("elements of a type that is not read", astype),
-            };
-        }
-    };
-    Ok((kind, order == b'>' || (order == b'=' && cfg!(target_endian = "big"))))
+    let shown: String = dtype.descr().chars().take(60).collect();
+    Err(Error::Invalid(format!(
+        "{place} holds {what} (dtype {}), but numbers are expected; {remedy}",
+        file::clean(&shown)
+    )))
 }
 
-/// The three entries of the header's dictionary.
-struct Literal {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<usize>,
-}
-
-/// Reads the one Python dictionary that a header is. It never recurses: what nests is refused.
-struct Parser<'a> {
-    rest: &'a [u8],
-}
-
-/// The end of a sentence that begins "has an .npy header that …".
-type Parsed<T> = std::result::Result<T, String>;
-
-impl Parser<'_> {
-    fn header(mut self) -> Parsed<Literal> {
-        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
-        self.expect(b'{')?;
-        while !self.accept(b'}') {
-            let key = self.string()?;
-            self.expect(b':')?;
-            let repeated = match key.as_str() {
-                "descr" => descr.replace(self.descr()?).is_some(),
-                "fortran_order" => fortran_order.replace(self.boolean()?).is_some(),
-                "shape" => shape.replace(self.shape()?).is_some(),
-                other => return Err(format!("has the unknown key '{}'", file::clean(other))),
-            };
-            if repeated {
-                return Err(format!("has the key '{key}' twice"));
-            }
-            if !self.accept(b',') {
-                self.expect(b'}')?;
-                break;
-            }
-        }
-        self.spaces();
-        if !self.rest.is_empty() {
-            return Err("goes on after its closing brace".to_string());
-        }
-        match (descr, fortran_order, shape) {
-            (Some(descr), Some(fortran_order), Some(shape)) => Ok(Literal { descr, fortran_order, shape }),
-            _ => Err("lacks one of 'descr', 'fortran_order' and 'shape'".to_string()),
-        }
-    }
-
-    fn spaces(&mut self) {
-        self.rest = self.rest.trim_ascii_start();
-    }
-
-    fn accept(&mut self, byte: u8) -> bool {
-        self.spaces();
-        let rest = self.rest.strip_prefix(&[byte]);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    fn expect(&mut self, byte: u8) -> Parsed<()> {
-        if self.accept(byte) {
-            return Ok(());
-        }
-        let found: String = String::from_utf8_lossy(self.rest).chars().take(12).collect();
-        Err(format!("lacks a '{}' before \"{}\"", char::from(byte), file::clean(&found)))
-    }
-
-    fn string(&mut self) -> Parsed<String> {
-        let quote = if self.accept(b'"') { b'"' } else { self.expect(b'\'').map(|()| b'\'')? };
-        let end = self.rest.iter().position(|&b| b == quote).ok_or("has a string without an end")?;
-        let (text, rest) = self.rest.split_at(end);
-        self.rest = rest.get(1..).unwrap_or_default();
-        let text = std::str::from_utf8(text).map_err(|_| "has a string that is not UTF-8")?;
-        Ok(text.to_string())
-    }
-
-    /// The type string; of a structured type, its text up to a readable length.
-    fn descr(&mut self) -> Parsed<String> {
-        self.spaces();
-        if !self.rest.starts_with(b"[") && !self.rest.starts_with(b"(") {
-            return self.string();
-        }
-        let mut depth = 0usize;
-        let end = self.rest.iter().position(|b| {
-            match b {
-                b'[' | b'(' => depth += 1,
-                b']' | b')' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            depth == 0
-        });
-        let (text, rest) = self.rest.split_at(end.ok_or("has a bracket without an end")? + 1);
-        self.rest = rest;
-        Ok(String::from_utf8_lossy(text).into_owned())
-    }
-
-    fn boolean(&mut self) -> Parsed<bool> {
-        self.spaces();
-        for (text, value) in [("True", true), ("False", false)] {
-            if let Some(rest) = self.rest.strip_prefix(text.as_bytes()) {
-                self.rest = rest;
-                return Ok(value);
-            }
-        }
-        Err("has a 'fortran_order' that is neither True nor False".to_string())
-    }
-
-    fn shape(&mut self) -> Parsed<Vec<usize>> {
-        self.expect(b'(')?;
-        let mut axes = Vec::new();
-        while !self.accept(b')') {
-            self.spaces();
-            if self.rest.starts_with(b"-") {
-                return Err("has a negative length in 'shape'".to_string());
-            }
-            let digits = self.rest.iter().take_while(|b| b.is_ascii_digit()).count();
-            let (number, rest) = self.rest.split_at(digits);
-            // Python 2 wrote long integers with an L.
-            self.rest = rest.strip_prefix(b"L").unwrap_or(rest);
-            let number = std::str::from_utf8(number).ok().filter(|text| !text.is_empty());
-            let number = number.ok_or("has a 'shape' that is not a tuple of integers")?;
-            axes.push(number.parse().map_err(|_| format!("has a length of {} in 'shape'", file::clean(number)))?);
-            if axes.len() > MOST_AXES {
-                return Err(format!("has more than {MOST_AXES} axes"));
-            }
-            if !self.accept(b',') {
-                self.expect(b')')?;
-                break;
-            }
-        }
-        Ok(axes)
-    }
+fn kind_of(plain: &TypeStr) -> Option<Kind> {
+    Some(match (plain.type_char(), plain.size_field()) {
+        (TypeChar::Bool, 1) => Kind::Bool,
+        (TypeChar::Int, 1) => Kind::I8,
+        (TypeChar::Int, 2) => Kind::I16,
+        (TypeChar::Int, 4) => Kind::I32,
+        (TypeChar::Int, 8) => Kind::I64,
+        (TypeChar::Uint, 1) => Kind::U8,
+        (TypeChar::Uint, 2) => Kind::U16,
+        (TypeChar::Uint, 4) => Kind::U32,
+        (TypeChar::Uint, 8) => Kind::U64,
+        (TypeChar::Float, 2) => Kind::F16,
+        (TypeChar::Float, 4) => Kind::F32,
+        (TypeChar::Float, 8) => Kind::F64,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -364,67 +246,41 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn header(version: u8, text: &str) -> Vec<u8> {
-        let mut bytes = b"\x93NUMPY".to_vec();
-        bytes.extend([version, 0]);
-        if version == 1 {
-            bytes.extend((text.len() as u16).to_le_bytes());
-        } else {
-            bytes.extend((text.len() as u32).to_le_bytes());
-        }
+    fn read(text: &str) -> Result<Header> {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((text.len() as u16).to_le_bytes());
         bytes.extend(text.bytes());
-        bytes
-    }
-
-    fn read(version: u8, text: &str) -> Result<Header> {
-        Header::read(&mut header(version, text).as_slice(), "x.npy")
+        Header::read(&mut bytes.as_slice(), "x")
     }
 
     #[test]
-    fn headers_that_numpy_writes() {
-        let found = read(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }          \n").unwrap();
-        assert_eq!((found.shape, found.kind, found.elements, found.payload_bytes), (vec![3, 4], Kind::F32, 12, 48));
-        let scalar = read(1, "{'descr': '>i8', 'fortran_order': True, 'shape': (), }\n").unwrap();
-        assert_eq!((scalar.shape, scalar.elements), (vec![], 1));
-        assert!(scalar.big_endian && scalar.fortran_order);
-        let python2 = read(2, "{'descr': '|u1', 'fortran_order': False, 'shape': (60000L, 784L), }\n").unwrap();
-        assert_eq!(python2.shape, [60_000, 784]);
-        assert_eq!(read(3, "{\"shape\":(5,),\"descr\":\"|b1\",\"fortran_order\":False}").unwrap().shape, [5]);
+    fn what_numpy_writes() {
+        let header = read("{'descr': '>f4', 'fortran_order': True, 'shape': (3, 0, 2), }\n").unwrap();
+        assert_eq!((header.shape, header.kind, header.elements), (vec![3, 0, 2], Kind::F32, 0));
+        assert!(header.big_endian && header.fortran_order);
     }
 
     #[test]
-    fn nothing_times_anything_is_nothing() {
-        let huge = u64::MAX;
-        let found = read(1, &format!("{{'descr': '<f8', 'fortran_order': False, 'shape': (0, {huge}), }}")).unwrap();
-        assert_eq!((found.elements, found.payload_bytes), (0, 0));
-    }
-
-    #[test]
-    fn too_many_values_are_refused() {
-        for shape in ["(4294967296, 4294967296)", "(9223372036854775807,)", "(2305843009213693952, 1)"] {
-            let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
-            let Err(Error::Invalid(message)) = read(1, &text) else { panic!("{shape} was accepted") };
-            assert!(message.contains("more values than any file can hold"), "{message}");
+    fn products_that_overflow_are_refused_before_they_are_made() {
+        for shape in [
+            "(4294967296, 4294967296, 4)",
+            "(99999999999999999999,)",
+            "(9223372036854775808,)",
+            "(0, 4294967296, 4294967296)",
+        ] {
+            let error = read(&format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n")).unwrap_err();
+            assert!(error.to_string().contains("more values than any file can hold"), "{error}");
         }
+        let error = read("{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904,)}\n").unwrap_err();
+        assert!(error.to_string().contains("more values than any file can hold"), "{error}");
     }
 
     proptest! {
         #[test]
-        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Header::read(&mut bytes.as_slice(), "x.npy");
-        }
-
-        #[test]
-        fn no_text_panics(text in "[\\[\\](){}'\":,<>|0-9a-zL -]{0,60}") {
-            let _ = read(1, &text);
-            let _ = read(1, &format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {text}}}"));
-            let _ = read(1, &format!("{{'descr': {text}, 'fortran_order': False, 'shape': (1,)}}"));
-        }
-
-        #[test]
-        fn every_shape_comes_back(shape in proptest::collection::vec(0usize..1000, 0..5)) {
-            let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {}, }}\n", tuple(&shape));
-            prop_assert_eq!(read(1, &text).unwrap().shape, shape);
+        fn any_text_is_read_or_refused(text in "[ -~\\n]{0,200}", noise in "\\PC{0,40}") {
+            let _ = read(&text);
+            let _ = read(&noise);
+            let _ = read(&format!("{{'descr': '{noise}', 'fortran_order': False, 'shape': {text}}}"));
         }
     }
 }

@@ -1,20 +1,19 @@
 //! Arrays that others wrote: NumPy's `.npy` and `.npz`, checked before anything is allocated.
 //!
-//! The headers are parsed here rather than by a general reader of Python literals or of zip archives: those allocate
-//! what a header claims and recurse as deep as a file asks, and a file of twelve bytes must not cost four gigabytes.
-//! Sizes that a header declares are held against the length of the file first, compressed arrays grow only as their
-//! bytes arrive, and names, checksums and trailing bytes are all verified.
+//! `npyz` and `zip` parse, behind a guard (`header`, `npz`): a file of twelve bytes must not cost four gigabytes. Sizes that a
+//! header declares are held against the length of the file first, compressed arrays grow only as their bytes arrive, and
+//! names, checksums and trailing bytes are all verified.
 
 mod decode;
 pub(crate) mod file;
 mod header;
 mod npz;
 mod write;
-mod zip;
 
 use std::io::BufReader;
 use std::path::Path;
 
+pub use decode::half;
 pub use header::{Header, Kind};
 pub use npz::{Npz, open_npz};
 pub use write::{ArrayView, Slice, write_npy, write_npz};
@@ -39,6 +38,7 @@ pub enum Values {
     I64(Vec<i64>),
     /// `float16` and `float32`.
     F32(Vec<f32>),
+    /// `float64`.
     F64(Vec<f64>),
 }
 

@@ -1,24 +1,25 @@
-//! `.npz`: a zip archive of `.npy` arrays.
+//! `.npz`: a zip archive of `.npy` arrays, read by `zip`; sizes are held against each other before anything is allocated.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
-use flate2::CrcReader;
-use flate2::read::DeflateDecoder;
+use zip::CompressionMethod;
+use zip::read::{ZipArchive, ZipReadOptions};
+use zip::result::ZipError;
 
 use super::decode::{self, Payload};
-use super::zip::{self, Member};
 use super::{Array, Header, file};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 
 /// An open `.npz` file; arrays are read one at a time, on demand.
 #[derive(Debug)]
 pub struct Npz {
-    file: File,
+    archive: ZipArchive<Arc<File>>,
     place: String,
-    /// Array name and member, in the file's order.
-    arrays: Vec<(String, Member)>,
+    /// Array name and place in the archive, in the file's order.
+    arrays: Vec<(String, usize)>,
 }
 
 /// Deflate shrinks by less than this factor (zlib's technical notes), a block or two aside.
@@ -31,27 +32,70 @@ const USUAL_RATIO: u64 = 8;
 /// # Errors
 /// [`Error::Invalid`] if there is no such file, it is not a sound zip archive, it holds no array, or two of one name.
 pub fn open_npz(path: &Path) -> Result<Npz> {
-    let opened = file::open(path, "an .npz file")?;
+    let mut opened = file::open(path, "an .npz file")?;
     let place = file::shown(path);
-    let members = zip::members(&opened.file, opened.length, &place)?;
-    let mut arrays: Vec<(String, Member)> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
-    for member in members {
-        let Some(name) = member.name.strip_suffix(".npy").map(str::to_string) else { continue };
-        if !seen.insert(name.clone()) {
-            return Err(Error::Invalid(format!(
-                "{place} holds the array `{}` twice; save it again under two names",
-                file::clean(&name)
-            )));
+    let mut start = Vec::new();
+    (&mut opened.file).take(16).read_to_end(&mut start).map_err(|cause| file::broken(&place, &cause))?;
+    if !start.starts_with(b"PK") {
+        let found = file::looks_like(&start);
+        return Err(Error::Invalid(format!(
+            "{place} is no zip archive and looks like {found}; write it with numpy.savez"
+        )));
+    }
+    let file = Arc::new(opened.file);
+    let archive = ZipArchive::new(file.clone()).map_err(|cause| refused(&place, cause))?;
+    check_end(&file, opened.length, &archive, &place)?;
+    if archive.has_duplicate_names() {
+        return Err(Error::Invalid(format!("{place} holds an array twice; save it again under two names")));
+    }
+    let mut arrays = Vec::new();
+    for index in 0..archive.len() {
+        let name = archive.name_for_index(index).transpose().map_err(|cause| refused(&place, cause))?;
+        if let Some(name) = name.as_deref().and_then(|name| name.strip_suffix(".npy")) {
+            arrays.push((name.to_owned(), index));
         }
-        arrays.push((name, member));
     }
     if arrays.is_empty() {
         return Err(Error::Invalid(format!(
             "{place} is a zip archive without any .npy array; write it with numpy.savez"
         )));
     }
-    Ok(Npz { file: opened.file, place, arrays })
+    Ok(Npz { archive, place, arrays })
+}
+
+/// Checks what `zip` lets pass: the file ends with the record that closes an archive, and this tells of the directory that
+/// was found (PKWARE's APPNOTE 6.3.10, section 4.3.16; what does not fit into the record stands elsewhere).
+fn check_end(file: &Arc<File>, length: u64, archive: &ZipArchive<Arc<File>>, place: &str) -> Result<()> {
+    const RECORD: u64 = 22;
+    let start = length.saturating_sub(RECORD + archive.comment().len() as u64);
+    let mut record = [0; RECORD as usize];
+    let mut reader = file.clone();
+    let read = reader.seek(SeekFrom::Start(start)).and_then(|_| reader.read_exact(&mut record));
+    read.map_err(|cause| file::broken(place, &cause))?;
+    let [b'P', b'K', 5, 6, _, _, _, _, _, _, c0, c1, s0, s1, s2, s3, o0, o1, o2, o3, _, _] = record else {
+        return Err(Error::Invalid(format!("{place} goes on after its end, or is cut short; copy or save it again")));
+    };
+    let (count, size) = (u16::from_le_bytes([c0, c1]), u32::from_le_bytes([s0, s1, s2, s3]));
+    let end = u64::from(size) + u64::from(u32::from_le_bytes([o0, o1, o2, o3]));
+    let wide = count == u16::MAX || size == u32::MAX || end > u64::from(u32::MAX);
+    if wide || (usize::from(count) == archive.len() && end <= start) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!("{place} has a directory of another size than it declares; copy or save it again")))
+}
+
+/// Why `zip` will not read on, as a sentence.
+fn refused(place: &str, cause: ZipError) -> Error {
+    if let ZipError::Io(cause) = &cause
+        && cause.kind() != io::ErrorKind::Unsupported
+    {
+        return file::broken(place, cause);
+    }
+    let sentence = format!(
+        "{place} is a zip archive that cannot be read ({}); copy it again, or write it with numpy.savez",
+        file::clean(&cause.to_string())
+    );
+    Error::caused(exit::INVALID, sentence, cause)
 }
 
 impl Npz {
@@ -78,7 +122,7 @@ impl Npz {
     /// [`Error::Invalid`] if there is none of this name (the message lists those there are), it is not a plain numeric
     /// array, or its size is not what its header calls for.
     pub fn header(&self, name: &str) -> Result<Header> {
-        self.open(name).map(|array| array.header)
+        self.read(name, |_| Ok(())).map(|(header, ())| header)
     }
 
     /// Reads an array in its natural type.
@@ -86,9 +130,8 @@ impl Npz {
     /// # Errors
     /// As [`Npz::header`], and if its bytes do not decompress or do not match their checksum.
     pub fn get(&self, name: &str) -> Result<Array> {
-        let mut array = self.open(name)?;
-        let values = array.read(decode::values)?;
-        Ok(Array { shape: array.header.shape, values })
+        let (header, values) = self.read(name, |payload| complete(payload, decode::values))?;
+        Ok(Array { shape: header.shape, values })
     }
 
     /// Reads an array as `f32`, converting while reading: shape and row-major values, which may be infinite where the
@@ -97,35 +140,34 @@ impl Npz {
     /// # Errors
     /// As [`Npz::get`].
     pub fn get_f32(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-        let mut array = self.open(name)?;
-        let values = array.read(decode::floats)?;
-        Ok((array.header.shape, values))
+        let (header, values) = self.read(name, |payload| complete(payload, decode::floats))?;
+        Ok((header.shape, values))
     }
 
-    /// Goes to an array and reads its header.
-    fn open(&self, name: &str) -> Result<OpenArray<'_>> {
-        let Some((_, member)) = self.arrays.iter().find(|(n, _)| n == name) else {
+    /// Goes to an array, checks its header against its size, and hands over what follows.
+    fn read<T>(&self, name: &str, then: impl FnOnce(&mut Payload) -> Result<T>) -> Result<(Header, T)> {
+        let Some(&(_, index)) = self.arrays.iter().find(|(n, _)| n == name) else {
             return Err(self.missing(name));
         };
         let place = self.place(name);
-        if member.encrypted {
-            return Err(Error::Invalid(format!("{place} is encrypted; save it without a password")));
-        }
-        let most = member.compressed.saturating_mul(DEFLATE_RATIO).saturating_add(1 << 10);
-        if member.deflated && member.size > most {
+        // What is copied is a pointer to the directory and one to the file.
+        let mut archive = self.archive.clone();
+        let options = ZipReadOptions::new().enforce_header_consistency(true);
+        let mut member = archive.by_index_with_options(index, options).map_err(|cause| refused(&place, cause))?;
+        let (size, compressed) = (member.size(), member.compressed_size());
+        let deflated = member.compression() == CompressionMethod::Deflated;
+        let most = if deflated { compressed.saturating_mul(DEFLATE_RATIO).saturating_add(1 << 10) } else { compressed };
+        if size > most {
             return Err(Error::Invalid(format!(
-                "{place} declares {} bytes, but its {} compressed bytes hold at most {most}; copy or save it again",
-                member.size, member.compressed
+                "{place} declares {size} bytes, but its {compressed} bytes in the archive hold at most {most}; \
+                 copy or save it again"
             )));
         }
-        zip::seek_to(&self.file, member, &place)?;
-        let bytes = BufReader::with_capacity(1 << 16, &self.file).take(member.compressed);
-        let reader: Box<dyn Read> =
-            if member.deflated { Box::new(DeflateDecoder::new(bytes)) } else { Box::new(bytes) };
-        let mut reader = CrcReader::new(reader);
-        let header = Header::read(&mut reader, &place)?;
-        header.check_total(member.size, &place)?;
-        Ok(OpenArray { member, reader, header, place })
+        let header = Header::read(&mut member, &place)?;
+        header.check_total(size, &place)?;
+        let justified = header.payload_bytes.min(compressed.saturating_mul(USUAL_RATIO));
+        let value = then(&mut Payload { reader: &mut member, header: &header, place: &place, justified })?;
+        Ok((header, value))
     }
 
     fn missing(&self, name: &str) -> Error {
@@ -143,35 +185,16 @@ impl Npz {
     }
 }
 
-/// An array of which the header has been read.
-struct OpenArray<'a> {
-    member: &'a Member,
-    reader: CrcReader<Box<dyn Read + 'a>>,
-    header: Header,
-    place: String,
-}
-
-impl OpenArray<'_> {
-    /// Reads the values, and checks that they end where they should and match the archive's checksum.
-    fn read<T>(&mut self, decode: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
-        let place = &self.place;
-        let justified = self.header.payload_bytes.min(self.member.compressed.saturating_mul(USUAL_RATIO));
-        let mut payload = Payload { reader: &mut self.reader, header: &self.header, place, justified };
-        let values = decode(&mut payload)?;
-        let beyond = self.reader.read(&mut [0]).map_err(|cause| file::broken(place, &cause))?;
-        if beyond != 0 {
-            return Err(Error::Invalid(format!(
-                "{place} decompresses to more than the {} bytes that it declares; save it again",
-                self.member.size
-            )));
-        }
-        let (found, expected) = (self.reader.crc().sum(), self.member.crc32);
-        if found != expected {
-            return Err(Error::Invalid(format!(
-                "{place} is damaged: found checksum {found:08x}, expected {expected:08x}; copy or save it again"
-            )));
-        }
-        Ok(values)
+/// Decodes the values, and checks that they end where they should; at the end `zip` compares the checksum.
+fn complete<T>(payload: &mut Payload, decode: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
+    let values = decode(payload)?;
+    match payload.reader.read(&mut [0]) {
+        Ok(0) => Ok(values),
+        Ok(_) => Err(Error::Invalid(format!(
+            "{} decompresses to more than the size that it declares; save it again",
+            payload.place
+        ))),
+        Err(cause) => Err(file::broken(payload.place, &cause)),
     }
 }
 

@@ -1,24 +1,45 @@
-//! Writing `.npy` and `.npz` files that NumPy reads: version 1.0 headers, stored members, zip64 only where it must be.
+//! Writing `.npy` and `.npz` files that NumPy reads: headers by `npyz`, archives by `zip`, members stored as they are.
 //!
 //! The same arrays give the same bytes: times in the archive are the earliest that the format knows.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use flate2::Crc;
+use npyz::WriterBuilder;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::file::shown;
 use super::header::tuple;
 use crate::error::{Error, Result};
 
-/// The values of an array to write.
+/// The values of an array to write, by their type.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Slice<'a> {
     U8(&'a [u8]),
     U32(&'a [u32]),
     I64(&'a [i64]),
     F32(&'a [f32]),
     F64(&'a [f64]),
+}
+
+impl Slice<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::U8(values) => values.len(),
+            Self::U32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::F32(values) => values.len(),
+            Self::F64(values) => values.len(),
+        }
+    }
+
+    /// Bytes of the values, at most.
+    fn bytes(&self) -> u64 {
+        8 * self.len() as u64
+    }
 }
 
 /// An array to write, row-major.
@@ -30,48 +51,37 @@ pub struct ArrayView<'a> {
     pub values: Slice<'a>,
 }
 
-impl<'a> ArrayView<'a> {
-    fn bytes(&self) -> &'a [u8] {
-        match self.values {
-            Slice::U8(values) => values,
-            Slice::U32(values) => bytemuck::cast_slice(values),
-            Slice::I64(values) => bytemuck::cast_slice(values),
-            Slice::F32(values) => bytemuck::cast_slice(values),
-            Slice::F64(values) => bytemuck::cast_slice(values),
+impl ArrayView<'_> {
+    /// # Errors
+    /// [`Error::Unexpected`] if there are more or fewer values than `shape` calls for.
+    fn check(&self) -> Result<()> {
+        let found = self.values.len();
+        let expected = self.shape.iter().try_fold(1, |product: usize, &axis| product.checked_mul(axis));
+        if expected == Some(found) {
+            return Ok(());
         }
+        let shape = tuple(self.shape);
+        Err(Error::Unexpected(format!("cannot write an array of shape {shape} from {found} values")))
     }
 
-    /// Magic, version and dictionary, padded so that the values start at a multiple of 64 bytes.
-    ///
-    /// # Errors
-    /// [`Error::Unexpected`] if there are more or fewer values than `shape` calls for, or the header is too long.
-    fn header(&self) -> Result<Vec<u8>> {
-        let order = if cfg!(target_endian = "big") { '>' } else { '<' };
-        let (kind, size) = match self.values {
-            Slice::U8(_) => ("u1", 1),
-            Slice::U32(_) => ("u4", 4),
-            Slice::I64(_) => ("i8", 8),
-            Slice::F32(_) => ("f4", 4),
-            Slice::F64(_) => ("f8", 8),
-        };
-        let order = if size == 1 { '|' } else { order };
-        let expected = self.shape.iter().try_fold(size, |product: usize, &axis| product.checked_mul(axis));
-        let shape = tuple(self.shape);
-        if expected != Some(self.bytes().len()) {
-            let found = self.bytes().len() / size;
-            return Err(Error::Unexpected(format!("cannot write an array of shape {shape} from {found} values")));
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.values {
+            Slice::U8(values) => write_values(self.shape, values, out),
+            Slice::U32(values) => write_values(self.shape, values, out),
+            Slice::I64(values) => write_values(self.shape, values, out),
+            Slice::F32(values) => write_values(self.shape, values, out),
+            Slice::F64(values) => write_values(self.shape, values, out),
         }
-        let mut text = format!("{{'descr': '{order}{kind}', 'fortran_order': False, 'shape': {shape}, }}");
-        let padding = (64 - (10 + text.len() + 1) % 64) % 64;
-        text.extend(std::iter::repeat_n(' ', padding));
-        text.push('\n');
-        let length = u16::try_from(text.len())
-            .map_err(|_| Error::Unexpected(format!("cannot write an array of {} axes as .npy", self.shape.len())))?;
-        let mut header = b"\x93NUMPY\x01\x00".to_vec();
-        header.extend(length.to_le_bytes());
-        header.extend(text.into_bytes());
-        Ok(header)
     }
+}
+
+fn write_values<T: npyz::AutoSerialize + Copy>(shape: &[usize], values: &[T], out: &mut dyn Write) -> io::Result<()> {
+    let shape: Vec<u64> = shape.iter().map(|&axis| axis as u64).collect();
+    // npyz writes value by value.
+    let buffered = io::BufWriter::with_capacity(1 << 16, out);
+    let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(buffered).begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()
 }
 
 /// Writes one array as an `.npy` file, replacing `path` in one step.
@@ -79,11 +89,8 @@ impl<'a> ArrayView<'a> {
 /// # Errors
 /// [`Error::Unexpected`] if the number of values is not the product of the shape, or the file cannot be written.
 pub fn write_npy(path: &Path, array: ArrayView) -> Result<()> {
-    let header = array.header()?;
-    replace(path, |out| {
-        out.write_all(&header)?;
-        out.write_all(array.bytes())
-    })
+    array.check()?;
+    replace(path, |file| array.write(file))
 }
 
 /// Writes named arrays as an uncompressed `.npz` file, replacing `path` in one step.
@@ -92,127 +99,28 @@ pub fn write_npy(path: &Path, array: ArrayView) -> Result<()> {
 /// [`Error::Unexpected`] if a number of values is not the product of its shape, two arrays share a name, a name is longer
 /// than a zip archive takes, or the file cannot be written.
 pub fn write_npz(path: &Path, arrays: &[(&str, ArrayView)]) -> Result<()> {
-    let mut members = Vec::new();
-    for (index, (name, array)) in arrays.iter().enumerate() {
-        if arrays.iter().take(index).any(|(other, _)| other == name) {
-            return Err(Error::Unexpected(format!("cannot write two arrays called `{name}` into {}", shown(path))));
+    arrays.iter().try_for_each(|(_, array)| array.check())?;
+    replace(path, |file| {
+        let mut archive = ZipWriter::new(file);
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(DateTime::default());
+        for (name, array) in arrays {
+            // Room for a size that 32 bits do not hold.
+            let large = array.values.bytes() > u64::from(u32::MAX) / 2;
+            archive.start_file(format!("{name}.npy"), options.large_file(large)).map_err(io::Error::from)?;
+            array.write(&mut archive)?;
         }
-        let (name, header, bytes) = (format!("{name}.npy"), array.header()?, array.bytes());
-        if u16::try_from(name.len()).is_err() {
-            return Err(Error::Unexpected(format!("cannot write an array with a name of {} bytes", name.len())));
-        }
-        let mut crc = Crc::new();
-        crc.update(&header);
-        crc.update(bytes);
-        let size = (header.len() + bytes.len()) as u64;
-        members.push(Member { name, header, bytes, crc32: crc.sum(), size });
-    }
-    replace(path, |out| write_archive(out, &members))
-}
-
-struct Member<'a> {
-    name: String,
-    header: Vec<u8>,
-    bytes: &'a [u8],
-    crc32: u32,
-    size: u64,
-}
-
-/// 1980-01-01, 00:00.
-const EARLIEST: [u8; 4] = [0, 0, 0x21, 0];
-/// Names are UTF-8.
-const FLAGS: [u8; 2] = [0, 8];
-const STORED: [u8; 2] = [0, 0];
-
-/// What fits into 32 bits as it is; otherwise the mark that the zip64 field has it.
-fn narrow(value: u64) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-impl Member<'_> {
-    /// The fields that a local header and a directory entry share, up to the length of the extra field.
-    fn common(&self, extra_length: usize) -> Vec<u8> {
-        let version: u16 = if extra_length == 0 { 20 } else { 45 };
-        let mut fields = version.to_le_bytes().to_vec();
-        fields.extend(FLAGS);
-        fields.extend(STORED);
-        fields.extend(EARLIEST);
-        fields.extend(self.crc32.to_le_bytes());
-        fields.extend([narrow(self.size); 2].map(u32::to_le_bytes).concat());
-        fields.extend((self.name.len() as u16).to_le_bytes());
-        fields.extend((extra_length as u16).to_le_bytes());
-        fields
-    }
-}
-
-/// A zip64 extra field of these values; nothing if there are none.
-fn zip64_extra(values: &[u64]) -> Vec<u8> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    let mut extra = 1u16.to_le_bytes().to_vec();
-    extra.extend((8 * values.len() as u16).to_le_bytes());
-    extra.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-    extra
-}
-
-fn write_archive(out: &mut dyn Write, members: &[Member]) -> io::Result<()> {
-    let (mut offset, mut directory) = (0u64, Vec::new());
-    for member in members {
-        let big = narrow(member.size) == u32::MAX;
-        let sizes: &[u64] = if big { &[member.size; 2] } else { &[] };
-        let extra = zip64_extra(sizes);
-        let mut local = b"PK\x03\x04".to_vec();
-        local.extend(member.common(extra.len()));
-        local.extend(member.name.bytes());
-        local.extend(&extra);
-        out.write_all(&local)?;
-        out.write_all(&member.header)?;
-        out.write_all(member.bytes)?;
-
-        let far: &[u64] = if narrow(offset) == u32::MAX { &[offset] } else { &[] };
-        let extra = zip64_extra(&[sizes, far].concat());
-        directory.extend(b"PK\x01\x02\x2d\x00");
-        directory.extend(member.common(extra.len()));
-        // No comment, first disk, no attributes.
-        directory.extend([0; 10]);
-        directory.extend(narrow(offset).to_le_bytes());
-        directory.extend(member.name.bytes());
-        directory.extend(&extra);
-        offset += local.len() as u64 + member.size;
-    }
-    out.write_all(&directory)?;
-    out.write_all(&end_of_archive(members.len() as u64, directory.len() as u64, offset))
-}
-
-fn end_of_archive(members: u64, size: u64, offset: u64) -> Vec<u8> {
-    let mut end = Vec::new();
-    let short_count = u16::try_from(members).unwrap_or(u16::MAX);
-    if short_count == u16::MAX || narrow(offset) == u32::MAX || narrow(size) == u32::MAX {
-        end.extend(b"PK\x06\x06");
-        end.extend(44u64.to_le_bytes());
-        end.extend([45, 0, 45, 0]);
-        end.extend([0; 8]);
-        end.extend([members, members, size, offset].map(u64::to_le_bytes).concat());
-        end.extend(b"PK\x06\x07\x00\x00\x00\x00");
-        end.extend((offset + size).to_le_bytes());
-        end.extend(1u32.to_le_bytes());
-    }
-    end.extend(b"PK\x05\x06\x00\x00\x00\x00");
-    end.extend([short_count; 2].map(u16::to_le_bytes).concat());
-    end.extend([narrow(size), narrow(offset)].map(u32::to_le_bytes).concat());
-    end.extend([0, 0]);
-    end
+        archive.finish().map_err(io::Error::from)?;
+        Ok(())
+    })
 }
 
 /// Writes a file beside `path`, syncs it and renames it to `path`.
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        let mut out = io::BufWriter::new(file.as_file_mut());
-        write(&mut out)?;
-        out.flush()?;
-        drop(out);
+        write(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|failed| failed.error)
     });
@@ -224,33 +132,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numpy_headers_are_aligned() {
-        for shape in [&[][..], &[1], &[3, 4], &[1; 20]] {
-            let total: usize = shape.iter().product();
-            let values = vec![0.0f32; total];
-            let header = ArrayView { shape, values: Slice::F32(&values) }.header().unwrap();
-            assert_eq!(header.len() % 64, 0);
-            assert!(header.ends_with(b"\n"));
-        }
-    }
-
-    #[test]
     fn a_wrong_number_of_values_is_refused() {
         let array = ArrayView { shape: &[2, 3], values: Slice::U8(&[1, 2, 3]) };
-        let message = array.header().unwrap_err().to_string();
+        let message = array.check().unwrap_err().to_string();
         assert_eq!(message, "cannot write an array of shape (2, 3) from 3 values");
     }
 
     #[test]
-    fn large_archives_take_the_wide_fields() {
-        let big = u64::from(u32::MAX) + 5;
-        let end = end_of_archive(3, 200, big);
-        assert_eq!(end.len(), 56 + 20 + 22);
-        assert_eq!(u64::from_le_bytes(end[48..56].try_into().unwrap()), big);
-        assert_eq!(u64::from_le_bytes(end[64..72].try_into().unwrap()), big + 200);
-        assert_eq!(end_of_archive(3, 200, 1000).len(), 22);
-        let member = Member { name: "x.npy".into(), header: vec![], bytes: &[], crc32: 0, size: big };
-        assert_eq!(&member.common(20)[14..22], &[0xff; 8]);
-        assert_eq!(zip64_extra(&[big, big]).len(), 20);
+    fn the_same_arrays_give_the_same_bytes_and_values_start_at_a_multiple_of_64() {
+        let folder = tempfile::tempdir().unwrap();
+        let values = vec![0.5f32; 12];
+        let array = ArrayView { shape: &[3, 4], values: Slice::F32(&values) };
+        let [a, b, c] = ["a.npz", "b.npz", "c.npy"].map(|name| folder.path().join(name));
+        write_npz(&a, &[("x", array)]).unwrap();
+        write_npz(&b, &[("x", array)]).unwrap();
+        assert!(std::fs::read(a).unwrap() == std::fs::read(b).unwrap());
+        write_npy(&c, array).unwrap();
+        assert_eq!((std::fs::read(c).unwrap().len() - 48) % 64, 0);
+        assert!(matches!(
+            write_npz(&folder.path().join("d.npz"), &[("x", array), ("x", array)]),
+            Err(Error::Unexpected(_))
+        ));
     }
 }

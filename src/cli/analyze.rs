@@ -1,24 +1,18 @@
 //! `harness analyze`: which runs are atypical, from a sweep or from soft decisions that another framework made.
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
-use super::{print, remark};
+use super::print;
 use crate::analysis::files::{AnyInput, Foreign, Reading};
-use crate::analysis::numbers::{fixed, or_dash, percent, significant};
-use crate::analysis::{Analysis, Evidence, Run, Settings, analyze, files, tables};
+use crate::analysis::{Analysis, Evidence, Fact, Settings, analyze, files, tables};
 use crate::config::Reference;
 use crate::error::{Error, Result};
 use crate::record::SweepDir;
-use crate::report::words;
+use crate::report::{Extras, terminal};
 use crate::workflow::analyze::{self as workflow, Changes, is_sweep};
-
-/// Runs in the table of a terminal, at most.
-const SHOWN: usize = 40;
+use crate::workflow::pictures;
 
 /// How runs are judged; what is not given stays as in the experiment.
 #[derive(Debug, Clone, Default, Args)]
@@ -54,6 +48,15 @@ pub struct AnalyzeArgs {
     /// Flag runs with NaN or infinite logits instead of refusing the files
     #[arg(long)]
     diverged: bool,
+    /// Pictures of the examples for the page: .npy [N, H, W], [N, C, H, W] or [N, H, W, C]
+    #[arg(long, value_name = "FILE", requires = "out")]
+    images: Option<PathBuf>,
+    /// Names of the classes, in label order: cat,dog,… or a text file with one a line
+    #[arg(long, value_name = "NAMES")]
+    names: Option<String>,
+    /// Title of the report; by default the name of the first file
+    #[arg(long, value_name = "TITLE")]
+    title: Option<String>,
     /// Epoch of the sweep that is judged; by default the last that all runs recorded
     #[arg(long, value_name = "E")]
     epoch: Option<usize>,
@@ -80,9 +83,16 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
         }
         None => args.of_files()?,
     };
-    print(&if args.json { tables::json(&analysis)? } else { text(&analysis, std::io::stdout().is_terminal()) })?;
+    print(&if args.json { tables::json(&analysis)? } else { terminal::analysis(&analysis, terminal::width()) })?;
     match (&args.out, swept) {
-        (Some(folder), _) => remark(&workflow::write_apart(&analysis, swept.map(PathBuf::as_path), folder)?),
+        (Some(folder), _) => {
+            let (extras, remarks) = match swept {
+                Some(root) => workflow::extras(root, &analysis)?,
+                None => (args.extras(&analysis)?, Vec::new()),
+            };
+            workflow::write_apart(&analysis, &extras, folder)?;
+            remarks.iter().for_each(|remark| anstream::eprintln!("{remark}"));
+        }
         (None, Some(root)) => workflow::write_tables(&SweepDir::new(root), &analysis)?,
         (None, None) => {}
     }
@@ -113,6 +123,9 @@ impl AnalyzeArgs {
             (self.labels.is_some(), "`--labels`"),
             (self.probabilities, "`--probabilities`"),
             (self.index.is_some(), "`--index`"),
+            (self.images.is_some(), "`--images`"),
+            (self.names.is_some(), "`--names`"),
+            (self.title.is_some(), "`--title`"),
         ];
         match foreign.iter().find(|(given, _)| *given) {
             Some((_, what)) => Err(Error::Usage(format!("a sweep's directory is analysed alone, without {what}"))),
@@ -132,68 +145,43 @@ impl AnalyzeArgs {
         };
         let Foreign { input, notes } = files::read(&self.inputs, &reading)?;
         let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let name = self.inputs.first().and_then(stem).unwrap_or_default();
-        let evidence = Evidence { name, notes, ..Evidence::default() };
+        let name = self.title.clone().or_else(|| self.inputs.first().and_then(stem)).unwrap_or_default();
+        let evidence = Evidence { name, notes, class_names: self.class_names()?, ..Evidence::default() };
         let settings = self.settings.changes()?.applied(Settings::default());
-        match input {
+        let analysis = match input {
             AnyInput::F32(input) => analyze(&input, evidence, settings),
             AnyInput::F64(input) => analyze(&input, evidence, settings),
+        }?;
+        let named = analysis.source.class_names.len();
+        if named != 0 && named != analysis.classes {
+            return Err(Error::Invalid(format!(
+                "`--names` has {named} names, but the soft decisions are about {} classes",
+                analysis.classes
+            )));
         }
+        Ok(analysis)
     }
-}
 
-/// What a person reads: findings in words, then a table of runs.
-#[must_use]
-pub fn text(analysis: &Analysis, terminal: bool) -> String {
-    let mut text = format!("{}\n\n", words::headline(analysis));
-    for paragraph in words::findings(analysis) {
-        text.push_str(&paragraph);
-        text.push_str("\n\n");
+    fn class_names(&self) -> Result<Vec<String>> {
+        let Some(names) = &self.names else { return Ok(Vec::new()) };
+        let path = Path::new(names);
+        let list = |text: &str, apart: char| {
+            text.split(apart).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+        };
+        if !path.is_file() {
+            return Ok(list(names, ','));
+        }
+        std::fs::read_to_string(path).map(|text| list(&text, '\n')).map_err(|cause| Error::io("read", path, &cause))
     }
-    text.push_str(&table(analysis, terminal));
-    text.push('\n');
-    let flagged = analysis.runs.iter().filter(|run| run.is_flagged());
-    for (run, flag) in flagged.flat_map(|run| run.flags.iter().map(move |flag| (run.run, flag))).take(SHOWN) {
-        text.push_str(&format!("run {run}, {}: {}\n", flag.flag.name(), flag.why));
-    }
-    for held in &analysis.source.left_out {
-        text.push_str(&format!("run {} was left out: {}\n", held.run, held.why));
-    }
-    for note in &analysis.notes {
-        text.push_str(&format!("note: {note}\n"));
-    }
-    text
-}
 
-fn table(analysis: &Analysis, terminal: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
-    table.set_content_arrangement(if terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
-    table.set_header(["run", "accuracy", "NLL", "ECE", "churn", "α", "α rel.", "α̂", "KS", "flags"]);
-    let keep = |run: &&Run| analysis.runs.len() <= SHOWN || run.is_flagged();
-    for run in analysis.runs.iter().filter(keep).take(SHOWN) {
-        let flags: Vec<&str> = run.flags.iter().map(|flag| flag.flag.name()).collect();
-        table.add_row([
-            run.run.to_string(),
-            or_dash(run.accuracy, percent),
-            or_dash(run.nll, significant),
-            or_dash(run.ece, percent),
-            or_dash(run.churn, percent),
-            or_dash(run.alpha, percent),
-            or_dash(run.alpha_relative, percent),
-            or_dash(run.alpha_hat, percent),
-            or_dash(run.ks, |ks| fixed(ks, 3)),
-            flags.join(", "),
-        ]);
+    /// When, how and from which files the report was made, and the pictures that were given.
+    fn extras(&self, analysis: &Analysis) -> Result<Extras> {
+        let images = self.images.as_ref().map(|path| pictures::of_array(path, analysis)).transpose()?;
+        let mut facts = workflow::made();
+        for path in self.inputs.iter().chain(&self.labels).chain(&self.images) {
+            let digest = workflow::digest(path)?;
+            facts.push(Fact { name: "file (BLAKE3)".into(), value: format!("{}: {digest}", path.display()) });
+        }
+        Ok(Extras { images, facts })
     }
-    for column in table.column_iter_mut().take(9) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let hidden = analysis.runs.len().saturating_sub(table.row_count());
-    let more = if hidden > 0 {
-        format!("\n{} are not shown (`--json` has all)", words::count(hidden, "more run"))
-    } else {
-        String::new()
-    };
-    format!("{table}{more}\n")
 }

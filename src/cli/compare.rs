@@ -11,32 +11,48 @@ use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
 use super::print;
 use crate::analysis::comparison::{
-    Comparison, Finding, Fixed, Quantity, Settings, Subject, Swept, Terms, Tolerances, Verdict, compare,
+    Claim, Comparison, Decision, Fixed, Quantity, Settings, Subject, Terms, Tolerances, Verdict, compare,
 };
 use crate::analysis::files::{self, AnyInput, Foreign, Reading};
-use crate::analysis::last::{Last, last};
 use crate::analysis::numbers::or_dash;
 use crate::analysis::{Input, RunLogits};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::record::SweepReader;
-use crate::report::comparison::{self, words};
+use crate::report::comparison::words;
 use crate::stats::logits::Real;
 use crate::workflow::analyze::is_sweep;
+use crate::workflow::compare as workflow;
 
 /// How two sets of runs are compared; shared with `run --against`.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Comparison")]
 pub struct JudgingArgs {
-    /// How large a difference is let pass, in the unit of each quantity: 0.005 for all, nll=0.02 for one; may be repeated
+    /// The tolerance that a difference must be shown to keep within, in the unit of each quantity: 0.005 for all, nll=0.02 for
+    /// one; may be repeated
     #[arg(long, value_name = "[NAME=]SIZE")]
     tolerance: Vec<Tolerance>,
     /// Confidence of all tests and intervals together
     #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
     confidence: f64,
-    /// A verdict besides `same` that does not end with exit code 5; may be repeated
+    /// A verdict that does not end with exit code 5 although it is a difference; may be repeated
     #[arg(long, value_name = "VERDICT")]
     accept: Vec<Accepted>,
+    /// Compare runs of the same index pair by pair: both sides must share their seeds
+    #[arg(long, value_name = "HOW", value_enum)]
+    pair: Option<Pairing>,
+    /// Ask whether the candidate is better in this quantity (accuracy, nll, …): exit code 0 if so, 5 if it is worse, 8 undecided
+    #[arg(long, value_name = "NAME")]
+    better: Vec<Quantity>,
+    /// Ask whether the candidate is not worse by this much, accuracy=0.005 say: exit code 0 if so, 5 if it is, 8 undecided
+    #[arg(long, value_name = "NAME=SIZE")]
+    not_worse: Vec<Margin>,
+}
+
+/// What makes a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Pairing {
+    /// Runs of the same index, which draw from the same seeds
+    Seed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,26 +78,33 @@ impl FromStr for Tolerance {
         if !(size >= 0.0 && size.is_finite()) {
             return Err(format!("a tolerance is a size of at least 0, not {size}"));
         }
-        let quantity = match name {
-            None => None,
-            Some(name) => {
-                Some(Quantity::ALL.into_iter().find(|quantity| quantity.name() == name).ok_or_else(|| {
-                    let names: Vec<&str> = Quantity::ALL.iter().map(|quantity| quantity.name()).collect();
-                    format!("there is no quantity `{name}`: choose one of {}", names.join(", "))
-                })?)
-            }
-        };
+        Ok(Self { quantity: name.map(str::parse).transpose()?, size })
+    }
+}
+
+/// One argument of `--not-worse`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Margin {
+    quantity: Quantity,
+    size: f64,
+}
+
+impl FromStr for Margin {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let Tolerance { quantity, size } = text.parse()?;
+        let quantity = quantity.ok_or_else(|| format!("`{text}` names no quantity: write accuracy={text}"))?;
         Ok(Self { quantity, size })
     }
 }
 
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// What the candidate is held against: a sweep's directory, a file of soft decisions (.npz, .npy, .parquet), or a folder of
-    /// such files, one per run
-    baseline: PathBuf,
-    /// What is judged, of the same kinds
-    candidate: PathBuf,
+    /// The baseline, then each candidate that is judged against it: a sweep's directory, a file of soft decisions (.npz, .npy,
+    /// .parquet), or a folder of such files, one per run
+    #[arg(required = true, num_args = 2.., value_name = "BASELINE CANDIDATE")]
+    sides: Vec<PathBuf>,
     /// Only these runs of the baseline: 0-9,12
     #[arg(long, value_name = "RUNS")]
     baseline_runs: Option<Selection>,
@@ -142,44 +165,76 @@ impl FromStr for Selection {
     }
 }
 
-/// Compares, prints, writes with `--out`; a difference beyond the tolerance is an error of its own.
+/// Compares, prints, writes with `--out`; what is not fine is an error of its own.
 ///
 /// # Errors
-/// [`Error::Regression`] when the comparison is red, [`Error::NotComparable`] when the sides are not comparable,
-/// [`Error::Invalid`] for input that cannot be read.
+/// [`Error::Regression`] when a comparison is red, [`Error::Undecided`] when it is undecided, [`Error::NotComparable`] when the
+/// sides are not comparable, [`Error::Invalid`] for input that cannot be read.
 pub fn run(args: &CompareArgs) -> Result<()> {
-    let found = args.compare()?;
-    print(&if args.json { json(&found)? } else { text(&found, std::io::stdout().is_terminal()) })?;
+    if let Some(clip) = args.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+        return Err(Error::Usage(format!("`--clip` is {clip}, but margins are clipped at a positive size")));
+    }
+    let Some((baseline, candidates)) = args.sides.split_first() else {
+        return Err(Error::Usage("a comparison needs a baseline and a candidate".into()));
+    };
+    if candidates.len() > 1 && args.candidate_runs.is_some() {
+        return Err(Error::Usage("`--candidate-runs` belongs to one candidate, and there are several".into()));
+    }
+    let found: Vec<Comparison> = candidates
+        .iter()
+        .map(|candidate| args.compare(baseline, candidate, candidates.len()))
+        .collect::<Result<_>>()?;
+    let text = match (found.as_slice(), args.json) {
+        ([found], true) => workflow::json(found)?,
+        (several, true) => workflow::json(&Several { schema: SEVERAL, comparisons: several })?,
+        (several, false) => {
+            let terminal = std::io::stdout().is_terminal();
+            several.iter().map(|found| text(found, terminal)).collect::<Vec<_>>().join("\n")
+        }
+    };
+    print(&text)?;
     if let Some(folder) = &args.out {
-        write(&found, folder)?;
+        for (place, held) in found.iter().enumerate() {
+            let folder = if found.len() > 1 { folder.join((place + 1).to_string()) } else { folder.clone() };
+            workflow::write(held, &folder)?;
+        }
     }
-    red(&found)
+    // What is worse comes before what is not known.
+    let outcomes: Vec<Error> = found.iter().filter_map(|held| outcome(held).err()).collect();
+    let worst = outcomes.iter().find(|error| matches!(error, Error::Regression(_))).or(outcomes.first());
+    worst.map_or(Ok(()), |error| Err(error.clone()))
 }
 
-/// The error that a red comparison ends with.
-pub fn red(found: &Comparison) -> Result<()> {
-    if !found.red {
-        return Ok(());
+/// Several candidates against one baseline, as `--json` prints them.
+#[derive(serde::Serialize)]
+struct Several<'a> {
+    schema: &'static str,
+    comparisons: &'a [Comparison],
+}
+
+const SEVERAL: &str = "harness.comparisons/1";
+
+/// The error that a comparison ends with, unless it is fine.
+pub fn outcome(found: &Comparison) -> Result<()> {
+    let candidate = &found.candidate.place;
+    if !found.claims.is_empty() {
+        return match found.decision {
+            Decision::Keep => Ok(()),
+            Decision::Discard => Err(Error::Regression(format!("{candidate} is not what was asked for"))),
+            Decision::Undecided => Err(Error::Undecided(format!(
+                "whether {candidate} is what was asked for cannot be told from these runs"
+            ))),
+        };
     }
-    let names: Vec<&str> = found.beyond().map(|metric| metric.metric.name()).collect();
-    Err(Error::Regression(format!(
-        "the candidate is {}: {} beyond the tolerance",
-        found.verdict.name(),
-        names.join(", ")
-    )))
-}
-
-/// One JSON object on a line.
-pub fn json(found: &Comparison) -> Result<String> {
-    let text = serde_json::to_string(found)
-        .map_err(|cause| Error::Unexpected(format!("cannot write the comparison as JSON: {cause}")))?;
-    Ok(text + "\n")
-}
-
-/// `compare.md`, its figures, and `comparison.json`.
-pub fn write(found: &Comparison, folder: &Path) -> Result<()> {
-    comparison::write(found, folder)?;
-    crate::record::files::write(&folder.join("comparison.json"), json(found)?.as_bytes())
+    if found.red {
+        let names: Vec<String> =
+            found.shown().iter().filter(|m| m.finding.is_difference()).map(|m| m.metric.into()).collect();
+        return Err(Error::Regression(format!("{candidate} is {}: {}", found.verdict.name(), names.join(", "))));
+    }
+    if found.verdict == Verdict::Undecided {
+        return Err(Error::Undecided(format!("{candidate} is undecided: {}", words::why_undecided(found))));
+    }
+    Ok(())
 }
 
 /// One side as it was read, in the precision of its files.
@@ -189,20 +244,18 @@ enum Read {
 }
 
 impl CompareArgs {
-    fn compare(&self) -> Result<Comparison> {
+    /// One of `tests` comparisons with the same baseline, whose confidence is that of all together.
+    fn compare(&self, baseline: &Path, candidate: &Path, tests: usize) -> Result<Comparison> {
         let fixed = Fixed { epoch: self.epoch.is_some(), epsilon: self.epsilon.is_some(), clip: self.clip.is_some() };
-        if let Some(clip) = self.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
-            return Err(Error::Usage(format!("`--clip` is {clip}, but margins are clipped at a positive size")));
-        }
-        let baseline = self.read(&self.baseline, self.baseline_runs.as_ref(), fixed)?;
-        let candidate = self.read(&self.candidate, self.candidate_runs.as_ref(), fixed)?;
+        let baseline = self.read(baseline, self.baseline_runs.as_ref(), fixed)?;
+        let candidate = self.read(candidate, self.candidate_runs.as_ref(), fixed)?;
         match (baseline, candidate) {
-            (Read::F32(baseline), Read::F32(candidate)) => self.judge(&baseline, &candidate),
-            (baseline, candidate) => self.judge(&wide(baseline)?, &wide(candidate)?),
+            (Read::F32(baseline), Read::F32(candidate)) => self.judge(&baseline, &candidate, tests),
+            (baseline, candidate) => self.judge(&wide(baseline)?, &wide(candidate)?, tests),
         }
     }
 
-    fn judge<T: Real>(&self, baseline: &Subject<T>, candidate: &Subject<T>) -> Result<Comparison> {
+    fn judge<T: Real>(&self, baseline: &Subject<T>, candidate: &Subject<T>, tests: usize) -> Result<Comparison> {
         // Where both are sweeps they agree, or are refused as not comparable.
         let analysis = [baseline, candidate]
             .into_iter()
@@ -210,20 +263,15 @@ impl CompareArgs {
             .map(|sweep| &sweep.experiment.analysis);
         let default = config::Analysis::default();
         let analysis = analysis.unwrap_or(&default);
-        compare(
-            baseline,
-            candidate,
-            &self.judging.settings(
-                self.epsilon.unwrap_or(analysis.epsilon),
-                self.clip.or(analysis.clip),
-                analysis.seed,
-            ),
-        )
+        let epsilon = self.epsilon.unwrap_or(analysis.epsilon);
+        let mut settings = self.judging.settings(epsilon, self.clip.or(analysis.clip), analysis.seed);
+        settings.confidence = 1.0 - (1.0 - settings.confidence) / tests as f64;
+        compare(baseline, candidate, &settings)
     }
 
     fn read(&self, path: &Path, runs: Option<&Selection>, fixed: Fixed) -> Result<Read> {
         if is_sweep(path) {
-            return Ok(Read::F32(Box::new(subject(path, self.epoch, runs.map(|runs| &runs.0), fixed)?)));
+            return Ok(Read::F32(Box::new(workflow::subject(path, self.epoch, runs.map(|runs| &runs.0), fixed)?)));
         }
         if self.epoch.is_some() {
             return Err(Error::Usage(format!("`--epoch` belongs to sweeps, and {} is none", path.display())));
@@ -249,48 +297,26 @@ impl CompareArgs {
 
 impl JudgingArgs {
     pub fn settings(&self, epsilon: f64, clip: Option<f64>, seed: u64) -> Settings {
-        let all = self.tolerance.iter().rev().find(|held| held.quantity.is_none()).map_or(0.0, |held| held.size);
+        let all = self.tolerance.iter().rev().find(|held| held.quantity.is_none()).map(|held| held.size);
         let own = self.tolerance.iter().filter_map(|held| Some((held.quantity?, held.size))).collect();
         let accepted = self.accept.iter().map(|verdict| match verdict {
             Accepted::Better => Verdict::Better,
             Accepted::Different => Verdict::Different,
             Accepted::Worse => Verdict::Worse,
         });
+        let better = self.better.iter().map(|&metric| Claim { metric, margin: None });
+        let not_worse = self.not_worse.iter().map(|held| Claim { metric: held.quantity, margin: Some(held.size) });
         Settings {
             epsilon,
             clip,
             confidence: self.confidence,
             tolerances: Tolerances { all, own },
             accepted: accepted.collect(),
+            claims: better.chain(not_worse).collect(),
+            pairs: self.pair.is_some(),
             seed,
         }
     }
-}
-
-/// A sweep as one side of a comparison.
-///
-/// # Errors
-/// As [`SweepReader::open`] and [`last`].
-pub fn subject(root: &Path, epoch: Option<usize>, runs: Option<&BTreeSet<u32>>, fixed: Fixed) -> Result<Subject<f32>> {
-    let reader = SweepReader::open(root)?;
-    let manifest = reader.manifest();
-    let experiment = config::from_stored(&manifest.experiment, &reader.dir().manifest())?;
-    let Last { epoch, input, weights, kernels, data_digest, left_out, notes } = last(&reader, epoch, runs)?;
-    Ok(Subject {
-        name: manifest.name.clone(),
-        place: root.display().to_string(),
-        terms: Terms::of_input(&input).and_sweep(&experiment, epoch, data_digest.as_deref(), fixed),
-        input,
-        sweep: Some(Swept {
-            experiment,
-            epoch,
-            started: manifest.provenance.started.to_string(),
-            weights,
-            kernels,
-            left_out,
-        }),
-        notes,
-    })
 }
 
 fn foreign<T: Real>(
@@ -384,45 +410,24 @@ fn table(found: &Comparison, terminal: bool) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
     table.set_content_arrangement(if terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
-    table.set_header([
-        "quantity",
-        "baseline",
-        "candidate",
-        "between",
-        "difference",
-        "interval",
-        "p",
-        "corrected",
-        "finding",
-    ]);
-    for metric in &found.metrics {
+    table.set_header(["quantity", "baseline", "candidate", "difference", "interval", "p", "would be found", "finding"]);
+    for metric in found.shown() {
         let quantity = metric.metric;
         table.add_row([
-            quantity.name().to_owned(),
+            quantity.name().into_owned(),
             words::value(quantity, metric.baseline),
             words::value(quantity, metric.candidate),
-            or_dash(metric.between, |between| words::value(quantity, between)),
             words::difference(quantity, metric.difference),
             words::interval(metric),
-            words::p_value(metric.p),
             words::p_value(metric.p_corrected),
-            finding(metric.finding).to_owned(),
+            or_dash(metric.detectable, |size| words::size(quantity, size)),
+            metric.finding.name().to_owned(),
         ]);
     }
-    for column in table.column_iter_mut().skip(1).take(7) {
+    for column in table.column_iter_mut().skip(1).take(6) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     format!("{table}\n")
-}
-
-fn finding(finding: Finding) -> &'static str {
-    match finding {
-        Finding::Same => "same",
-        Finding::Tolerated => "tolerated",
-        Finding::Better => "better",
-        Finding::Worse => "worse",
-        Finding::Different => "different",
-    }
 }
 
 #[cfg(test)]
@@ -444,9 +449,19 @@ mod tests {
             tolerance: vec!["0.1".parse().unwrap(), "nll=0.5".parse().unwrap(), "0.2".parse().unwrap()],
             confidence: 0.9,
             accept: vec![Accepted::Better],
+            pair: None,
+            better: vec![Quantity::Accuracy],
+            not_worse: vec!["nll=0.1".parse().unwrap()],
         };
         let settings = args.settings(0.01, None, 0);
-        assert_eq!((settings.tolerances.of(Quantity::Nll), settings.tolerances.of(Quantity::Ece)), (0.5, 0.2));
+        assert_eq!(
+            (settings.tolerances.of(Quantity::Nll), settings.tolerances.of(Quantity::Ece)),
+            (Some(0.5), Some(0.2))
+        );
+        assert_eq!(settings.claims[0], Claim { metric: Quantity::Accuracy, margin: None });
+        assert_eq!(settings.claims[1], Claim { metric: Quantity::Nll, margin: Some(0.1) });
+        assert!("0.1".parse::<Margin>().is_err());
+        assert_eq!("accuracy_of_class_8".parse(), Ok(Quantity::ClassAccuracy(8)));
         assert_eq!(settings.accepted, [Verdict::Better]);
     }
 }

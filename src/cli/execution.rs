@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::print;
 use crate::config::Experiment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 use crate::record::SweepDir;
 use crate::report::words;
 use crate::sweep::slurm::{self, Cluster, Submission};
@@ -104,11 +104,11 @@ pub fn carry_out(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs
 
 /// What the system refuses while a sweep is under way, such as room on the disk, costs nothing that is finished.
 fn resumable(error: Error) -> Error {
-    match error {
-        Error::Unexpected(why) => {
-            Error::Interrupted(format!("{why}; nothing that is finished is lost, and `harness resume` goes on"))
+    match error.exit_code() {
+        exit::UNEXPECTED => {
+            Error::Interrupted(format!("{error}; nothing that is finished is lost, and `harness resume` goes on"))
         }
-        error => error,
+        _ => error,
     }
 }
 

@@ -1,30 +1,52 @@
-//! `harness history`: control charts over the sweeps of many nights.
+//! `harness history`: the nights of one procedure, and when it has moved.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::print;
-use crate::analysis::Analysis;
-use crate::analysis::comparison::{Fixed, Terms};
-use crate::analysis::history::{History, Observed, history};
-use crate::config::{self, Experiment};
+use crate::analysis::nights::{History, Rules, Standing};
 use crate::error::{Error, Result};
-use crate::record::{SweepReader, files};
-use crate::report::history::{self as pages, words};
-use crate::workflow::analyze::{self, Changes, is_sweep};
+use crate::report::history::words;
+use crate::report::text::list;
+use crate::workflow::{compare, nights};
+
+/// How nights are judged; shared with `run --against`.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Nights")]
+pub struct RulesArgs {
+    /// How often a false alarm may come while nothing changes: once in so many nights, as 1/365, or as a share
+    #[arg(long, value_name = "RATE", default_value = "1/365", value_parser = rate)]
+    false_alarm: f64,
+    /// Freeze the reference after the first K accepted nights; by default every accepted night enters it
+    #[arg(long, value_name = "K")]
+    baseline: Option<usize>,
+}
+
+impl RulesArgs {
+    /// The rules that these arguments ask for.
+    pub fn rules(&self) -> Rules {
+        Rules { between: 1.0 / self.false_alarm, baseline: self.baseline, ..Rules::default() }
+    }
+}
+
+/// `1/365` or `0.003`.
+fn rate(text: &str) -> std::result::Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("`{text}` is not a number"));
+    let rate = match text.split_once('/') {
+        Some((one, nights)) => number(one)? / number(nights)?,
+        None => number(text)?,
+    };
+    if rate > 0.0 && rate < 1.0 { Ok(rate) } else { Err(format!("{text} is no rate between 0 and 1 per night")) }
+}
 
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// Sweeps of one experiment, or folders that hold such sweeps
     #[arg(required = true, value_name = "DIR")]
     sweeps: Vec<PathBuf>,
-    /// The first K sweeps make the limits; by default all but the newest, at most 20
-    #[arg(long, value_name = "K")]
-    baseline: Option<usize>,
-    /// Only a signal of the newest sweep ends with exit code 5
-    #[arg(long)]
-    latest: bool,
+    #[command(flatten)]
+    rules: RulesArgs,
     /// Print one JSON object, schema harness.history/1, instead of text
     #[arg(long)]
     json: bool,
@@ -33,157 +55,86 @@ pub struct HistoryArgs {
     out: Option<PathBuf>,
 }
 
-/// Charts, prints, writes with `--out`; a signal is an error of its own.
+/// Judges the nights, prints, writes with `--out`; how the newest stands decides the exit code.
 ///
 /// # Errors
-/// [`Error::Regression`] when a signal counts, [`Error::NotComparable`] when the sweeps are not comparable, [`Error::Invalid`]
-/// for what is no sweep or too few of them.
+/// As [`outcome`]; [`Error::Invalid`] for what is no sweep.
 pub fn run(args: &HistoryArgs) -> Result<()> {
-    let mut roots = Vec::new();
-    for path in &args.sweeps {
-        let found = if is_sweep(path) { vec![path.clone()] } else { sweeps_in(path)? };
-        if found.is_empty() {
-            return Err(Error::Invalid(format!("{} is no sweep and holds none", path.display())));
-        }
-        roots.extend(found);
-    }
-    roots.sort();
-    roots.dedup();
-    let found = of_sweeps(&roots, args.baseline, args.latest)?;
-    print(&if args.json { json(&found)? } else { text(&found) })?;
+    let found = nights::history(&args.sweeps, &args.rules.rules())?;
+    let look = nights::first_look(&found)?;
+    print(&if args.json { compare::json(&found)? } else { text(&found, &look) })?;
     if let Some(folder) = &args.out {
-        write(&found, folder)?;
+        nights::write(&found, &look, folder)?;
     }
-    red(&found)
+    outcome(&found)
 }
 
-/// The error that a history with signals ends with.
-pub fn red(found: &History) -> Result<()> {
-    if !found.red {
-        return Ok(());
-    }
-    Err(Error::Regression(format!("the procedure has moved: {}", words::headline(found))))
-}
-
-/// One JSON object on a line.
-pub fn json(found: &History) -> Result<String> {
-    let text = serde_json::to_string(found)
-        .map_err(|cause| Error::Unexpected(format!("cannot write the history as JSON: {cause}")))?;
-    Ok(text + "\n")
-}
-
-/// `history.md`, its figures, and `history.json`.
-pub fn write(found: &History, folder: &Path) -> Result<()> {
-    pages::write(found, folder)?;
-    files::write(&folder.join("history.json"), json(found)?.as_bytes())
-}
-
-/// The sweeps that lie directly in `folder`, by name.
+/// The error that a history ends with, unless its newest night is fine.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it cannot be listed.
-pub fn sweeps_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let invalid = |cause: std::io::Error| Error::Invalid(format!("cannot list {}: {cause}", folder.display()));
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(invalid)? {
-        let path = entry.map_err(invalid)?.path();
-        if is_sweep(&path) {
-            found.push(path);
-        }
+/// [`Error::Regression`] under alarm, [`Error::Undecided`] with too little evidence for green, [`Error::NotComparable`] for a
+/// newest night that cannot be held against the others.
+pub fn outcome(found: &History) -> Result<()> {
+    let Some(night) = found.newest() else { return Ok(()) };
+    match night.standing {
+        Standing::Red => Err(Error::Regression(words::headline(found))),
+        Standing::Undecided => Err(Error::Undecided(words::headline(found))),
+        Standing::First if found.sweeps.len() > 1 => Err(Error::Undecided(words::headline(found))),
+        Standing::LeftOut => Err(Error::NotComparable(words::headline(found))),
+        Standing::First | Standing::Green | Standing::Accepted | Standing::Better => Ok(()),
     }
-    found.sort();
-    Ok(found)
-}
-
-/// The history of these sweeps.
-///
-/// # Errors
-/// As [`history`] and [`analyze::of_sweep`].
-pub fn of_sweeps(roots: &[PathBuf], baseline: Option<usize>, latest_only: bool) -> Result<History> {
-    let mut observed = roots.iter().map(|root| observe(root)).collect::<Result<Vec<_>>>()?;
-    observed.sort_by(|a, b| (a.0.sweep.started, &a.0.sweep.place).cmp(&(b.0.sweep.started, &b.0.sweep.place)));
-    for place in 1..observed.len() {
-        let keys = config::diff(&observed[place - 1].1, &observed[place].1).into_iter().map(|diff| diff.key);
-        // A seed of its own for each night is how it should be.
-        let keys = keys.filter(|key| !["name", "sweep.seed"].contains(&key.as_str()));
-        observed[place].0.sweep.changed = keys.collect();
-    }
-    history(observed.into_iter().map(|held| held.0).collect(), baseline, latest_only)
-}
-
-fn observe(root: &Path) -> Result<(Observed, Experiment)> {
-    let reader = SweepReader::open(root)?;
-    let manifest = reader.manifest();
-    let experiment = config::from_stored(&manifest.experiment, &reader.dir().manifest())?;
-    let analysis = analysis(root)?;
-    let digest =
-        analysis.source.facts.iter().find(|fact| fact.name.starts_with("data (")).map(|fact| fact.value.as_str());
-    let epoch = analysis.source.epoch.unwrap_or(experiment.train.epochs);
-    let judged = &experiment.analysis;
-    let reference = serde_json::to_string(&judged.reference).unwrap_or_default().replace('"', "");
-    let kernel = experiment.record.kernel.as_ref();
-    let terms = Terms::default()
-        .and("test examples N", analysis.examples.to_string())
-        .and("classes C", analysis.classes.to_string())
-        .and("data.eval_limit", experiment.data.eval_limit.map_or_else(|| "none".into(), |limit| limit.to_string()))
-        .and("data.seed", experiment.data.seed.to_string())
-        .and("record.kernel.probes", kernel.map_or_else(|| "none".into(), |kernel| kernel.probes.to_string()))
-        .and("analysis.reference", reference)
-        .and("analysis.bootstraps", judged.bootstraps.to_string())
-        .and_sweep(&experiment, epoch, digest, Fixed::default());
-    Ok((Observed::new(root.display().to_string(), manifest.provenance.started, &analysis, terms), experiment))
-}
-
-/// What is known of a sweep: what `run` left in it, else an analysis of now.
-///
-/// # Errors
-/// As [`analyze::of_sweep`].
-pub fn analysis(root: &Path) -> Result<Analysis> {
-    match stored(&SweepReader::open(root)?)? {
-        Some(analysis) => Ok(analysis),
-        None => analyze::of_sweep(root, None, &Changes::default()),
-    }
-}
-
-/// The analysis that `run` left in the sweep, if it is one of all its runs as they are; a history of a year need not analyse
-/// every night again.
-fn stored(reader: &SweepReader) -> Result<Option<Analysis>> {
-    let path = reader.dir().analysis().join("summary.json");
-    let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
-    // What cannot be read is made anew: the runs are what counts.
-    let Ok(analysis) = serde_json::from_slice::<Analysis>(&bytes) else { return Ok(None) };
-    let manifest = reader.manifest();
-    let whole = analysis.schema == crate::analysis::SCHEMA
-        && analysis.source.experiment.as_deref() == Some(manifest.hash.as_str())
-        && analysis.source.left_out.is_empty()
-        && analysis.runs.len() == manifest.runs;
-    let experiment = config::from_stored(&manifest.experiment, &reader.dir().manifest())?;
-    let as_asked = analysis.settings.analysis == experiment.analysis
-        && analysis.source.epoch == experiment.checkpoint_epochs().last().copied();
-    Ok((whole && as_asked).then_some(analysis))
 }
 
 /// What a person reads.
-#[must_use]
-pub fn text(found: &History) -> String {
+fn text(found: &History, look: &[String]) -> String {
     let mut text = format!("{}\n", words::headline(found));
-    for sentence in words::signals(found) {
+    let carriers = words::carriers(found);
+    if !carriers.is_empty() {
+        text.push_str(&format!("- The evidence is in {}.\n", list(&carriers)));
+    }
+    for sentence in look {
         text.push_str(&format!("- {sentence}\n"));
     }
     text.push('\n');
-    for chart in &found.charts {
+    let newest = found.sweeps.len().saturating_sub(1);
+    for chart in found.charts.iter().filter(|chart| chart.metric.order().1 == 0) {
+        let Some(own) = chart.values.get(newest).copied().flatten() else { continue };
         let value = |value: f64| words::value(chart.metric, value);
         text.push_str(&format!(
-            "{}: newest {}, centre {}, limits {} to {}\n",
+            "{}: {} tonight, {} in the reference (nights vary by {})\n",
             words::name(chart.metric),
-            chart.values.last().map_or_else(String::new, |last| value(*last)),
+            value(own),
             value(chart.centre),
-            value(chart.low),
-            value(chart.high)
+            value(chart.sigma)
+        ));
+    }
+    text.push('\n');
+    let skipped = found.sweeps.len().saturating_sub(10);
+    for night in &found.sweeps[skipped..] {
+        let evidence = night.evidence.map_or_else(String::new, |held| format!(", evidence {}", words::evidence(held)));
+        text.push_str(&format!(
+            "{}  {}  {}{evidence}\n",
+            words::date(night.started),
+            night.place,
+            words::standing(night).replace('*', "")
         ));
     }
     for note in &found.notes {
         text.push_str(&format!("note: {note}\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read() {
+        assert_eq!(rate("1/100"), Ok(0.01));
+        assert_eq!(rate("0.25"), Ok(0.25));
+        for wrong in ["0", "1", "-1/5", "a", "1/x", "5/2", "nan"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
 }

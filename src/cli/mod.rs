@@ -3,6 +3,7 @@
 //! Data goes to stdout, progress and messages to stderr. An error is one sentence on stderr and an exit code of
 //! [`crate::error::exit`].
 
+mod accept;
 pub mod analyze;
 mod attribute;
 mod cancel;
@@ -13,9 +14,12 @@ mod execution;
 mod export;
 mod history;
 mod kernel;
+mod lineage;
 mod nightly;
 mod plan;
+mod power;
 mod predict;
+mod prune;
 mod report;
 mod resume;
 mod run;
@@ -34,7 +38,7 @@ use crate::error::{Result, exit};
 use crate::workflow::analyze::Written;
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 unexpected; 2 usage; 3 invalid experiment or input; 4 some runs failed; \
-5 regression found; 6 corrupt artefacts; 7 not comparable; 75 interrupted, can be resumed";
+5 regression or alarm; 6 corrupt artefacts; 7 not comparable; 8 undecided; 75 interrupted, can be resumed";
 
 /// Measures how reproducible a training procedure is.
 #[derive(Debug, Parser)]
@@ -47,15 +51,21 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Train a sweep, analyse it and write its report
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Do what is missing of a sweep
     Resume(resume::ResumeArgs),
     /// Say which runs are atypical, of a sweep or of soft decisions made elsewhere
     Analyze(analyze::AnalyzeArgs),
     /// Say whether a sweep is still the same procedure as another
     Compare(compare::CompareArgs),
-    /// Chart the sweeps of many nights, and say when the procedure has moved
+    /// Judge the sweeps of many nights, and say when the procedure has moved
     History(history::HistoryArgs),
+    /// Say that the procedure of a night is the one that is wanted
+    Accept(accept::AcceptArgs),
+    /// Remove the runs of old nights; their values stay
+    Prune(prune::PruneArgs),
+    /// Say how small a change the runs of a sweep can show
+    Power(power::PowerArgs),
     /// Write the report of a sweep
     Report(report::ReportArgs),
     /// Take what is left of a sweep back from Slurm
@@ -76,6 +86,8 @@ enum Verb {
     Predict(predict::PredictArgs),
     /// Kernels of networks from elsewhere, and surrogates of runs
     Kernel(kernel::KernelArgs),
+    /// Say whether networks share an ancestor, and who descends from whom
+    Lineage(lineage::LineageArgs),
     /// Look at data sets, check them, download them
     Data {
         #[command(flatten)]
@@ -96,10 +108,13 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().verb {
-        Verb::Run(args) => run::run(args),
+        Verb::Run(args) => run::run(*args),
         Verb::Analyze(args) => analyze::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::History(args) => history::run(&args),
+        Verb::Accept(args) => accept::run(&args),
+        Verb::Prune(args) => prune::run(&args),
+        Verb::Power(args) => power::run(&args),
         Verb::Report(args) => report::run(&args),
         Verb::Resume(args) => resume::run(&args),
         Verb::Cancel(args) => cancel::run(&args),
@@ -111,6 +126,7 @@ pub fn main() -> ExitCode {
         Verb::Attribute(args) => attribute::run(args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
+        Verb::Lineage(args) => lineage::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),
         Verb::TrainRun(args) => train_run::run(&args),

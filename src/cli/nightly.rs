@@ -1,46 +1,61 @@
-//! What `harness run --against` does once the sweep is trained: compare, chart, sum up.
+//! What `harness run --against` does once the sweep is trained: judge, sum up, write.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::compare::{self, JudgingArgs, subject};
-use super::{history, print};
-use crate::analysis::comparison::{self, Comparison, Fixed};
-use crate::analysis::history::{FEWEST, History};
+use super::compare::{self, JudgingArgs};
+use super::history::{self, RulesArgs};
+use super::print;
+use crate::analysis::Analysis;
+use crate::analysis::comparison::{Comparison, Fixed, compare as judge};
 use crate::error::{Error, Result};
-use crate::record::{SweepDir, SweepManifest, files, index};
+use crate::record::{SweepDir, files, index};
 use crate::report::junit;
-use crate::report::nightly::{Missing, Night, paragraph, suites};
-use crate::workflow::analyze::is_sweep;
+use crate::report::nightly::{Judged, paragraph, suites};
+use crate::workflow::analyze::{Changes, is_sweep, of_sweep};
+use crate::workflow::{compare as workflow, nights};
 
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Comparison")]
+#[command(next_help_heading = "Nights")]
 pub struct NightlyArgs {
-    /// Compare with this earlier sweep, or with the newest one in this folder, and chart the folder's sweeps; exit code 5 if
-    /// the procedure has moved
-    #[arg(long, value_name = "SWEEP|FOLDER")]
+    /// Judge the sweep as a night against the nights in this folder (or compare it with this one sweep); exit code 5 if the
+    /// procedure has moved, 8 with too little evidence for green
+    #[arg(long, value_name = "FOLDER|SWEEP")]
     against: Option<PathBuf>,
-    /// Write the outcome as JUnit XML, a test for each quantity
+    /// Write the outcome as JUnit XML, a test for each quantity; on every exit
     #[arg(long, value_name = "FILE", requires = "against")]
     junit: Option<PathBuf>,
-    /// Write the paragraph that sums up the night here as well
+    /// Write the paragraph that sums up the night here as well; on every exit
     #[arg(long, value_name = "FILE", requires = "against")]
     summary: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RulesArgs,
     #[command(flatten)]
     judging: JudgingArgs,
 }
 
 impl NightlyArgs {
-    /// Whether a comparison is asked for.
+    /// Whether a judgement is asked for.
     pub fn is_asked(&self) -> bool {
         self.against.is_some()
     }
 
-    /// Refuses what cannot become a comparison, before anything is trained.
+    /// Writes into the files of the outcome that there is none yet, so that a folder that is missing or full is noticed before
+    /// anything is trained, and a job that is killed leaves word.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is nothing at the place to compare with.
+    /// [`Error::Invalid`] if a file cannot be written.
+    pub fn begin(&self) -> Result<()> {
+        self.leave("night", None, &Judged::Not("the night is not finished.".into()), None).map_err(|cause| {
+            Error::Invalid(format!("{cause}: nothing was trained, since the outcome could not be written"))
+        })
+    }
+
+    /// Refuses what cannot become a judgement, before anything is trained.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is nothing at the place to judge against.
     pub fn check(&self, root: &Path) -> Result<()> {
         let Some(previous) = &self.against else { return Ok(()) };
         // The first night makes the folder itself.
@@ -50,95 +65,84 @@ impl NightlyArgs {
         Err(Error::Invalid(format!("{} is neither a sweep nor a folder of sweeps to compare with", previous.display())))
     }
 
-    /// Judges the sweep in `root` against the earlier ones, writes and prints.
+    /// Leaves word of a night that ended before it could be judged.
+    pub fn failed(&self, name: &str, error: &Error) {
+        if let Err(cause) = self.leave(name, None, &Judged::Not(format!("{error}.")), None) {
+            anstream::eprintln!("{cause}");
+        }
+    }
+
+    /// Judges the sweep in `root`, writes and prints. What keeps it from being judged is written as well.
     ///
     /// # Errors
-    /// [`Error::Regression`] when it is red, [`Error::NotComparable`] when it cannot be compared with what is there.
-    pub fn judge(&self, root: &Path) -> Result<()> {
+    /// As [`history::outcome`] and [`compare::outcome`]; [`Error::NotComparable`] when it cannot be compared with the one sweep
+    /// that was named.
+    pub fn judge(&self, root: &Path, name: &str) -> Result<()> {
         let Some(previous) = &self.against else { return Ok(()) };
-        let sweep = SweepDir::new(root);
-        let earlier = earlier(previous, root)?;
-        let (compared, charted) = (self.compare(root, &earlier), chart(root, previous, &earlier));
-        let begin = format!("charts begin with sweep {} of a folder, this is number {}", FEWEST + 1, earlier.len() + 1);
-        let night = Night {
-            analysis: history::analysis(root)?,
-            comparison: found(&compared, "there is no earlier sweep of this experiment"),
-            history: found(&charted, &begin),
+        let judged =
+            if is_sweep(previous) { self.against_sweep(root, previous) } else { self.against_folder(root, previous) };
+        let (judged, error) = match judged {
+            Ok(judged) => (judged, None),
+            Err(error) => (Judged::Not(format!("{error}.")), Some(error)),
         };
+        let sweep = SweepDir::new(root);
+        let analysis = of_sweep(root, None, &Changes::default()).ok();
         let folder = sweep.report();
-        let text = paragraph(&night);
+        let text = paragraph(name, analysis.as_ref(), &judged, Some(&folder.join("report.md")));
         index::make(&sweep, &folder, |folder| {
-            if let Ok(found) = &night.comparison {
-                compare::write(found, &folder.join("compare"))?;
-            }
-            if let Ok(found) = &night.history {
-                history::write(found, &folder.join("history"))?;
-            }
             files::create_folder(folder)?;
+            match &judged {
+                Judged::Sweep(found) => workflow::write(found, &folder.join("compare"))?,
+                Judged::Nights { history, look, beside } => {
+                    nights::write(history, look, &folder.join("history"))?;
+                    if let Some(found) = beside {
+                        workflow::write(found, &folder.join("compare"))?;
+                    }
+                }
+                Judged::Not(_) => {}
+            }
             files::write(&folder.join("nightly.md"), text.as_bytes())
         })?;
-        if let Some(path) = &self.summary {
-            files::write(path, text.as_bytes())?;
-        }
-        if let Some(path) = &self.junit {
-            files::write(path, junit::xml(&suites(&night)).as_bytes())?;
-        }
+        self.leave(name, analysis.as_ref(), &judged, Some(&folder.join("report.md")))?;
         print(&format!("{}\n{text}", folder.join("nightly.md").display()))?;
-        // What cannot be compared comes before what differs.
-        if let Some(error) = [compared.err(), charted.err()].into_iter().flatten().next() {
+        if let Some(error) = error {
             return Err(error);
         }
-        night.comparison.as_ref().map_or(Ok(()), compare::red)?;
-        night.history.as_ref().map_or(Ok(()), history::red)
-    }
-
-    fn compare(&self, root: &Path, earlier: &[PathBuf]) -> Result<Option<Comparison>> {
-        let Some(newest) = earlier.last() else { return Ok(None) };
-        let baseline = subject(newest, None, None, Fixed::default())?;
-        let candidate = subject(root, None, None, Fixed::default())?;
-        let judged = baseline.sweep.as_ref().map(|sweep| sweep.experiment.analysis.clone()).unwrap_or_default();
-        let settings = self.judging.settings(judged.epsilon, judged.clip, judged.seed);
-        comparison::compare(&baseline, &candidate, &settings).map(Some)
-    }
-}
-
-fn chart(root: &Path, previous: &Path, earlier: &[PathBuf]) -> Result<Option<History>> {
-    if is_sweep(previous) || earlier.len() < FEWEST {
-        return Ok(None);
-    }
-    let mut roots = earlier.to_vec();
-    roots.push(root.to_path_buf());
-    history::of_sweeps(&roots, None, true).map(Some)
-}
-
-/// What was found, or the reason why it was not.
-fn found<T: Clone>(outcome: &Result<Option<T>>, early: &str) -> std::result::Result<T, Missing> {
-    match outcome {
-        Ok(Some(found)) => Ok(found.clone()),
-        Ok(None) => Err(Missing::Early(early.to_owned())),
-        Err(error) => Err(Missing::Failed(error.to_string())),
-    }
-}
-
-/// Sweeps of the same experiment's name that were begun before the one in `root`, in order of time.
-fn earlier(previous: &Path, root: &Path) -> Result<Vec<PathBuf>> {
-    if is_sweep(previous) {
-        return Ok(vec![previous.to_path_buf()]);
-    }
-    let manifest = |path: &Path| SweepManifest::read(&SweepDir::new(path).manifest());
-    let Some(own) = manifest(root)? else {
-        return Err(Error::Unexpected(format!("{} has lost its sweep.json", root.display())));
-    };
-    let mut found = Vec::new();
-    for path in history::sweeps_in(previous)? {
-        match manifest(&path) {
-            Ok(Some(other)) if other.name == own.name && other.provenance.started < own.provenance.started => {
-                found.push((other.provenance.started, path));
-            }
-            Ok(_) => {}
-            Err(error) => anstream::eprintln!("left out: {error}"),
+        match &judged {
+            Judged::Sweep(found) => compare::outcome(found),
+            Judged::Nights { history, .. } => history::outcome(history),
+            Judged::Not(_) => Ok(()),
         }
     }
-    found.sort();
-    Ok(found.into_iter().map(|held| held.1).collect())
+
+    fn against_sweep(&self, root: &Path, previous: &Path) -> Result<Judged> {
+        let baseline = workflow::subject(previous, None, None, Fixed::default())?;
+        let candidate = workflow::subject(root, None, None, Fixed::default())?;
+        let judged = baseline.sweep.as_ref().map(|sweep| sweep.experiment.analysis.clone()).unwrap_or_default();
+        let settings = self.judging.settings(judged.epsilon, judged.clip, judged.seed);
+        let found: Comparison = judge(&baseline, &candidate, &settings)?;
+        Ok(Judged::Sweep(Box::new(found)))
+    }
+
+    fn against_folder(&self, root: &Path, folder: &Path) -> Result<Judged> {
+        let history = nights::against(root, folder, &self.rules.rules())?;
+        let look = nights::first_look(&history)?;
+        // What there is to see besides the verdict must not keep the verdict away.
+        let beside = nights::beside(root, &history).unwrap_or_else(|error| {
+            anstream::eprintln!("the night is not shown beside its reference: {error}");
+            None
+        });
+        Ok(Judged::Nights { history: Box::new(history), look, beside: beside.map(Box::new) })
+    }
+
+    /// Writes `--summary` and `--junit`.
+    fn leave(&self, name: &str, analysis: Option<&Analysis>, judged: &Judged, report: Option<&Path>) -> Result<()> {
+        if let Some(path) = &self.summary {
+            files::write(path, paragraph(name, analysis, judged, report).as_bytes())?;
+        }
+        if let Some(path) = &self.junit {
+            files::write(path, junit::xml(&suites(name, judged))?.as_bytes())?;
+        }
+        Ok(())
+    }
 }

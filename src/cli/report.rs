@@ -8,6 +8,7 @@ use clap::Args;
 use super::analyze::SettingsArgs;
 use crate::error::{Error, Result};
 use crate::record::SweepDir;
+use crate::report::{Extras, write_files};
 use crate::workflow::analyze;
 
 #[derive(Debug, Args)]
@@ -17,6 +18,12 @@ pub struct ReportArgs {
     /// Where the report goes; by default into the sweep's directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Write every table as CSV and LaTeX into this folder instead of a report
+    #[arg(long, value_name = "DIR")]
+    tables: Option<PathBuf>,
+    /// Write every figure as PDF, at a paper's column width, into this folder instead of a report
+    #[arg(long, value_name = "DIR")]
+    figures: Option<PathBuf>,
     /// Epoch that is judged; by default the last that all runs recorded
     #[arg(long, value_name = "E")]
     epoch: Option<usize>,
@@ -33,6 +40,18 @@ pub struct ReportArgs {
 /// As [`analyze::of_sweep`] and [`analyze::write`].
 pub fn run(args: &ReportArgs) -> Result<()> {
     let analysis = analyze::of_sweep(&args.sweep, args.epoch, &args.settings.changes()?)?;
+    if args.tables.is_some() || args.figures.is_some() {
+        let document = crate::report::document(&analysis, &Extras::default());
+        let wanted = [(&args.tables, document.table_files()), (&args.figures, document.figure_files())];
+        for (folder, files) in wanted {
+            let Some(folder) = folder else { continue };
+            write_files(&files, folder)?;
+            super::print(
+                &files.iter().map(|file| format!("{}\n", folder.join(&file.name).display())).collect::<String>(),
+            )?;
+        }
+        return Ok(());
+    }
     let written = analyze::write(&SweepDir::new(&args.sweep), &analysis, args.report.as_deref())?;
     super::remark(&written);
     super::print(&super::report_files(&written.folder))?;

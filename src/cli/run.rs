@@ -33,7 +33,24 @@ pub struct RunArgs {
     nightly: NightlyArgs,
 }
 
-pub fn run(mut args: RunArgs) -> Result<()> {
+pub fn run(args: RunArgs) -> Result<()> {
+    if !args.nightly.is_asked() || args.dry_run {
+        return train(args, &mut false);
+    }
+    let nightly = args.nightly.clone();
+    nightly.begin()?;
+    // Until the experiment is read nobody knows what it is called.
+    let name = args.experiment.experiment.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut judged = false;
+    let outcome = train(args, &mut judged);
+    if let (Err(error), false) = (&outcome, judged) {
+        nightly.failed(&name, error);
+    }
+    outcome
+}
+
+/// Everything that `run` does; `judged` becomes true as soon as the night's own files say what came of it.
+fn train(mut args: RunArgs, judged: &mut bool) -> Result<()> {
     if let Some(runs) = args.runs {
         args.experiment.sets.push(format!("sweep.runs={runs}"));
     }
@@ -61,8 +78,9 @@ pub fn run(mut args: RunArgs) -> Result<()> {
     match trained {
         // Failed runs are left out of the comparison, and reported after it.
         Ok(()) | Err(Error::RunsFailed(_)) if args.nightly.is_asked() && any_complete(&sweep, &experiment)? => {
-            let judged = args.nightly.judge(&root);
-            trained.and(judged)
+            *judged = true;
+            let found = args.nightly.judge(&root, &experiment.name);
+            trained.and(found)
         }
         _ => trained,
     }

@@ -21,13 +21,16 @@ pub struct Report {
     pub shape: Option<[usize; 3]>,
     /// A name for each class, in label order; empty where there are images only.
     pub classes: Vec<String>,
+    /// Training and evaluation part, or what one file holds.
     pub parts: Vec<PartCounts>,
+    /// Every file that was read.
     pub files: Vec<FileCheck>,
 }
 
 /// One part of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartCounts {
+    /// `train`, `evaluation`, or what one file holds.
     pub name: &'static str,
     /// Number of examples.
     pub examples: usize,
@@ -38,10 +41,13 @@ pub struct PartCounts {
 /// One file, held against the published checksums.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileCheck {
+    /// Where it is.
     pub path: PathBuf,
+    /// Its length.
     pub bytes: u64,
     /// In hex.
     pub md5: String,
+    /// Whether it is as published.
     pub verdict: Verdict,
 }
 

@@ -43,7 +43,9 @@ pub struct Dataset<P = Vec<f32>> {
     pub shape: [usize; 3],
     /// A name for each class, in label order.
     pub classes: Vec<String>,
+    /// What networks learn from.
     pub train: Split<P>,
+    /// What they are judged on.
     pub eval: Split<P>,
     /// BLAKE3 in hex of all bytes of the files that were read, after gzip: names the data in provenance, whichever way it
     /// is packed and whatever is kept of it.
@@ -57,7 +59,9 @@ pub struct DataFacts {
     pub shape: [usize; 3],
     /// A name for each class, in label order.
     pub classes: Vec<String>,
+    /// Training examples.
     pub train_len: usize,
+    /// Evaluation examples.
     pub eval_len: usize,
 }
 

@@ -146,7 +146,7 @@ mod tests {
         let text = ModelFile::new(&Model::Resnet { depth: 8, width: 4 }, &scale()).to_toml().unwrap();
         std::fs::write(&path, change(text)).unwrap();
         match ModelFile::read(&path) {
-            Err(Error::Invalid(message)) => message,
+            Err(error) if error.exit_code() == crate::error::exit::INVALID => error.to_string(),
             other => panic!("expected a refusal, got {other:?}"),
         }
     }

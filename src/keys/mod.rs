@@ -4,9 +4,9 @@
 //!
 //! Three macros make a type that is [`Keyed`]:
 //!
-//! - [`keys!`] a table: one field, its default and what it takes a line,
-//! - [`kinds!`] a table whose key `kind` decides which other keys it has,
-//! - [`words!`] a choice of words.
+//! - `keys!` a table: one field, its default and what it takes a line,
+//! - `kinds!` a table whose key `kind` decides which other keys it has,
+//! - `words!` a choice of words.
 //!
 //! ```text
 //! keys! {
@@ -21,8 +21,8 @@
 //! A field without a default must be given. A field `Option<…> = None` is off when absent; it also needs
 //! `#[serde(skip_serializing_if = "Option::is_none")]`. The doc comment is the meaning that users read.
 //!
-//! [`check`] holds a tree of values against a [`Shape`]; [`node`] reads and merges trees; [`problem`] puts everything that is
-//! wrong into one message; [`schema`] writes schema and reference. Nothing here knows which keys there are: `config` puts the
+//! `check` holds a tree of values against a [`Shape`]; [`node`] reads and merges trees; `problem` puts everything that is
+//! wrong into one message; `schema` writes schema and reference. Nothing here knows which keys there are: `config` puts the
 //! whole experiment together, and other rooms may declare tables of their own.
 
 pub(crate) mod check;
@@ -34,6 +34,7 @@ pub(crate) mod toml;
 
 use serde_json::Value as Json;
 
+pub use problem::{Problem, Problems};
 pub use schema::KeyDoc;
 
 /// A type that stands for a value of an experiment file.
@@ -296,7 +297,7 @@ macro_rules! keys {
 }
 
 /// Declares a table that has a `kind`: an enum with a variant for each kind, its name in the file, and its keys as in
-/// [`keys!`]. `= "name"` after the enum's name is the kind where none is given.
+/// `keys!`. `= "name"` after the enum's name is the kind where none is given.
 macro_rules! kinds {
     ($(#[doc = $about:literal])* $(#[derive($($derive:ident),+)])? pub enum $name:ident $(= $fallback:literal)? {
         $($(#[doc = $means:literal])+ $variant:ident = $word:literal {

@@ -1,13 +1,13 @@
 //! What is wrong with an experiment, each thing with its place, all of them in one message.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::node::{Origin, shorten};
-use crate::error::Error;
+use crate::error::{Error, exit};
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Problem {
+pub struct Problem {
     /// Where; `None` until it is known which layer set the first of the keys.
     pub origin: Option<Origin>,
     /// The keys that are involved, the one to look at first.
@@ -18,11 +18,13 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// A problem with the value at a place.
+    #[must_use]
     pub fn at(origin: Origin, keys: Vec<String>, message: String) -> Self {
         Self { origin: Some(origin), keys, message }
     }
 
     /// A problem of the values of some keys, wherever they were set.
+    #[must_use]
     pub fn of(keys: &[&str], message: String) -> Self {
         Self { origin: None, keys: keys.iter().map(|key| (*key).to_owned()).collect(), message }
     }
@@ -40,18 +42,28 @@ impl Problem {
     }
 }
 
-/// All problems in one text, in the order of the file, then environment, then arguments.
-pub(crate) fn render(mut problems: Vec<Problem>, path: Option<&Path>) -> String {
-    const MOST: usize = 50;
-    // Stable: problems of one place stay in the order in which they were found.
-    problems.sort_by(|a, b| rank(a).cmp(rank(b)));
-    let mut lines: Vec<String> = problems.iter().map(|problem| problem.render(path)).collect();
-    if lines.len() > MOST {
-        let more = lines.len() - MOST;
-        lines.truncate(MOST);
-        lines.push(format!("… and {more} more"));
+/// Everything that is wrong with a file and what lies over it: in the order of the file, then environment, then arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problems {
+    /// Each thing that is wrong, at least one.
+    pub list: Vec<Problem>,
+    /// The file.
+    pub path: Option<PathBuf>,
+}
+
+impl std::error::Error for Problems {}
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const MOST: usize = 50;
+        let path = self.path.as_deref();
+        let lines: Vec<String> = self.list.iter().take(MOST).map(|problem| problem.render(path)).collect();
+        f.write_str(&lines.join("\n"))?;
+        match self.list.len().saturating_sub(MOST) {
+            0 => Ok(()),
+            more => write!(f, "\n… and {more} more"),
+        }
     }
-    lines.join("\n")
 }
 
 /// What is wrong with the whole is named last.
@@ -60,6 +72,12 @@ fn rank(problem: &Problem) -> &Origin {
 }
 
 /// `Ok` without problems, otherwise one error that lists them.
-pub(crate) fn verdict(problems: Vec<Problem>, path: Option<&Path>) -> crate::error::Result<()> {
-    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(render(problems, path))) }
+pub(crate) fn verdict(mut list: Vec<Problem>, path: Option<&Path>) -> crate::error::Result<()> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    // Stable: problems of one place stay in the order in which they were found.
+    list.sort_by(|a, b| rank(a).cmp(rank(b)));
+    let problems = Problems { list, path: path.map(Path::to_owned) };
+    Err(Error::caused(exit::INVALID, problems.to_string(), problems))
 }

@@ -18,6 +18,7 @@ pub struct KeyDoc {
     pub takes: String,
     /// Its default as TOML, `required`, or `none` where the feature is off by default.
     pub default: String,
+    /// What it is for.
     pub meaning: String,
 }
 

@@ -53,6 +53,18 @@ impl SweepDir {
         self.root.join("sweep.lock")
     }
 
+    /// Who accepted the sweep as a night, if anybody did.
+    #[must_use]
+    pub fn accepted(&self) -> PathBuf {
+        self.root.join("accepted.json")
+    }
+
+    /// The values of a night whose runs were pruned.
+    #[must_use]
+    pub fn night(&self) -> PathBuf {
+        self.root.join("night.json")
+    }
+
     /// Tables and verdicts.
     #[must_use]
     pub fn analysis(&self) -> PathBuf {

@@ -10,6 +10,7 @@ use super::files;
 use super::index;
 use super::layout::{self, RunDir, SweepDir};
 use super::manifest::{RunManifest, Status, SweepManifest};
+use super::nights::{Accepted, NightValues};
 use super::run;
 use super::state::State;
 use crate::error::{Error, Result};
@@ -167,8 +168,24 @@ impl Walk<'_> {
                 }
             }
         }
-        let ours =
-            [sweep.manifest(), sweep.experiment(), sweep.runs(), sweep.analysis(), sweep.report(), sweep.slurm()];
+        let ours = [
+            sweep.manifest(),
+            sweep.experiment(),
+            sweep.accepted(),
+            sweep.night(),
+            sweep.runs(),
+            sweep.analysis(),
+            sweep.report(),
+            sweep.slurm(),
+        ];
+        for (path, read) in [
+            (sweep.accepted(), Accepted::read(&sweep.accepted()).err()),
+            (sweep.night(), NightValues::read(&sweep.night()).err()),
+        ] {
+            if let Some(cause) = read {
+                self.add(None, &path, format!("cannot be used ({cause})"), Cure::None);
+            }
+        }
         for path in listed(sweep.root())? {
             if path == sweep.lock() {
                 self.lock(None, &path)?;

@@ -207,7 +207,17 @@ impl Document {
     /// The whole text; figures are named by their files.
     #[must_use]
     pub fn markdown(&self) -> String {
+        self.markdown_beside(None)
+    }
+
+    /// The same, naming the page beside it.
+    fn markdown_beside(&self, page: Option<&str>) -> String {
         let mut text = format!("# {}\n\n**{}**\n\n", markdown(&self.title), markdown(&self.headline));
+        if let Some(page) = page {
+            text.push_str(&format!(
+                "[{page}]({page}) is the same as a page: pick a run, and see it in every figure.\n\n"
+            ));
+        }
         for block in &self.blocks {
             let part = match block {
                 Block::Heading(title) => format!("## {}", markdown(title)),
@@ -235,7 +245,7 @@ impl Document {
     /// # Errors
     /// [`crate::error::Error::Unexpected`] if a picture is not of its size.
     pub fn files(&self, text: &str, page: Option<&str>) -> Result<Vec<File>> {
-        let mut files = vec![File { name: text.to_owned(), bytes: self.markdown().into_bytes() }];
+        let mut files = vec![File { name: text.to_owned(), bytes: self.markdown_beside(page).into_bytes() }];
         if let Some(name) = page {
             files.push(File { name: name.to_owned(), bytes: page::page(self)?.into_bytes() });
         }

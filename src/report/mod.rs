@@ -11,22 +11,26 @@ pub mod ensembles;
 pub mod figures;
 pub mod history;
 pub mod junit;
+pub mod lineage;
 pub mod nightly;
 mod page;
 mod pdf;
+pub mod power;
 mod scene;
 mod style;
 pub mod surrogate;
 mod sweep;
 mod tables;
+pub mod terminal;
 pub mod text;
 pub mod words;
 
 use std::path::Path;
 
-use crate::analysis::{Analysis, Images};
+use crate::analysis::{Analysis, Fact, Images};
 use crate::error::Result;
 use crate::record::files;
+use document::Document;
 
 /// One file of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,21 +39,28 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// Every file of the report: `report.md`, its figures, and `report.html` with the `images` that are at hand. The same
-/// analysis gives the same bytes.
-///
-/// # Errors
-/// [`crate::error::Error::Unexpected`] when a figure cannot be drawn.
-pub fn files_of(analysis: &Analysis, images: Option<&Images>) -> Result<Vec<File>> {
-    sweep::document(analysis, images).files("report.md", Some("report.html"))
+/// What a report of a sweep shows besides its analysis.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// Examples on which runs stand alone, where they are at hand.
+    pub images: Option<Images>,
+    /// When, by what and from which files it was made.
+    pub facts: Vec<Fact>,
 }
 
-/// Writes the report into `folder`; other files there stay, but figures of an earlier report that this one lacks go.
+/// The report of a sweep as a document: sentences, tables and figures as data.
+#[must_use]
+pub fn document(analysis: &Analysis, extras: &Extras) -> Document {
+    sweep::document(analysis, extras)
+}
+
+/// Writes `report.md`, its figures and `report.html` into `folder`; other files there stay, but figures of an earlier report
+/// that this one lacks go. The same analysis with the same extras gives the same bytes.
 ///
 /// # Errors
-/// As [`files_of`], and [`crate::error::Error::Unexpected`] when the file system refuses.
-pub fn write(analysis: &Analysis, images: Option<&Images>, folder: &Path) -> Result<()> {
-    let written = files_of(analysis, images)?;
+/// [`crate::error::Error::Unexpected`] when a picture is not of its size or the file system refuses.
+pub fn write(analysis: &Analysis, extras: &Extras, folder: &Path) -> Result<()> {
+    let written = document(analysis, extras).files("report.md", Some("report.html"))?;
     write_files(&written, folder)?;
     for (id, _) in figures::sweep::FIGURES {
         let name = format!("{id}.svg");

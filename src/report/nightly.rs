@@ -1,119 +1,129 @@
 //! What a night comes to, for a chat, a CI page and a CI system.
 
+use std::path::Path;
+
 use super::comparison::words as comparison;
 use super::history::words as history;
 use super::junit::{Case, Outcome, Suite};
-use super::words;
+use super::{text, words};
 use crate::analysis::Analysis;
-use crate::analysis::comparison::Comparison;
-use crate::analysis::history::History;
+use crate::analysis::comparison::{Comparison, Verdict};
+use crate::analysis::nights::{History, Standing};
 use crate::analysis::numbers::percent;
 
-/// What was found about one new sweep; what could not be made says why.
+/// Examples that are named, at most.
+const EXAMPLES: usize = 5;
+
+/// What was found about one new sweep.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Night {
-    pub analysis: Analysis,
-    pub comparison: Result<Comparison, Missing>,
-    pub history: Result<History, Missing>,
+pub enum Judged {
+    /// Against one earlier sweep: by its comparison.
+    Sweep(Box<Comparison>),
+    /// Against a folder of nights: by their history; beside it what to look at first, and the night beside the newest nights
+    /// of its reference.
+    Nights { history: Box<History>, look: Vec<String>, beside: Option<Box<Comparison>> },
+    /// It could not be judged, and why.
+    Not(String),
 }
 
-/// Why there is no comparison or no history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Missing {
-    /// It is too early for one, in words.
-    Early(String),
-    /// It could not be made, in words.
-    Failed(String),
-}
-
-impl Night {
-    /// Whether any of it is red or could not be made.
+impl Judged {
+    /// One word for all of it.
     #[must_use]
-    pub fn is_red(&self) -> bool {
-        let comparison =
-            self.comparison.as_ref().map_or_else(|missing| matches!(missing, Missing::Failed(_)), |found| found.red);
-        let history =
-            self.history.as_ref().map_or_else(|missing| matches!(missing, Missing::Failed(_)), |found| found.red);
-        comparison || history
+    pub fn colour(&self) -> &'static str {
+        match self {
+            Self::Sweep(found) if found.red => "red",
+            Self::Sweep(found) if found.verdict == Verdict::Undecided => "undecided",
+            Self::Sweep(_) => "green",
+            Self::Nights { history, .. } => match history.newest().map(|night| night.standing) {
+                Some(Standing::First) if history.sweeps.len() > 1 => "undecided",
+                Some(Standing::First) => "first night",
+                Some(Standing::LeftOut) | None => "not comparable",
+                Some(standing) => standing.name(),
+            },
+            Self::Not(_) => "not judged",
+        }
     }
 }
 
-/// One paragraph of Markdown.
+/// One paragraph of Markdown; `report` is where there is more to read.
 #[must_use]
-pub fn paragraph(night: &Night) -> String {
-    let analysis = &night.analysis;
-    let colour = if night.is_red() { "red" } else { "green" };
-    let mut text = format!("**{}: {colour}.** {}", analysis.source.name, words::headline(analysis));
-    if let Some(accuracy) = &analysis.summary.accuracy {
-        text.push_str(&format!(" Accuracy is {}.", words::with_spread(accuracy, percent)));
-    }
-    match &night.comparison {
-        Ok(found) => {
-            text.push_str(&format!(" Against {}: {}", found.baseline.place, comparison::headline(found)));
-            for sentence in comparison::evidence(found).iter().take(3) {
-                text.push_str(&format!(" {sentence}"));
+pub fn paragraph(name: &str, analysis: Option<&Analysis>, judged: &Judged, report: Option<&Path>) -> String {
+    let mut said = format!("**{name}: {}.**", judged.colour());
+    match judged {
+        Judged::Not(why) => said.push_str(&format!(" {}", text::capital(why))),
+        Judged::Sweep(found) => {
+            said.push_str(&format!(" Against {}: {}", found.baseline.place, comparison::headline(found)));
+            comparison::evidence(found).iter().take(3).for_each(|sentence| said.push_str(&format!(" {sentence}")));
+        }
+        Judged::Nights { history, look, beside } => {
+            said.push_str(&format!(" {}", history::headline(history)));
+            look.iter().for_each(|sentence| said.push_str(&format!(" {sentence}")));
+            let red = history.red.then_some(()).and(beside.as_ref());
+            let examples = red.map(|found| found.votes.examples.iter().take(EXAMPLES)).into_iter().flatten();
+            let examples: Vec<String> = examples
+                .map(|vote| {
+                    format!("{} (label {}, {} became {})", vote.example, vote.label, vote.baseline, vote.candidate)
+                })
+                .collect();
+            if !examples.is_empty() {
+                said.push_str(&format!(" Examples to look at: {}.", text::list(&examples)));
             }
         }
-        Err(Missing::Early(why) | Missing::Failed(why)) => text.push_str(&format!(" Not compared: {why}.")),
     }
-    match &night.history {
-        Ok(found) => text.push_str(&format!(" History: {}", history::headline(found))),
-        Err(Missing::Early(why) | Missing::Failed(why)) => text.push_str(&format!(" No history: {why}.")),
+    if let Some(analysis) = analysis {
+        said.push_str(&format!(" {}", words::headline(analysis)));
+        if let Some(accuracy) = &analysis.summary.accuracy {
+            said.push_str(&format!(" Accuracy is {}.", words::with_spread(accuracy, percent)));
+        }
     }
-    let line: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    line + "\n"
+    if let Some(report) = report {
+        said.push_str(&format!(" [Report]({}).", report.display()));
+    }
+    let line: String = said.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    line.trim_end().to_owned() + "\n"
 }
 
-/// A case for each test of the comparison and each chart of the history.
+/// A case for each quantity, or one that says why there are none.
 #[must_use]
-pub fn suites(night: &Night) -> Vec<Suite> {
-    let name = &night.analysis.source.name;
-    let alone = |missing: &Missing| {
-        let outcome = match missing {
-            Missing::Early(_) => Outcome::Passed,
-            Missing::Failed(why) => Outcome::Errored { message: why.clone() },
-        };
-        vec![Case { name: "comparable".into(), outcome }]
-    };
-    let compared = match &night.comparison {
-        Err(missing) => alone(missing),
-        Ok(found) => found
-            .metrics
-            .iter()
-            .map(|metric| {
-                let beyond = found.red && found.beyond().any(|held| held.metric == metric.metric);
-                let outcome = if beyond {
-                    Outcome::Failed { kind: found.verdict.name().into(), message: comparison::sentence(metric) }
-                } else {
-                    Outcome::Passed
-                };
-                Case { name: metric.metric.name().into(), outcome }
-            })
-            .collect(),
-    };
-    let charted = match &night.history {
-        Err(missing) => alone(missing),
-        Ok(found) => {
-            let last = found.sweeps.len().saturating_sub(1);
-            let of_chart = |chart: &crate::analysis::history::Chart| {
-                let signals = found
-                    .signals
-                    .iter()
-                    .filter(|signal| signal.metric == chart.metric && (signal.sweep == last || !found.latest_only));
-                let causes: Vec<String> = signals.map(|signal| history::cause(signal.cause).to_owned()).collect();
-                let outcome = if causes.is_empty() {
-                    Outcome::Passed
-                } else {
-                    let message = format!("{}: {}", history::name(chart.metric), super::text::list(&causes));
-                    Outcome::Failed { kind: "signal".into(), message }
-                };
-                Case { name: chart.metric.name().into(), outcome }
-            };
-            found.charts.iter().map(of_chart).collect()
+pub fn suites(name: &str, judged: &Judged) -> Vec<Suite> {
+    match judged {
+        Judged::Not(why) => {
+            let outcome = Outcome::Errored { message: why.clone() };
+            vec![Suite { name: format!("{name}.nights"), cases: vec![Case { name: "night".into(), outcome }] }]
         }
-    };
-    vec![
-        Suite { name: format!("{name}.compare"), cases: compared },
-        Suite { name: format!("{name}.history"), cases: charted },
-    ]
+        Judged::Sweep(found) => {
+            let cases = found.shown().into_iter().map(|metric| {
+                let outcome = match (found.red && metric.finding.is_difference(), found.verdict) {
+                    (true, verdict) => {
+                        Outcome::Failed { kind: verdict.name().into(), message: comparison::sentence(metric) }
+                    }
+                    (false, Verdict::Undecided) => Outcome::Errored { message: comparison::why_undecided(found) },
+                    _ => Outcome::Passed,
+                };
+                Case { name: metric.metric.into(), outcome }
+            });
+            vec![Suite { name: format!("{name}.compare"), cases: cases.collect() }]
+        }
+        Judged::Nights { history, .. } => {
+            let message = history::headline(history);
+            let outcome = match judged.colour() {
+                "red" => Outcome::Failed { kind: "alarm".into(), message },
+                "undecided" | "not comparable" => Outcome::Errored { message },
+                _ => Outcome::Passed,
+            };
+            let newest = history.sweeps.len().saturating_sub(1);
+            let mut cases = vec![Case { name: "night".into(), outcome }];
+            cases.extend(history.charts.iter().map(|chart| {
+                let evidence = chart.evidence.get(newest).copied().flatten().unwrap_or(1.0);
+                let outcome = if history.red && evidence >= history.limit {
+                    let message = format!("evidence {}", history::evidence(evidence));
+                    Outcome::Failed { kind: "evidence".into(), message }
+                } else {
+                    Outcome::Passed
+                };
+                Case { name: chart.metric.into(), outcome }
+            }));
+            vec![Suite { name: format!("{name}.nights"), cases }]
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::scene::{Align, Point, Scene, Shape, corners, letter_width, text_width};
+use super::scene::{Align, Point, RIM, Scene, Shape, corners, letter_width, text_width};
 use super::style::{Mark, Paint};
 
 /// One page; `scale` is the length of a pixel in points (1/72 inch).
@@ -89,9 +89,11 @@ fn content(scene: &Scene, scale: f64, images: &mut Vec<Vec<u8>>, levels: &mut Ve
                 out.push_str("f\n");
             }
             Shape::Mark { at, mark, radius } => {
-                let _ = write!(out, "{} ", colour(Paint::Paper));
-                blob(&mut out, *at, *mark, radius + 1.0);
-                let _ = write!(out, "{} ", colour(item.paint));
+                if *radius >= RIM {
+                    let _ = write!(out, "{} ", colour(Paint::Paper));
+                    blob(&mut out, *at, *mark, radius + 1.0);
+                    let _ = write!(out, "{} ", colour(item.paint));
+                }
                 blob(&mut out, *at, *mark, *radius);
             }
             Shape::Text { at, text, size, align, bold, upright } => {

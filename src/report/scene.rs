@@ -10,6 +10,9 @@ use super::style::{Mark, Paint, sheet};
 use super::text::markup;
 use crate::error::{Error, Result};
 
+/// Marks of at least this radius have a rim of paper, so that neighbours stay apart; smaller ones are of a cloud.
+pub const RIM: f64 = 2.5;
+
 /// A point in pixels.
 pub type Point = (f64, f64);
 
@@ -39,7 +42,7 @@ pub enum Shape {
     Line { pieces: Vec<Vec<Point>>, width: f64, dash: Option<(f64, f64)> },
     /// A filled polygon without outline.
     Area { corners: Vec<Point> },
-    /// A point with a rim of paper, so that neighbours stay apart.
+    /// A point.
     Mark { at: Point, mark: Mark, radius: f64 },
     /// A text, vertically centred on its point; `upright` reads from bottom to top.
     Text { at: Point, text: String, size: f64, align: Align, bold: bool, upright: bool },
@@ -186,13 +189,12 @@ impl Scene {
                     writeln!(out, "<path class=\"a {class}\"{rest} d=\"{}Z\"/>", path(corners))
                 }
                 Shape::Mark { at, mark, radius } => {
-                    let rim = outline(*at, *mark, radius + 1.0);
-                    writeln!(
-                        out,
-                        "<path class=\"a paper{}\" d=\"{rim}\"/><path class=\"a m {class}\"{rest} d=\"{}\"/>",
-                        if item.hidden { " hidden" } else { "" },
-                        outline(*at, *mark, *radius)
-                    )
+                    if *radius >= RIM {
+                        let hidden = if item.hidden { " hidden" } else { "" };
+                        let rim = outline(*at, *mark, radius + 1.0);
+                        out.push_str(&format!("<path class=\"a paper{hidden}\" d=\"{rim}\"/>"));
+                    }
+                    writeln!(out, "<path class=\"a m {class}\"{rest} d=\"{}\"/>", outline(*at, *mark, *radius))
                 }
                 Shape::Text { at, text, size, align, bold, upright } => {
                     let anchor = match align {
@@ -328,15 +330,21 @@ pub fn text_width(text: &str, size: f64) -> f64 {
     text.chars().map(letter_width).sum::<f64>() * size
 }
 
+/// Room to give to a text: where Helvetica is not installed its stand-in may be wider.
+#[must_use]
+pub fn room_of(text: &str, size: f64) -> f64 {
+    text_width(text, size) * 1.15
+}
+
 /// The text, or as much of it as `room` pixels hold, with dots for the rest.
 #[must_use]
 pub fn cut(text: &str, size: f64, room: f64) -> String {
-    if text_width(text, size) <= room {
+    if room_of(text, size) <= room {
         return text.to_owned();
     }
     let mut kept = String::new();
     for letter in text.chars() {
-        if text_width(&kept, size) + (letter_width(letter) + letter_width('…')) * size > room {
+        if room_of(&format!("{kept}{letter}…"), size) > room {
             break;
         }
         kept.push(letter);
@@ -397,7 +405,7 @@ mod tests {
     fn texts_are_cut_to_their_room() {
         // Helvetica: H 722, i 222.
         assert!((text_width("Hi", 10.0) - 9.44).abs() < 1e-9);
-        assert_eq!(cut("Hi", 10.0, 9.5), "Hi");
+        assert_eq!(cut("Hi", 10.0, 11.0), "Hi");
         let short = cut("a long name of a class", 10.0, 60.0);
         assert!(short.ends_with('…') && text_width(&short, 10.0) <= 60.0, "{short}");
     }

@@ -34,45 +34,30 @@ pub const SERIES: usize = 6;
 /// Steps of [`Paint::Stage`].
 pub const STAGES: usize = 6;
 
-/// Class, and red, green, blue on white paper.
-const PAINTS: [(Paint, &str, [u8; 3]); 9] = [
-    (Paint::Paper, "paper", [0xFF, 0xFF, 0xFF]),
-    (Paint::Ink, "ink", [0x22, 0x22, 0x22]),
-    (Paint::Soft, "soft", [0x55, 0x55, 0x55]),
-    (Paint::Grid, "grid", [0xE6, 0xE6, 0xE6]),
-    (Paint::Band, "band", [0xD3, 0xD8, 0xDE]),
-    (Paint::Typical, "typical", [0x8A, 0x93, 0x9C]),
-    (Paint::Limit, "limit", [0x00, 0x00, 0x00]),
-    (Paint::Heat, "heat", [0x0A, 0x42, 0x8A]),
-    (Paint::Void, "void", [0xEE, 0xF0, 0xF2]),
-];
-const SERIES_PAINTS: [(&str, [u8; 3]); SERIES] = [
-    ("s0", [0xD5, 0x5E, 0x00]),
-    ("s1", [0x00, 0x72, 0xB2]),
-    ("s2", [0x00, 0x9E, 0x73]),
-    ("s3", [0xCC, 0x79, 0xA7]),
-    ("s4", [0xE6, 0x9F, 0x00]),
-    ("s5", [0x56, 0xB4, 0xE9]),
-];
-const STAGE_PAINTS: [(&str, [u8; 3]); STAGES] = [
-    ("e0", [0xA8, 0xBE, 0xDC]),
-    ("e1", [0x8E, 0x9C, 0xC6]),
-    ("e2", [0x75, 0x7A, 0xAF]),
-    ("e3", [0x5B, 0x58, 0x99]),
-    ("e4", [0x42, 0x36, 0x83]),
-    ("e5", [0x28, 0x14, 0x5A]),
+/// Class, and red, green, blue on white paper: plain paints, then series, then stages.
+#[rustfmt::skip]
+const PAINTS: [(&str, u32); 9 + SERIES + STAGES] = [
+    ("paper", 0xFF_FF_FF), ("ink", 0x22_22_22), ("soft", 0x55_55_55), ("grid", 0xE6_E6_E6), ("band", 0xD3_D8_DE),
+    ("typical", 0x8A_93_9C), ("limit", 0x00_00_00), ("heat", 0x0A_42_8A), ("void", 0xEE_F0_F2),
+    ("s0", 0xD5_5E_00), ("s1", 0x00_72_B2), ("s2", 0x00_9E_73), ("s3", 0xCC_79_A7), ("s4", 0xE6_9F_00), ("s5", 0x56_B4_E9),
+    ("e0", 0xA8_BE_DC), ("e1", 0x8E_9C_C6), ("e2", 0x75_7A_AF), ("e3", 0x5B_58_99), ("e4", 0x42_36_83), ("e5", 0x28_14_5A),
 ];
 
 impl Paint {
-    fn held(self) -> (&'static str, [u8; 3]) {
-        match self {
-            Self::Series(place) => SERIES_PAINTS[place % SERIES],
-            Self::Stage(place) => STAGE_PAINTS[place.min(STAGES - 1)],
-            other => PAINTS
-                .into_iter()
-                .find(|&(paint, ..)| paint == other)
-                .map_or(("ink", [0; 3]), |(_, class, rgb)| (class, rgb)),
-        }
+    fn held(self) -> (&'static str, u32) {
+        PAINTS[match self {
+            Self::Paper => 0,
+            Self::Ink => 1,
+            Self::Soft => 2,
+            Self::Grid => 3,
+            Self::Band => 4,
+            Self::Typical => 5,
+            Self::Limit => 6,
+            Self::Heat => 7,
+            Self::Void => 8,
+            Self::Series(place) => 9 + place % SERIES,
+            Self::Stage(place) => 9 + SERIES + place.min(STAGES - 1),
+        }]
     }
 
     /// The class in SVG and style sheets.
@@ -84,17 +69,15 @@ impl Paint {
     /// Red, green and blue on white paper.
     #[must_use]
     pub fn rgb(self) -> [u8; 3] {
-        self.held().1
+        let [_, rgb @ ..] = self.held().1.to_be_bytes();
+        rgb
     }
 }
 
 /// The style sheet of a figure that stands alone.
 #[must_use]
 pub fn sheet() -> String {
-    let named = PAINTS.into_iter().map(|(_, class, rgb)| (class, rgb));
-    let rule =
-        |(class, [red, green, blue]): (&str, [u8; 3])| format!(".{class}{{color:#{red:02x}{green:02x}{blue:02x}}}");
-    let colours: String = named.chain(SERIES_PAINTS).chain(STAGE_PAINTS).map(rule).collect();
+    let colours: String = PAINTS.iter().map(|(class, rgb)| format!(".{class}{{color:#{rgb:06x}}}")).collect();
     format!(".l{{fill:none;stroke:currentColor}}.a{{fill:currentColor}}{colours}")
 }
 

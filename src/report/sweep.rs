@@ -6,7 +6,7 @@ use super::scene::Pixels;
 use super::style::Looks;
 use super::tables::{self, COLUMNS};
 use super::text::list;
-use super::{ensembles, words};
+use super::{Extras, ensembles, power, words};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Alone, Analysis, Estimate, Images, Run, Summary};
 
@@ -17,9 +17,10 @@ const EXAMPLES: [usize; 2] = [16, 4];
 /// Sweeps of more runs are "many".
 const MANY: usize = 100;
 
-/// Everything; `images` are of examples on which runs stand alone, where they are at hand.
+/// Everything in reading order.
 #[must_use]
-pub fn document(analysis: &Analysis, images: Option<&Images>) -> Document {
+pub fn document(analysis: &Analysis, extras: &Extras) -> Document {
+    let images = extras.images.as_ref();
     let looks = Looks::of(analysis);
     let mut document = Document {
         title: analysis.source.name.clone(),
@@ -52,7 +53,10 @@ pub fn document(analysis: &Analysis, images: Option<&Images>) -> Document {
     }
     pairs(&mut document, analysis);
     document.heading("How this was made");
-    document.table(Table::new("", &["", ""], &[0, 1], tables::facts(analysis).into_iter().map(Vec::from).collect()));
+    let facts = extras.facts.iter().map(|fact| [fact.name.clone(), fact.value.clone()]);
+    let rows = facts.chain(tables::facts(analysis)).map(Vec::from).collect();
+    document.table(Table::new("", &["", ""], &[0, 1], rows));
+    power::last_line(analysis).into_iter().for_each(|line| document.text(line));
     document
 }
 
@@ -306,7 +310,7 @@ mod tests {
             ..Evidence::default()
         };
         let analysis = analysed(&[[0, 1, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [1, 0, 0, 1]], evidence);
-        let document = document(&analysis, None);
+        let document = document(&analysis, &Extras::default());
         let table = document.tables().find(|table| table.live).unwrap();
         assert_eq!(table.rows[2].drawn.as_deref(), Some("0"));
         let text = super::super::page::page(&document).unwrap();
@@ -317,11 +321,13 @@ mod tests {
     #[test]
     fn one_run_and_none_that_can_be_judged_have_a_report() {
         for decisions in [&[[0, 1, 0, 0]][..], &[[0, 1, 0, 0], [0, 1, 0, 0]]] {
-            assert!(document(&analysed(decisions, Evidence::default()), None).markdown().contains("75.00 %"));
+            assert!(
+                document(&analysed(decisions, Evidence::default()), &Extras::default()).markdown().contains("75.00 %")
+            );
         }
         let runs = (0..2).map(|index| RunLogits { index, logits: vec![f64::NAN; 4] }).collect();
         let input = Input::new(vec![0, 1], 2, runs).unwrap();
         let analysis = analyze(&input, Evidence::default(), Settings::default()).unwrap();
-        assert!(document(&analysis, None).markdown().contains("There is nothing to judge."));
+        assert!(document(&analysis, &Extras::default()).markdown().contains("There is nothing to judge."));
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod alpha;
 pub mod alpha_hat;
+pub mod assignment;
 pub mod bootstrap;
 pub mod calibration;
 pub mod charts;
@@ -15,14 +16,18 @@ pub mod churn;
 pub mod descriptive;
 pub mod duplicates;
 pub mod ensemble;
+pub mod evidence;
 pub mod examples;
+pub mod family;
 pub mod groups;
 pub mod kendall;
 pub mod logits;
 pub mod margins;
+pub mod matching;
 pub mod outliers;
 pub mod pairs;
 pub mod permutation;
+pub mod power;
 pub mod ranking;
 pub mod rashomon;
 pub mod rng;

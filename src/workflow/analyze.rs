@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::analysis::{Analysis, Fact, Images, Settings, analyze, ensembles, images, sweep, tables};
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
-use crate::error::Result;
-use crate::record::{SweepDir, SweepReader, index};
-use crate::report;
+use crate::error::{Error, Result};
+use crate::record::{RunReader, SweepDir, SweepReader, index};
+use crate::report::{self, Extras};
 
 /// Bytes of all pictures of a page, at most.
 const PICTURES: usize = 600_000;
@@ -74,7 +74,7 @@ pub fn is_sweep(path: &Path) -> bool {
 }
 
 /// Which examples of the evaluation set the recorded kernels are of; none where the experiment records no kernels.
-fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
+pub(super) fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize> {
     let Some(kernel) = &experiment.record.kernel else { return Vec::new() };
     let none = || -> Split { Split { pixels: Vec::new(), labels: Vec::new() } };
     // The choice depends on labels and seed alone.
@@ -90,11 +90,9 @@ fn probes(experiment: &Experiment, labels: &[u32], classes: usize) -> Vec<usize>
 
 /// The experiment in a few lines.
 fn facts(experiment: &Experiment) -> Vec<Fact> {
-    let fact = |name: &str, value: String| Fact { name: name.to_owned(), value };
-    // As in the experiment file, without the quotes of JSON's keys.
-    let shown = |value: serde_json::Result<String>| {
-        value.unwrap_or_default().replace('"', "").replace(',', ", ").replace(':', ": ")
-    };
+    fn shown(value: impl serde::Serialize) -> String {
+        serde_json::to_value(value).map(|value| in_words(&value)).unwrap_or_default()
+    }
     let data = match &experiment.data.classes {
         Some(classes) => format!("{}, classes {classes:?}", experiment.data.dataset.name()),
         None => experiment.data.dataset.name().to_owned(),
@@ -102,30 +100,49 @@ fn facts(experiment: &Experiment) -> Vec<Fact> {
     let train = &experiment.train;
     vec![
         fact("data", data),
-        fact("model", shown(serde_json::to_string(&experiment.model))),
-        fact("optimiser", shown(serde_json::to_string(&train.optimizer))),
-        fact("schedule", shown(serde_json::to_string(&train.schedule))),
+        fact("model", shown(&experiment.model)),
+        fact("optimiser", shown(&train.optimizer)),
+        fact("schedule", shown(&train.schedule)),
         fact("epochs, batch", format!("{}, {}", train.epochs, train.batch_size)),
-        fact("varies between runs", shown(serde_json::to_string(&experiment.sweep.vary))),
+        fact("varies between runs", shown(&experiment.sweep.vary)),
         fact("root seed", experiment.sweep.seed.to_string()),
     ]
+}
+
+/// A part of an experiment in words: its kind, then names and values.
+fn in_words(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::Bool(held) => if *held { "yes" } else { "no" }.to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Array(items) if items.is_empty() => "nothing".to_owned(),
+        Value::Array(items) => items.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        Value::Object(map) => {
+            let kind = map.get("kind").map(in_words);
+            let rest = map.iter().filter(|(name, held)| *name != "kind" && !held.is_null());
+            let rest = rest.map(|(name, held)| format!("{} {}", name.replace('_', " "), in_words(held)));
+            kind.into_iter().chain(rest).collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 /// Writes what the analysis of a sweep leaves behind: its tables into the sweep, its report into `folder` or the sweep.
 ///
 /// # Errors
-/// [`Error::Unexpected`](crate::error::Error::Unexpected) when the file system refuses.
+/// [`Error::Unexpected`] when the file system refuses.
 pub fn write(sweep: &SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<Written> {
     write_tables(sweep, analysis)?;
-    let (images, remarks) = pictures(sweep.root(), analysis)?;
+    let (extras, remarks) = extras(sweep.root(), analysis)?;
     let folder = match folder {
         Some(folder) => {
-            report::write(analysis, images.as_ref(), folder)?;
+            report::write(analysis, &extras, folder)?;
             folder.to_path_buf()
         }
         // Only the sweep's own files are there for `verify` to check.
         None => {
-            index::make(sweep, &sweep.report(), |folder| report::write(analysis, images.as_ref(), folder))?;
+            index::make(sweep, &sweep.report(), |folder| report::write(analysis, &extras, folder))?;
             sweep.report()
         }
     };
@@ -135,20 +152,76 @@ pub fn write(sweep: &SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Re
 /// Writes the tables of a sweep's analysis into the sweep.
 ///
 /// # Errors
-/// [`Error::Unexpected`](crate::error::Error::Unexpected) when the file system refuses.
+/// [`Error::Unexpected`] when the file system refuses.
 pub fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<()> {
     index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder))
 }
 
-/// Writes tables and report into a folder that belongs to no sweep; `sweep` is the directory that was analysed, if one was.
+/// Writes tables and report into a folder that belongs to no sweep.
 ///
 /// # Errors
-/// [`Error::Unexpected`](crate::error::Error::Unexpected) when the file system refuses.
-pub fn write_apart(analysis: &Analysis, sweep: Option<&Path>, folder: &Path) -> Result<Written> {
+/// [`Error::Unexpected`] when the file system refuses.
+pub fn write_apart(analysis: &Analysis, extras: &Extras, folder: &Path) -> Result<()> {
     tables::write(analysis, folder)?;
-    let (images, remarks) = sweep.map_or(Ok((None, Vec::new())), |root| pictures(root, analysis))?;
-    report::write(analysis, images.as_ref(), folder)?;
-    Ok(Written { folder: folder.to_path_buf(), remarks })
+    report::write(analysis, extras, folder)
+}
+
+/// What the report of a sweep shows besides its analysis, and remarks on what is missing.
+///
+/// # Errors
+/// As [`SweepReader::open`].
+pub fn extras(root: &Path, analysis: &Analysis) -> Result<(Extras, Vec<String>)> {
+    let (images, remarks) = pictures(root, analysis)?;
+    let reader = SweepReader::open(root)?;
+    let (runs, _) = reader.runs();
+    let mut facts = made();
+    facts.extend(trained(&runs));
+    let digest = digest(&reader.dir().manifest())?;
+    facts.push(fact("sweep", format!("{}, sweep.json (BLAKE3) {digest}", root.display())));
+    Ok((Extras { images, facts }, remarks))
+}
+
+/// When, by which version and by which command a report is made.
+#[must_use]
+pub fn made() -> Vec<Fact> {
+    // https://reproducible-builds.org/specs/source-date-epoch/: whoever wants the same bytes at any time sets it.
+    let now = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|text| text.parse().ok());
+    let now = now.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok()).unwrap_or_else(jiff::Timestamp::now);
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let program = Path::new(&program).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let plain = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./=,:+@%".contains(c));
+    let quoted = words.map(|word| if plain(&word) { word } else { format!("'{}'", word.replace('\'', "'\\''")) });
+    let command: Vec<String> = std::iter::once(program).chain(quoted).collect();
+    vec![
+        fact(
+            "report written",
+            format!("{} by harness {}", now.strftime("%Y-%m-%dT%H:%M:%SZ"), env!("CARGO_PKG_VERSION")),
+        ),
+        fact("command", command.join(" ")),
+    ]
+}
+
+/// When the runs were trained.
+fn trained(runs: &[RunReader]) -> Option<Fact> {
+    let provenances = || runs.iter().map(|run| &run.outcome().provenance);
+    let begun = provenances().map(|held| held.started).min()?;
+    let ended = provenances().filter_map(|held| held.ended).max();
+    let date = |time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    Some(fact("runs trained", ended.map_or_else(|| date(begun), |ended| format!("{} to {}", date(begun), date(ended)))))
+}
+
+/// BLAKE3 of a file, in hex.
+///
+/// # Errors
+/// [`Error::Unexpected`] if it cannot be read.
+pub fn digest(path: &Path) -> Result<String> {
+    let hashed = std::fs::File::open(path).and_then(|file| Ok(blake3::Hasher::new().update_reader(file)?.finalize()));
+    hashed.map(|hash| hash.to_hex().to_string()).map_err(|cause| Error::io("read", path, &cause))
+}
+
+fn fact(name: &str, value: String) -> Fact {
+    Fact { name: name.to_owned(), value }
 }
 
 /// The examples on which runs stand alone as pictures. None where no run does, and, with a remark, where the data are not at

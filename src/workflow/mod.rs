@@ -4,9 +4,18 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
-//! | [`surrogate`] | a run's network and the linear models on its kernels that stand in for it |
+//! | [`compare`] | two sets of runs to a comparison and its files |
+//! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
+//! | [`nights`] | a folder of nights to their history, a new night's standing, and what is kept of old ones |
+//! | [`power`] | a sweep to the changes that its runs can show |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
+//! | [`surrogate`] | a run's network and the linear models on its kernels that stand in for it |
 
 pub mod analyze;
+pub mod compare;
+pub mod lineage;
+pub mod nights;
+pub mod pictures;
+pub mod power;
 pub mod run;
 pub mod surrogate;

@@ -57,7 +57,7 @@ fn archives_stored_deflated_and_streamed_hold_the_same() {
     }
 }
 
-/// The bytes that NumPy was seen to read.
+/// The bytes that NumPy was seen to read. `UPDATE_FIXTURES=1` writes them anew, to be looked at with NumPy.
 #[test]
 fn what_is_written_stays_what_numpy_has_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -72,6 +72,11 @@ fn what_is_written_stays_what_numpy_has_read() {
     let [npz, npy] = ["ours.npz", "ours.npy"].map(|name| folder.path().join(name));
     write_npz(&npz, &arrays).unwrap();
     write_npy(&npy, arrays[0].1).unwrap();
+    if std::env::var_os("UPDATE_FIXTURES").is_some() {
+        for path in [&npz, &npy] {
+            std::fs::copy(path, fixture(path.file_name().unwrap().to_str().unwrap())).unwrap();
+        }
+    }
     for path in [npz, npy] {
         let name = path.file_name().unwrap().to_str().unwrap().to_string();
         assert!(std::fs::read(&path).unwrap() == std::fs::read(fixture(&name)).unwrap(), "{name} has changed");

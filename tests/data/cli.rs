@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Parser;
 use harness::cli::data::{DataArgs, run};
-use harness::error::{Error, Result};
+use harness::error::{Error, Result, exit};
 
 #[derive(Parser)]
 struct Line {
@@ -24,7 +24,7 @@ fn verbs() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     data(&["list"]).unwrap();
     data(&["check", fixtures.join("fashion-mnist").to_str().unwrap()]).unwrap();
-    assert!(matches!(data(&["check", "no/such/file"]), Err(Error::Invalid(_))));
+    assert_eq!(data(&["check", "no/such/file"]).unwrap_err().exit_code(), exit::INVALID);
     assert!(matches!(data(&["fetch", "imagenet"]), Err(Error::Usage(_))));
     assert!(matches!(data(&["check"]), Err(Error::Usage(_))));
 }

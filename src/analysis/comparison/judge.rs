@@ -2,39 +2,34 @@
 
 use super::margins::margins;
 use super::measure::{Chosen, Measured, enough, measure};
-use super::schema::{ChangedVote, Comparison, Finding, Good, Metric, Quantity, SCHEMA, Side, Verdict, Votes};
-use super::{ChangedKey, Subject};
-use crate::analysis::numbers::percent;
-use crate::config;
+use super::schema::{
+    ChangedVote, Claim, ClaimFound, Comparison, Decision, Quantity, SCHEMA, Side, Unit, Verdict, Votes,
+};
+use super::tested::{self, Tested};
+use super::verdict::{decision, verdict};
+use super::{ChangedKey, Subject, examples};
+use crate::analysis::numbers::{percent, significant};
+use crate::config::{self, Augment, Stream};
 use crate::error::{Error, Result};
-use crate::stats::bootstrap::{Bootstrap, Interval};
-use crate::stats::descriptive::mean;
-use crate::stats::groups::Groups;
 use crate::stats::logits::Real;
-use crate::stats::permutation::{Permutation, difference_of_means, holm};
-use crate::stats::{alpha, votes};
+use crate::stats::{alpha, power, votes};
 
-/// Divisions of a permutation test, and resamples of an interval, for sweeps of ordinary size.
-const PERMUTATIONS: usize = 20_000;
-const RESAMPLES: usize = 40_000;
 /// Divisions that the number of changed votes is held against.
 const VOTE_DIVISIONS: usize = 200;
-/// Pairs of runs looked at by one permutation test, at most about: 1,000 against 1,000 runs take seconds.
-const WORK: usize = 2_000_000_000;
 
 /// How large a difference is let pass, in the unit of each quantity.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tolerances {
     /// Of every quantity that has none of its own.
-    pub all: f64,
+    pub all: Option<f64>,
     pub own: Vec<(Quantity, f64)>,
 }
 
 impl Tolerances {
-    /// What holds for `quantity`; the last of its own counts.
+    /// What the user stated for `quantity`; the last of its own counts.
     #[must_use]
-    pub fn of(&self, quantity: Quantity) -> f64 {
-        self.own.iter().rev().find(|held| held.0 == quantity).map_or(self.all, |held| held.1)
+    pub fn of(&self, quantity: Quantity) -> Option<f64> {
+        self.own.iter().rev().find(|held| held.0 == quantity).map(|held| held.1).or(self.all)
     }
 }
 
@@ -46,36 +41,86 @@ pub struct Settings {
     /// Of all tests and intervals together, in (0, 1).
     pub confidence: f64,
     pub tolerances: Tolerances,
-    /// Verdicts besides `same` that are not red.
+    /// Verdicts that are not red although they are differences.
     pub accepted: Vec<Verdict>,
+    /// What the candidate is asked to be; the decision is made by these alone.
+    pub claims: Vec<Claim>,
+    /// Compare runs of the same index pair by pair.
+    pub pairs: bool,
     pub seed: u64,
 }
 
-/// Compares two sets of runs.
+/// Compares two sets of runs; one model a side is compared example by example.
 ///
 /// # Errors
-/// [`Error::NotComparable`] when the terms differ; [`Error::Invalid`] for fewer than two distinct finite runs on a side or
-/// settings out of range.
+/// [`Error::NotComparable`] when the terms differ, or pairs are asked for and there are none; [`Error::Invalid`] for fewer than
+/// two distinct finite runs on one side only or settings out of range; [`Error::Usage`] for claims of what no run has.
 pub fn compare<T: Real>(baseline: &Subject<T>, candidate: &Subject<T>, settings: &Settings) -> Result<Comparison> {
     baseline.terms.check(&candidate.terms, &baseline.place, &candidate.place)?;
     if !(settings.confidence > 0.0 && settings.confidence < 1.0) {
         return Err(Error::Invalid(format!("the confidence is {}, but lies between 0 and 1", settings.confidence)));
     }
-    let chosen = [Chosen::of(baseline), Chosen::of(candidate)];
-    enough(baseline, &chosen[0])?;
-    enough(candidate, &chosen[1])?;
+    let mut chosen = [Chosen::of(baseline), Chosen::of(candidate)];
+    if settings.pairs {
+        pair(baseline, candidate, &mut chosen)?;
+    }
+    let single = chosen.iter().all(|chosen| chosen.distinct.len() == 1);
+    if !single {
+        enough(baseline, &chosen[0])?;
+        enough(candidate, &chosen[1])?;
+    }
+    let shared = shared_streams(baseline, candidate);
+    let unit = match (single, shared.is_empty(), settings.pairs) {
+        (true, _, _) => Unit::Examples,
+        (_, false, _) => Unit::Sweeps,
+        (_, _, true) => Unit::Pairs,
+        _ => Unit::Runs,
+    };
     let measured = measure(baseline, candidate, [&chosen[0], &chosen[1]], settings.clip)?;
-    let metrics = tested(&measured, settings)?;
+    let Tested { mut metrics, level, mut smallest_p } = if single {
+        let soft = |side: &Subject<T>, chosen: &Chosen| side.input.runs()[chosen.distinct[0]].clone();
+        let (before, after) = (soft(baseline, &chosen[0]), soft(candidate, &chosen[1]));
+        examples::tested(&baseline.input.soft(&before)?, &candidate.input.soft(&after)?, settings)?
+    } else {
+        tested::tested(&measured, unit, settings)?
+    };
+    let mut claims: Vec<ClaimFound> = if single { Vec::new() } else { tested::claims(&measured, unit, settings)? };
+    if single && !settings.claims.is_empty() {
+        return Err(Error::Usage(
+            "`--better` and `--not-worse` speak of a procedure, and one model a side says nothing of it: give at least four runs a side"
+                .into(),
+        ));
+    }
+    if unit == Unit::Sweeps {
+        // One draw of what the runs of a side share: no number of runs tells it from a change.
+        smallest_p = 1.0;
+        metrics.iter_mut().for_each(|metric| {
+            metric.finding = super::Finding::Undecided;
+            metric.detectable = None;
+        });
+        claims.iter_mut().for_each(|claim| claim.decision = Decision::Undecided);
+    }
     let verdict = verdict(&metrics);
+    let decision = decision(verdict, &claims);
     let votes = votes(&measured, baseline, settings)?;
     let sides = [side(baseline, &chosen[0]), side(candidate, &chosen[1])];
     let mut notes = [baseline.notes.clone(), candidate.notes.clone(), measured.notes.clone()].concat();
-    notes.extend(caveats(&sides, [baseline, candidate], &measured, metrics.len(), settings));
+    notes.extend(caveats(&sides, [baseline, candidate], &measured, settings));
+    notes.extend(of_unit(unit, &sides, &shared, smallest_p, settings.confidence));
+    let decision_runs = match (decision, unit) {
+        (Decision::Undecided, Unit::Runs) => runs_to_decide(&metrics, &claims, level, settings)?,
+        _ => None,
+    };
     let [before, after] = sides;
     Ok(Comparison {
         schema: SCHEMA.to_owned(),
         verdict,
-        red: verdict != Verdict::Same && !settings.accepted.contains(&verdict),
+        red: matches!(verdict, Verdict::Worse | Verdict::Different) && !settings.accepted.contains(&verdict),
+        decision,
+        decision_runs,
+        claims,
+        unit,
+        smallest_p,
         baseline: before,
         candidate: after,
         examples: baseline.input.examples(),
@@ -92,134 +137,135 @@ pub fn compare<T: Real>(baseline: &Subject<T>, candidate: &Subject<T>, settings:
     })
 }
 
-/// A quantity before its finding: p-values are corrected only when all are known.
-struct Tested {
-    quantity: Quantity,
-    baseline: f64,
-    candidate: f64,
-    between: Option<f64>,
-    interval: Interval,
-    test: Permutation,
-    /// Of each side's runs.
-    runs: [Vec<f64>; 2],
+/// Keeps the runs of the same index, which must share what they vary.
+fn pair<T: Real>(baseline: &Subject<T>, candidate: &Subject<T>, chosen: &mut [Chosen; 2]) -> Result<()> {
+    if let (Some(before), Some(after)) = (&baseline.sweep, &candidate.sweep)
+        && before.experiment.sweep.seed != after.experiment.sweep.seed
+    {
+        return Err(Error::NotComparable(format!(
+            "runs are paired by seed, but {} draws from the root seed {} and {} from {}: leave `--pair seed` out",
+            baseline.place, before.experiment.sweep.seed, candidate.place, after.experiment.sweep.seed
+        )));
+    }
+    let index = |side: &Subject<T>, place: usize| side.input.runs()[place].index;
+    let other: Vec<u32> = chosen[1].distinct.iter().map(|&place| index(candidate, place)).collect();
+    chosen[0].distinct.retain(|&place| other.contains(&index(baseline, place)));
+    let kept: Vec<u32> = chosen[0].distinct.iter().map(|&place| index(baseline, place)).collect();
+    chosen[1].distinct.retain(|&place| kept.contains(&index(candidate, place)));
+    if kept.len() < 2 {
+        return Err(Error::NotComparable(format!(
+            "{} and {} have {} runs of the same index that are distinct and finite: pairs need at least two",
+            baseline.place,
+            candidate.place,
+            kept.len()
+        )));
+    }
+    Ok(())
 }
 
-fn tested(measured: &Measured, settings: &Settings) -> Result<Vec<Metric>> {
-    let within = measured.pairs.iter().filter(|(within, _, _)| within.is_some()).count();
-    let count = measured.runs.len() + usize::from(measured.diverged.is_some()) + measured.pairs.len() + within;
-    let (runs, seed) = (measured.decisions.len(), settings.seed);
-    let bootstrap = Bootstrap { resamples: RESAMPLES, level: 1.0 - (1.0 - settings.confidence) / count as f64, seed };
-    let permutations = PERMUTATIONS.min(WORK / (runs * runs)).max(999);
-    let of_means = |quantity, before: &[f64], after: &[f64]| -> Result<Tested> {
-        Ok(Tested {
-            quantity,
-            baseline: mean(before),
-            candidate: mean(after),
-            between: None,
-            interval: bootstrap.two_samples(before, after, |a, b| mean(b) - mean(a))?,
-            test: difference_of_means(before, after, permutations, seed)?,
-            runs: [before.to_vec(), after.to_vec()],
+/// The streams that the runs of each side share and that differ between the sides.
+fn shared_streams<T>(baseline: &Subject<T>, candidate: &Subject<T>) -> Vec<&'static str> {
+    let (Some(before), Some(after)) = (&baseline.sweep, &candidate.sweep) else { return Vec::new() };
+    let (one, other) = (&before.experiment, &after.experiment);
+    let used = |stream: Stream| {
+        [one, other].iter().any(|experiment| match stream {
+            Stream::Init | Stream::Order => true,
+            Stream::Augment => experiment.data.augment != Augment::default(),
+            Stream::Dropout => serde_json::to_value(&experiment.model).is_ok_and(|model| has_dropout(&model)),
+            _ => false,
         })
     };
-    let mut all = Vec::new();
-    for (quantity, values) in &measured.runs {
-        let (before, after) = values.split_at(measured.first);
-        all.push(of_means(*quantity, before, after)?);
-    }
-    if let Some((before, after)) = &measured.diverged {
-        all.push(of_means(Quantity::Diverged, before, after)?);
-    }
-    for (within, between, distances) in &measured.pairs {
-        let groups = Groups::new(distances, measured.first)?;
-        let means = groups.means();
-        let tested = |quantity, between, interval, test, runs| Tested {
-            quantity,
-            baseline: means.within_first,
-            candidate: means.within_second,
-            between,
-            interval,
-            test,
-            runs,
-        };
-        if let Some(quantity) = within {
-            let test = groups.test_change(permutations, seed)?;
-            let mut own = groups.within_of_runs();
-            let after = own.split_off(measured.first);
-            all.push(tested(*quantity, None, groups.change(&bootstrap)?, test, [own, after]));
-        }
-        let test = groups.test_excess(permutations, seed)?;
-        all.push(tested(*between, Some(means.between), groups.excess(&bootstrap)?, test, [Vec::new(), Vec::new()]));
-    }
-    let corrected = holm(&all.iter().map(|tested| tested.test.p).collect::<Vec<f64>>());
-    let mut metrics: Vec<Metric> = all
+    [Stream::Init, Stream::Order, Stream::Augment, Stream::Dropout]
         .into_iter()
-        .zip(corrected)
-        .map(|(tested, p_corrected)| {
-            let Interval { estimate, low, high } = tested.interval;
-            let [baseline_runs, candidate_runs] = tested.runs;
-            let (good, tolerance) = (tested.quantity.good(), settings.tolerances.of(tested.quantity));
-            Metric {
-                metric: tested.quantity,
-                baseline: tested.baseline,
-                candidate: tested.candidate,
-                between: tested.between,
-                difference: estimate,
-                low,
-                high,
-                p: tested.test.p,
-                p_corrected,
-                good,
-                tolerance,
-                finding: finding(tested.quantity, (low, high), p_corrected, tolerance, settings.confidence),
-                baseline_runs,
-                candidate_runs,
-            }
-        })
-        .collect();
-    metrics.sort_by_key(|metric| Quantity::ALL.iter().position(|quantity| *quantity == metric.metric));
-    Ok(metrics)
+        .filter(|stream| !one.sweep.vary.contains(stream) && !other.sweep.vary.contains(stream) && used(*stream))
+        .filter(|&stream| one.sweep.stream_seed(stream, 0) != other.sweep.stream_seed(stream, 0))
+        .map(Stream::name)
+        .collect()
 }
 
-/// A quantity differs where the corrected test and the simultaneous interval both say so.
-fn finding(quantity: Quantity, (low, high): (f64, f64), p: f64, tolerance: f64, confidence: f64) -> Finding {
-    // Sides that are closer to each other than to themselves have runs in common; they do not differ.
-    let beyond = |by: f64| low > by || (high < -by && !quantity.is_excess());
-    if p > 1.0 - confidence || !beyond(0.0) {
-        return Finding::Same;
-    }
-    if !beyond(tolerance) {
-        return Finding::Tolerated;
-    }
-    match quantity.good() {
-        Good::Neither => Finding::Different,
-        Good::Higher if low > 0.0 => Finding::Better,
-        Good::Lower if high < 0.0 => Finding::Better,
-        Good::Higher | Good::Lower => Finding::Worse,
+/// Whether a network drops anything out, wherever its description says so.
+fn has_dropout(model: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match model {
+        Value::Object(keys) => keys.iter().any(|(key, value)| {
+            (key == "dropout" && value.as_f64().is_some_and(|share| share > 0.0)) || has_dropout(value)
+        }),
+        Value::Array(items) => items.iter().any(has_dropout),
+        _ => false,
     }
 }
 
-fn verdict(metrics: &[Metric]) -> Verdict {
-    let any = |finding| metrics.iter().any(|metric| metric.finding == finding);
-    match (any(Finding::Better), any(Finding::Worse), any(Finding::Different)) {
-        (true, false, _) => Verdict::Better,
-        (false, true, _) => Verdict::Worse,
-        (true, true, _) | (false, false, true) => Verdict::Different,
-        (false, false, false) => Verdict::Same,
+/// What a reader must know of the unit before anything else.
+fn of_unit(unit: Unit, sides: &[Side; 2], shared: &[&str], smallest_p: f64, confidence: f64) -> Option<String> {
+    let (before, after) = (sides[0].runs.len(), sides[1].runs.len());
+    match unit {
+        Unit::Sweeps => Some(format!(
+            "The runs of each side share one draw of {} and the sides have different ones, so a difference between the sides may be \
+             that draw: the sweep is the unit here, and one sweep a side cannot tell. Vary {} (`sweep.vary`), or give both sweeps the \
+             same `sweep.seed`.",
+            shared.join(" and "),
+            if shared.len() == 1 { "it" } else { "them" }
+        )),
+        Unit::Examples => Some(
+            "One model a side: the test examples are the unit, and what is found holds for these two models only. Another training of \
+             either procedure might turn it round: train several runs of each to compare procedures."
+                .into(),
+        ),
+        Unit::Runs | Unit::Pairs if smallest_p > 1.0 - confidence => {
+            let level = 1.0 - confidence;
+            let fewest = if unit == Unit::Pairs {
+                format!("{} pairs", (1..64).find(|&n| 2f64.powi(1 - n) <= level).unwrap_or(64))
+            } else {
+                format!("{} runs a side", power::fewest_runs(level))
+            };
+            Some(format!(
+                "{before} runs against {after} can be divided in so few ways that no difference, however large, has a p-value below \
+                 {}: take at least {fewest}.",
+                significant(smallest_p)
+            ))
+        }
+        Unit::Runs | Unit::Pairs => None,
     }
 }
 
-/// How many runs each of two equal sides needs before `tests` corrected tests can find anything at all.
-#[must_use]
-pub fn fewest_runs(tests: usize, confidence: f64) -> usize {
-    let level = (1.0 - confidence) / tests.max(1) as f64;
-    // Of the divisions of 2n runs into halves, two look alike to a two-sided test.
-    let mut smallest = 1.0;
-    (1..64)
-        .find(|&n| {
-            smallest *= n as f64 / (2.0 * (2.0 * n as f64 - 1.0));
-            2.0 * smallest <= level
-        })
-        .unwrap_or(64)
+/// Runs a side that would decide four times in five, if the sides differ by as much as they seem to.
+fn runs_to_decide(
+    metrics: &[super::Metric],
+    claims: &[ClaimFound],
+    level: Option<f64>,
+    settings: &Settings,
+) -> Result<Option<usize>> {
+    let strictness = 1.0 - settings.confidence;
+    let of = |quantity: Quantity| metrics.iter().find(|metric| metric.metric == quantity);
+    let spread = |metric: &super::Metric| {
+        let sides = [&metric.baseline_runs, &metric.candidate_runs];
+        let squares: f64 =
+            sides.iter().map(|side| crate::stats::descriptive::variance(side) * (side.len() as f64 - 1.0)).sum();
+        (squares / (sides[0].len() + sides[1].len()).saturating_sub(2).max(1) as f64).sqrt()
+    };
+    let mut most = Some(0);
+    let mut need = |metric: &super::Metric, distance: f64, level: f64| -> Result<()> {
+        let wanted = power::runs_needed(distance / spread(metric), level, 1e6)?;
+        most = most.zip(wanted).map(|(most, wanted)| most.max(wanted));
+        Ok(())
+    };
+    if claims.is_empty() {
+        let Some(metric) = of(Quantity::Accuracy) else { return Ok(None) };
+        let tests = level.unwrap_or(strictness / metrics.len() as f64);
+        // Towards whichever end of the tolerance is nearer.
+        let distance = match settings.tolerances.of(Quantity::Accuracy) {
+            Some(size) => (metric.difference.abs() - size).abs(),
+            None => metric.difference.abs(),
+        };
+        need(metric, distance, tests)?;
+    }
+    for found in claims.iter().filter(|found| found.decision == Decision::Undecided) {
+        let Some(metric) = of(found.claim.metric) else { return Ok(None) };
+        let sign = if metric.good == super::Good::Lower { -1.0 } else { 1.0 };
+        // A one-sided test at a level is a two-sided one at twice the level.
+        need(metric, (sign * metric.difference + found.claim.margin.unwrap_or(0.0)).abs(), 2.0 * strictness)?;
+    }
+    Ok(most)
 }
 
 fn votes<T: Real>(measured: &Measured, baseline: &Subject<T>, settings: &Settings) -> Result<Votes> {
@@ -277,7 +323,6 @@ fn caveats<T: Real>(
     sides: &[Side; 2],
     subjects: [&Subject<T>; 2],
     measured: &Measured,
-    tests: usize,
     settings: &Settings,
 ) -> Vec<String> {
     let mut notes = Vec::new();
@@ -295,18 +340,12 @@ fn caveats<T: Real>(
     } else if let [Some(one), Some(other)] = subjects.map(|subject| subject.sweep.as_ref())
         && one.experiment.sweep.seed == other.experiment.sweep.seed
         && one.started != other.started
+        && !settings.pairs
     {
         notes.push(format!(
             "Both sweeps draw from the root seed {}, so runs of the same index share their random streams: differences may look \
-             smaller than they are. Give each sweep its own with `--set sweep.seed=…`.",
+             smaller than they are. Compare pairs with `--pair seed`, or give each sweep its own seed with `--set sweep.seed=…`.",
             one.experiment.sweep.seed
-        ));
-    }
-    let fewest = fewest_runs(tests, settings.confidence);
-    if before.min(after) < fewest {
-        notes.push(format!(
-            "With {before} and {after} runs, {tests} corrected tests can hardly find anything however different the sides are: take \
-             {fewest} runs of each or more."
         ));
     }
     for side in sides {
@@ -334,7 +373,7 @@ fn caveats<T: Real>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::Terms;
+    use super::super::{Finding, Terms};
     use super::*;
     use crate::analysis::input::{Input, RunLogits};
     use crate::random::Random;
@@ -373,55 +412,111 @@ mod tests {
             confidence: 0.95,
             tolerances: Tolerances::default(),
             accepted: Vec::new(),
+            claims: Vec::new(),
+            pairs: false,
             seed: 0,
         }
-    }
-
-    #[test]
-    fn how_few_runs_can_show_anything() {
-        // 2/C(2n, n) against 0.05 of one test, of eleven: 2/70 at n = 4; 2/252 and 2/924 at n = 5 and 6.
-        assert_eq!((fewest_runs(1, 0.95), fewest_runs(11, 0.95)), (4, 6));
-        assert_eq!(fewest_runs(6, 0.95), 5);
-    }
-
-    #[test]
-    fn a_finding_needs_both_test_and_interval() {
-        let of = |quantity, interval, p, tolerance| finding(quantity, interval, p, tolerance, 0.95);
-        assert_eq!(of(Quantity::Accuracy, (0.01, 0.03), 0.2, 0.0), Finding::Same);
-        assert_eq!(of(Quantity::Accuracy, (-0.01, 0.03), 0.001, 0.0), Finding::Same);
-        assert_eq!(of(Quantity::Accuracy, (0.01, 0.03), 0.001, 0.0), Finding::Better);
-        assert_eq!(of(Quantity::Accuracy, (0.01, 0.03), 0.001, 0.02), Finding::Tolerated);
-        assert_eq!(of(Quantity::Nll, (0.01, 0.03), 0.001, 0.0), Finding::Worse);
-        assert_eq!(of(Quantity::Nll, (-0.03, -0.01), 0.001, 0.0), Finding::Better);
-        assert_eq!(of(Quantity::MarginsBetween, (0.01, 0.03), 0.001, 0.0), Finding::Different);
-        assert_eq!(of(Quantity::MarginsBetween, (-0.03, -0.01), 0.001, 0.0), Finding::Same, "sides that share runs");
-        assert_eq!(of(Quantity::KernelsWithin, (-0.03, -0.01), 0.001, 0.0), Finding::Different);
     }
 
     #[test]
     fn one_process_is_the_same_and_another_is_not() {
         let baseline = subject(1, 8, 1.0);
         let same = compare(&baseline, &subject(2, 8, 1.0), &settings()).unwrap();
-        assert_eq!((same.verdict, same.red), (Verdict::Same, false), "{:?}", same.metrics);
-        assert_eq!(same.metrics.len(), 9, "no kernels, nobody diverged");
+        assert_eq!((same.verdict, same.red), (Verdict::NoChangeFound, false), "{:?}", same.metrics);
+        assert_eq!((same.decision, same.unit), (Decision::Undecided, Unit::Runs));
+        assert_eq!(same.metrics.len(), 12, "nine and three classes; no kernels, nobody diverged");
+        let accuracy = same.metric(Quantity::Accuracy).unwrap();
+        assert!(accuracy.detectable.unwrap() > accuracy.high - accuracy.difference);
         // Right less often, but less sure of itself too: accuracy gets worse and calibration better.
         let worse = compare(&baseline, &subject(3, 8, 0.4), &settings()).unwrap();
-        assert_eq!((worse.verdict, worse.red), (Verdict::Different, true), "{:?}", worse.metrics);
+        assert_eq!((worse.verdict, worse.red), (Verdict::Worse, true), "{:?}", worse.metrics);
         assert_eq!(worse.metric(Quantity::Accuracy).unwrap().finding, Finding::Worse);
         assert_eq!(worse.metric(Quantity::Ece).unwrap().finding, Finding::Better);
-        assert!(worse.metric(Quantity::Accuracy).unwrap().high < 0.0 && worse.margins.ks > same.margins.ks);
-        let accepted = Settings { accepted: vec![Verdict::Different], ..settings() };
+        assert!(worse.metric(Quantity::Accuracy).unwrap().high <= 0.0 && worse.margins.ks > same.margins.ks);
+        let accepted = Settings { accepted: vec![Verdict::Worse], ..settings() };
         assert!(!compare(&baseline, &subject(3, 8, 0.4), &accepted).unwrap().red);
-        let order: Vec<Quantity> = worse.metrics.iter().map(|metric| metric.metric).collect();
-        let expected: Vec<Quantity> = Quantity::ALL.into_iter().filter(|quantity| order.contains(quantity)).collect();
-        assert_eq!(order, expected);
+        let order: Vec<_> = worse.metrics.iter().map(|metric| metric.metric.order()).collect();
+        assert!(order.is_sorted());
+        let text = serde_json::to_string(&worse).unwrap();
+        let back = serde_json::from_str::<Comparison>(&text).unwrap();
+        let names = |found: &Comparison| found.metrics.iter().map(|metric| metric.metric).collect::<Vec<_>>();
+        assert_eq!((names(&back), back.verdict), (names(&worse), worse.verdict));
+    }
+
+    #[test]
+    fn so_few_runs_decide_nothing_and_five_find_a_lost_class() {
+        let three = compare(&subject(1, 3, 1.0), &subject(3, 3, 0.0), &settings()).unwrap();
+        assert_eq!((three.verdict, three.red), (Verdict::Undecided, false));
+        assert!(three.notes.iter().any(|note| note.contains("at least 4 runs a side")), "{:?}", three.notes);
+        let mut lost = subject(2, 5, 2.0);
+        let broken = lost.input.runs().iter().map(|run| {
+            let mut logits = run.logits.clone();
+            logits.iter_mut().skip(2).step_by(3).for_each(|logit| *logit = -9.0);
+            RunLogits { index: run.index, logits }
+        });
+        lost.input = Input::new(lost.input.labels().to_vec(), 3, broken.collect()).unwrap();
+        let found = compare(&subject(1, 5, 2.0), &lost, &settings()).unwrap();
+        assert_eq!((found.verdict, found.red), (Verdict::Worse, true));
+        assert_eq!(found.metric(Quantity::ClassAccuracy(2)).unwrap().finding, Finding::Worse);
+    }
+
+    #[test]
+    fn a_tolerance_is_kept_or_not_or_cannot_be_told() {
+        let of = |size: f64| {
+            let tolerances = Tolerances { all: None, own: vec![(Quantity::Accuracy, size)] };
+            compare(&subject(1, 8, 1.0), &subject(2, 8, 1.0), &Settings { tolerances, ..settings() }).unwrap()
+        };
+        assert_eq!((of(0.5).verdict, of(0.5).decision), (Verdict::Equivalent, Decision::Keep));
+        assert_eq!((of(0.001).verdict, of(0.001).decision), (Verdict::Undecided, Decision::Undecided));
+        assert!(of(0.001).decision_runs.is_none_or(|runs| runs > 8));
+    }
+
+    #[test]
+    fn claims_decide() {
+        let ask = |sure: f64, metric, margin| {
+            let claims = vec![Claim { metric, margin }];
+            compare(&subject(1, 8, 1.0), &subject(2, 8, sure), &Settings { claims, ..settings() })
+        };
+        let decided = |sure, metric, margin| ask(sure, metric, margin).unwrap().decision;
+        assert_eq!(decided(2.0, Quantity::Accuracy, None), Decision::Keep);
+        assert_eq!(decided(0.4, Quantity::Accuracy, None), Decision::Discard);
+        assert_eq!(decided(2.0, Quantity::Nll, None), Decision::Keep);
+        assert_eq!(decided(1.0, Quantity::Accuracy, None), Decision::Undecided);
+        assert_eq!(decided(1.0, Quantity::Accuracy, Some(0.2)), Decision::Keep);
+        assert_eq!(decided(0.0, Quantity::Accuracy, Some(0.01)), Decision::Discard);
+        assert!(matches!(ask(1.0, Quantity::ChurnBetween, None), Err(Error::Usage(_))));
+    }
+
+    #[test]
+    fn pairs_see_more_than_strangers() {
+        // The same examples are hard for runs of one index, and the candidate is a little worse at each.
+        let baseline = subject(1, 8, 1.0);
+        let mut candidate = subject(1, 8, 0.97);
+        candidate.place = "other".into();
+        let strangers = compare(&baseline, &candidate, &settings()).unwrap();
+        let pairs = compare(&baseline, &candidate, &Settings { pairs: true, ..settings() }).unwrap();
+        assert_eq!((strangers.unit, pairs.unit), (Unit::Runs, Unit::Pairs));
+        assert_eq!(strangers.metric(Quantity::Nll).unwrap().finding, Finding::NoChangeFound);
+        assert_eq!(pairs.metric(Quantity::Nll).unwrap().finding, Finding::Worse);
+        let few = compare(&subject(1, 1, 1.0), &subject(1, 1, 1.0), &Settings { pairs: true, ..settings() });
+        assert!(matches!(few, Err(Error::NotComparable(_))));
+    }
+
+    #[test]
+    fn one_model_a_side_is_compared_example_by_example() {
+        let same = compare(&subject(1, 1, 1.0), &subject(2, 1, 1.0), &settings()).unwrap();
+        assert_eq!((same.unit, same.verdict), (Unit::Examples, Verdict::NoChangeFound));
+        let worse = compare(&subject(1, 1, 2.0), &subject(2, 1, 0.0), &settings()).unwrap();
+        assert_eq!(worse.verdict, Verdict::Worse);
+        assert!(worse.notes.iter().any(|note| note.contains("these two models only")));
+        assert!(compare(&subject(1, 1, 1.0), &subject(2, 4, 1.0), &settings()).is_err());
     }
 
     #[test]
     fn the_same_networks_are_named_and_diverged_ones_counted() {
         let baseline = subject(1, 8, 1.0);
         let again = compare(&baseline, &baseline, &settings()).unwrap();
-        assert_eq!(again.verdict, Verdict::Same);
+        assert_eq!(again.verdict, Verdict::NoChangeFound);
         assert!(again.notes.iter().any(|note| note.starts_with("Every run of the candidate is bit-equal")));
         let mut broken = subject(2, 16, 1.0);
         let runs = broken.input.runs().iter().map(|run| {
@@ -433,6 +528,5 @@ mod tests {
         let diverged = found.metric(Quantity::Diverged).unwrap();
         assert_eq!((diverged.baseline, diverged.candidate, diverged.finding), (0.0, 0.5, Finding::Worse));
         assert_eq!((found.candidate.diverged.len(), found.candidate.runs.len()), (8, 8));
-        assert!(compare(&subject(1, 1, 1.0), &baseline, &settings()).unwrap_err().to_string().contains("at least two"));
     }
 }

@@ -21,8 +21,13 @@ pub fn margins(ascending: &[Vec<f64>], first: usize, epsilon: f64) -> Result<Mar
     let examples = before.first().map_or(0, Vec::len);
     let (baseline, candidate) = (Sample::new(before.concat())?, Sample::new(after.concat())?);
     let delta = alpha::threshold(examples, epsilon)?;
-    let ranking = Ranking::new(&Rows::new(&before.concat(), before.len(), examples)?)?;
-    let delta_relative = alpha::leave_one_out(&ranking, epsilon)?.delta_relative;
+    // One run has no spread of its own.
+    let delta_relative = if before.len() < 2 {
+        delta
+    } else {
+        let ranking = Ranking::new(&Rows::new(&before.concat(), before.len(), examples)?)?;
+        alpha::leave_one_out(&ranking, epsilon)?.delta_relative
+    };
     let of_candidate = Plateaus::steps(&baseline, &candidate);
     let of_baseline = Plateaus::steps(&candidate, &baseline);
     let (low, high) =

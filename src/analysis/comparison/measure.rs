@@ -39,13 +39,22 @@ impl Chosen {
     }
 }
 
+/// A quantity that each run has by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Values {
+    pub quantity: Quantity,
+    pub of_runs: Vec<f64>,
+    /// What one example decided otherwise makes of it; 0 where it is continuous.
+    pub step: f64,
+}
+
 /// Everything that is measured, the runs of the baseline first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// How many runs are the baseline's.
     pub first: usize,
-    /// A value for each run.
-    pub runs: Vec<(Quantity, Vec<f64>)>,
+    /// A value for each run, and the least step of a value.
+    pub runs: Vec<Values>,
     /// 1 for each run that diverged and 0 for each that did not, of both sides; absent where none did.
     pub diverged: Option<(Vec<f64>, Vec<f64>)>,
     /// A distance for each pair, with the quantities that come of it: within the sides, and between over within.
@@ -85,11 +94,17 @@ pub fn measure<T: Real>(
             [scores.accuracy, scores.nll, scores.brier, calibration(soft, BINS).ece]
         })
         .collect();
-    let runs = [Quantity::Accuracy, Quantity::Nll, Quantity::Brier, Quantity::Ece]
-        .into_iter()
-        .enumerate()
-        .map(|(place, quantity)| (quantity, values.iter().map(|row| row[place]).collect()))
-        .collect();
+    let examples = baseline.input.examples() as f64;
+    let mut runs: Vec<Values> =
+        [(Quantity::Accuracy, 1.0 / examples), (Quantity::Nll, 0.0), (Quantity::Brier, 0.0), (Quantity::Ece, 0.0)]
+            .into_iter()
+            .enumerate()
+            .map(|(place, (quantity, step))| Values {
+                quantity,
+                of_runs: values.iter().map(|row| row[place]).collect(),
+                step,
+            })
+            .collect();
     let margins: Vec<Vec<f64>> = soft
         .par_iter()
         .map(|soft| {
@@ -102,6 +117,9 @@ pub fn measure<T: Real>(
         })
         .collect();
     let decisions: Vec<Vec<u32>> = soft.par_iter().map(churn::decisions).collect();
+    let classes = of_classes(&decisions, baseline.input.labels(), baseline.input.classes());
+    // Where all runs agree exactly there is nothing to test.
+    runs.extend(classes.into_iter().filter(|held| held.of_runs.iter().any(|&value| value != held.of_runs[0])));
     let mut pairs = vec![
         (Some(Quantity::ChurnWithin), Quantity::ChurnBetween, churn::pairwise(&decisions)?),
         (Some(Quantity::SoftChurnWithin), Quantity::SoftChurnBetween, churn::pairwise_soft(&soft)?),
@@ -136,6 +154,55 @@ pub fn measure<T: Real>(
         shared,
         notes,
     })
+}
+
+/// Measures the runs of one sweep as two halves of it, every second run in either.
+///
+/// # Errors
+/// [`Error::Invalid`] for fewer than four distinct finite runs.
+pub fn measured<T: Real>(subject: &Subject<T>) -> Result<Measured> {
+    let chosen = Chosen::of(subject);
+    let count = chosen.distinct.len();
+    if count < 4 {
+        return Err(Error::Invalid(format!(
+            "{} has {count} distinct finite runs: at least four are needed to tell how much runs differ",
+            subject.place
+        )));
+    }
+    let half = |odd: usize| Chosen {
+        distinct: chosen.distinct.iter().copied().skip(odd).step_by(2).collect(),
+        diverged: Vec::new(),
+        duplicates: Vec::new(),
+    };
+    measure(subject, subject, [&half(0), &half(1)], None)
+}
+
+/// The accuracy of each run on each class that has examples; decisions and labels are `[N]`, below `classes`.
+pub fn of_classes(decisions: &[Vec<u32>], labels: &[u32], classes: usize) -> Vec<Values> {
+    let mut examples = vec![0usize; classes];
+    labels.iter().for_each(|&label| examples[label as usize] += 1);
+    let hits: Vec<Vec<usize>> = decisions
+        .iter()
+        .map(|row| {
+            let mut hits = vec![0usize; classes];
+            row.iter()
+                .zip(labels)
+                .filter(|(class, label)| class == label)
+                .for_each(|(_, &label)| hits[label as usize] += 1);
+            hits
+        })
+        .collect();
+    (0..classes)
+        .filter(|&class| examples[class] > 0)
+        .map(|class| {
+            let step = 1.0 / examples[class] as f64;
+            Values {
+                quantity: Quantity::ClassAccuracy(class as u32),
+                of_runs: hits.iter().map(|row| row[class] as f64 * step).collect(),
+                step,
+            }
+        })
+        .collect()
 }
 
 enum Kernels {

@@ -1,20 +1,24 @@
 //! Two sets of runs against each other: is the candidate still the same procedure as the baseline?
 //!
-//! Every quantity is tested over runs, since runs are what varies: a permutation test says whether the difference could
-//! come from dividing the runs of one process at random, and a bootstrap interval says how large it is. The p-values are
-//! corrected by Holm's method and the intervals are simultaneous (Bonferroni), so that the chance of a false finding among
-//! all quantities is at most 1 − confidence. A quantity counts as different only if both agree: the test is exact but
-//! says nothing about size, the interval speaks of size but is approximate for few runs.
+//! Every quantity is tested over runs, since runs are what varies: a studentised permutation test says whether the
+//! difference could come from dividing the runs of one process at random. All quantities are tested on the same divisions
+//! and corrected by step-down max-T, so that the chance of a false finding among them is at most 1 − confidence; intervals
+//! are simultaneous, with the critical value of the same divisions. Start reading at [`compare`].
 
+mod examples;
 mod judge;
 mod margins;
 mod measure;
 mod schema;
 mod terms;
+mod tested;
+mod verdict;
 
-pub use judge::{Settings, Tolerances, compare, fewest_runs};
+pub use judge::{Settings, Tolerances, compare};
+pub use measure::{Measured, Values, measured, of_classes};
 pub use schema::*;
 pub use terms::{Fixed, Terms};
+pub use tested::tested;
 
 use super::input::Input;
 use super::kernels::Snapshot;

@@ -1,5 +1,8 @@
 //! The result of a comparison: what `harness compare --json` prints.
 
+use std::borrow::Cow;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::schema::{Band, LeftOut};
@@ -15,6 +18,19 @@ pub struct Comparison {
     pub verdict: Verdict,
     /// Whether the verdict ends the program with exit code 5.
     pub red: bool,
+    /// For a program that decides by itself.
+    pub decision: Decision,
+    /// Runs a side that would probably decide (four times in five, if the sides differ as they seem to), where it is undecided
+    /// and so many would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_runs: Option<usize>,
+    /// What the decision is made by, where superiority or non-inferiority was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimFound>,
+    /// What was exchanged in the permutation tests.
+    pub unit: Unit,
+    /// The smallest p-value that so many runs can give; above 1 − confidence nothing can be found.
+    pub smallest_p: f64,
     pub baseline: Side,
     pub candidate: Side,
     /// N
@@ -44,14 +60,18 @@ pub struct Comparison {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Nothing differs by more than the tolerance, as far as so many runs can tell.
-    Same,
-    /// Whatever differs and has a direction differs for the better.
-    Better,
-    /// Whatever differs and has a direction differs for the worse.
+    /// Something got worse, and accuracy not better.
     Worse,
-    /// It differs, in quantities without a better or worse or in both directions.
+    /// Something got better and nothing worse.
+    Better,
+    /// It differs, in quantities without a better or worse, or worse in some while accuracy is better.
     Different,
+    /// Every quantity with a stated tolerance is shown to have changed by less, and no other is found to differ.
+    Equivalent,
+    /// No difference was found, by runs that could have found one.
+    NoChangeFound,
+    /// No change of any size could have been found, or an interval is wider than a stated tolerance.
+    Undecided,
 }
 
 impl Verdict {
@@ -59,12 +79,72 @@ impl Verdict {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Same => "same",
-            Self::Better => "better",
             Self::Worse => "worse",
+            Self::Better => "better",
             Self::Different => "different",
+            Self::Equivalent => "equivalent",
+            Self::NoChangeFound => "no-change-found",
+            Self::Undecided => "undecided",
         }
     }
+}
+
+/// Whether the candidate should take the place of the baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// It was shown to be what was asked for (by default: better, or equivalent within the tolerance).
+    Keep,
+    /// It was shown not to be (by default: worse or different).
+    Discard,
+    Undecided,
+}
+
+impl Decision {
+    /// As in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Discard => "discard",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+/// What the user wants shown of the candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    pub metric: Quantity,
+    /// It may be worse by less than this; nothing asks for better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+}
+
+/// A claim and what the runs say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClaimFound {
+    #[serde(flatten)]
+    pub claim: Claim,
+    /// Of the one-sided permutation test that the claim is false.
+    pub p: f64,
+    /// Of the one-sided permutation test that it is true.
+    pub p_against: f64,
+    pub decision: Decision,
+}
+
+/// What is exchanged under the hypothesis of no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Any run with any other.
+    Runs,
+    /// Runs of the same index.
+    Pairs,
+    /// The answers of the two models to one example: what is said holds for these two models only.
+    Examples,
+    /// The runs of a side share a random draw that the other side lacks: a sweep is the unit, and there is one a side.
+    Sweeps,
 }
 
 /// One of the two sets of runs.
@@ -94,9 +174,11 @@ pub struct Side {
 
 /// A quantity that is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "String", try_from = "String")]
 pub enum Quantity {
     Accuracy,
+    /// Accuracy on the examples of one class.
+    ClassAccuracy(u32),
     Nll,
     Brier,
     Ece,
@@ -131,8 +213,9 @@ pub enum Good {
 impl Quantity {
     /// As in JSON and on the command line.
     #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::ClassAccuracy(class) => return Cow::Owned(format!("{CLASS}{class}")),
             Self::Accuracy => "accuracy",
             Self::Nll => "nll",
             Self::Brier => "brier",
@@ -145,10 +228,10 @@ impl Quantity {
             Self::SoftChurnBetween => "soft_churn_between",
             Self::MarginsBetween => "margins_between",
             Self::KernelsBetween => "kernels_between",
-        }
+        })
     }
 
-    /// All there are, in the order of tables.
+    /// All there are but those of classes, in the order of tables.
     pub const ALL: [Self; 12] = [
         Self::Accuracy,
         Self::Nll,
@@ -168,7 +251,7 @@ impl Quantity {
     #[must_use]
     pub fn good(self) -> Good {
         match self {
-            Self::Accuracy => Good::Higher,
+            Self::Accuracy | Self::ClassAccuracy(_) => Good::Higher,
             Self::Nll | Self::Brier | Self::Ece | Self::Diverged | Self::ChurnWithin | Self::SoftChurnWithin => {
                 Good::Lower
             }
@@ -180,10 +263,54 @@ impl Quantity {
         }
     }
 
+    /// Whether a run has a value of it by itself.
+    #[must_use]
+    pub fn is_of_runs(self) -> bool {
+        matches!(self, Self::Accuracy | Self::ClassAccuracy(_) | Self::Nll | Self::Brier | Self::Ece)
+    }
+
+    /// Its place in tables.
+    #[must_use]
+    pub fn order(self) -> (usize, u32) {
+        match self {
+            Self::ClassAccuracy(class) => (Self::ALL.len(), class),
+            _ => (Self::ALL.iter().position(|quantity| *quantity == self).unwrap_or_default(), 0),
+        }
+    }
+
     /// Whether the quantity is an excess of distances between the sides over those within.
     #[must_use]
     pub fn is_excess(self) -> bool {
         matches!(self, Self::ChurnBetween | Self::SoftChurnBetween | Self::MarginsBetween | Self::KernelsBetween)
+    }
+}
+
+/// What comes before the class in the name of [`Quantity::ClassAccuracy`].
+const CLASS: &str = "accuracy_of_class_";
+
+impl From<Quantity> for String {
+    fn from(quantity: Quantity) -> Self {
+        quantity.name().into_owned()
+    }
+}
+
+impl TryFrom<String> for Quantity {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
+    }
+}
+
+impl FromStr for Quantity {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let of_class = name.strip_prefix(CLASS).and_then(|class| class.parse().ok()).map(Self::ClassAccuracy);
+        of_class.or_else(|| Self::ALL.into_iter().find(|quantity| quantity.name() == name)).ok_or_else(|| {
+            let names: Vec<Cow<'_, str>> = Self::ALL.iter().map(|quantity| quantity.name()).collect();
+            format!("there is no quantity `{name}`: choose one of {}, or {CLASS}0 and so on", names.join(", "))
+        })
     }
 }
 
@@ -204,9 +331,14 @@ pub struct Metric {
     pub high: f64,
     /// Of a permutation test over runs.
     pub p: f64,
-    /// Holm's correction over all metrics of the comparison.
+    /// Corrected for all metrics of the comparison: step-down max-T on the same permutations.
     pub p_corrected: f64,
+    /// The change that so many runs would have found four times in five; absent where none would have been, and for an
+    /// excess.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detectable: Option<f64>,
     pub good: Good,
+    /// As stated; 0 where none was.
     pub tolerance: f64,
     pub finding: Finding,
     /// The value of each run, in order of `runs` of its side: of a mean over pairs, the run's mean over its own; empty for an
@@ -221,14 +353,36 @@ pub struct Metric {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
-    /// The test or the interval leaves room for no difference.
-    Same,
-    /// There is a difference, but it need not be larger than the tolerance.
-    Tolerated,
     Better,
     Worse,
     /// A difference without better or worse.
     Different,
+    /// The interval lies inside the stated tolerance.
+    Equivalent,
+    NoChangeFound,
+    /// The interval reaches beyond the stated tolerance, or no change of any size could have been found.
+    Undecided,
+}
+
+impl Finding {
+    /// In words, as in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Different => "different",
+            Self::Equivalent => "equivalent",
+            Self::NoChangeFound => "no change found",
+            Self::Undecided => "undecided",
+        }
+    }
+
+    /// Whether it is a difference.
+    #[must_use]
+    pub fn is_difference(self) -> bool {
+        matches!(self, Self::Better | Self::Worse | Self::Different)
+    }
 }
 
 /// The margins of all runs of one side against those of the other.
@@ -300,6 +454,17 @@ impl Comparison {
 
     /// Metrics that differ by more than their tolerance.
     pub fn beyond(&self) -> impl Iterator<Item = &Metric> {
-        self.metrics.iter().filter(|metric| !matches!(metric.finding, Finding::Same | Finding::Tolerated))
+        self.metrics.iter().filter(|metric| metric.finding.is_difference())
+    }
+
+    /// What tables and figures show: every metric, but of the classes only those that differ (or do not lie within a
+    /// stated tolerance), the surest first and 20 at most.
+    #[must_use]
+    pub fn shown(&self) -> Vec<&Metric> {
+        let is_class = |metric: &Metric| matches!(metric.metric, Quantity::ClassAccuracy(_));
+        let mut classes: Vec<&Metric> =
+            self.metrics.iter().filter(|m| is_class(m) && m.finding.is_difference()).collect();
+        classes.sort_by(|a, b| a.p_corrected.total_cmp(&b.p_corrected));
+        self.metrics.iter().filter(|metric| !is_class(metric)).chain(classes.into_iter().take(20)).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! On which terms numbers of two sets of runs can be compared: the same data, checkpoints, examples and thresholds.
 
+use std::borrow::Cow;
+
 use crate::analysis::input::Input;
 use crate::config::Experiment;
 use crate::error::{Error, Result};
@@ -7,7 +9,7 @@ use crate::stats::logits::Real;
 
 /// Fields that must agree, each with its value in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Terms(Vec<(&'static str, String)>);
+pub struct Terms(Vec<(Cow<'static, str>, String)>);
 
 /// What the caller fixes for both sides, so that the sides need not agree on it themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,9 +33,9 @@ impl Terms {
         });
         let digest = hasher.finalize().to_hex();
         Self(vec![
-            ("test examples N", labels.len().to_string()),
-            ("classes C", classes.to_string()),
-            ("labels (BLAKE3)", digest.as_str()[..16].to_owned()),
+            ("test examples N".into(), labels.len().to_string()),
+            ("classes C".into(), classes.to_string()),
+            ("labels (BLAKE3)".into(), digest.as_str()[..16].to_owned()),
         ])
     }
 
@@ -42,7 +44,7 @@ impl Terms {
     #[must_use]
     pub fn and_sweep(mut self, experiment: &Experiment, epoch: usize, data_digest: Option<&str>, fixed: Fixed) -> Self {
         let data = &experiment.data;
-        let mut add = |field: &'static str, value: String| self.0.push((field, value));
+        let mut add = |field: &'static str, value: String| self.0.push((field.into(), value));
         add("data.dataset", data.dataset.name().to_owned());
         add("data.classes", data.classes.as_ref().map_or_else(|| "all".to_owned(), |classes| format!("{classes:?}")));
         if let Some(digest) = data_digest {
@@ -66,8 +68,20 @@ impl Terms {
     /// Further fields, of a history say.
     #[must_use]
     pub fn and(mut self, field: &'static str, value: String) -> Self {
-        self.0.push((field, value));
+        self.0.push((field.into(), value));
         self
+    }
+
+    /// As pairs of a field and its value, for a record.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(field, value)| (field.to_string(), value.clone())).collect()
+    }
+
+    /// From a record.
+    #[must_use]
+    pub fn of_fields(fields: Vec<(String, String)>) -> Self {
+        Self(fields.into_iter().map(|(field, value)| (field.into(), value)).collect())
     }
 
     /// The fields that both sides have and do not agree on, as `field (own value against the other's)`.

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::error::exit;
 
 mod data;
 mod files;
@@ -23,13 +24,20 @@ fn load_bytes(text: &[u8], env: &[(&str, &str)], sets: &[&str]) -> Result<Experi
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let path = file.path().to_owned();
     load(&path, env, &sets).map_err(|error| {
-        let rename = |text: String| text.replace(&path.display().to_string(), "x.toml");
+        let text = error.to_string().replace(&path.display().to_string(), "x.toml");
         match error {
-            Error::Invalid(text) => Error::Invalid(rename(text)),
-            Error::Usage(text) => Error::Usage(rename(text)),
+            Error::Usage(_) => Error::Usage(text),
+            error if error.exit_code() == exit::INVALID => Error::Invalid(text),
             other => other,
         }
     })
+}
+
+/// Loads a file of this text; messages name it as it is called.
+fn load_bytes_as_they_are(text: &[u8]) -> Result<Experiment> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text).unwrap();
+    load(file.path(), std::iter::empty(), &[])
 }
 
 fn load_text(text: &str) -> Result<Experiment> {
@@ -53,7 +61,7 @@ fn told_with(sets: &[&str]) -> Vec<String> {
 /// The lines of a refusal.
 fn lines(result: Result<Experiment>) -> Vec<String> {
     match result {
-        Err(Error::Invalid(text)) => text.lines().map(str::to_owned).collect(),
+        Err(error) if error.exit_code() == exit::INVALID => error.to_string().lines().map(str::to_owned).collect(),
         other => panic!("not refused: {other:?}"),
     }
 }

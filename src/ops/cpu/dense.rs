@@ -39,6 +39,7 @@ impl<'a> Matrix<'a> {
 
     /// `out = self · other`, added to what `out` holds where `add` says so. The same bits for any number of threads: they
     /// share out the elements of `out`, never the sum of one.
+    #[allow(unsafe_code)]
     fn times(self, other: Matrix, add: bool, out: &mut [f32]) {
         assert_eq!(self.columns, other.rows, "the inner sizes of a product must be the same");
         assert_eq!(out.len(), self.rows * other.columns, "a product has as many rows as its first factor");

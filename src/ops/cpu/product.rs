@@ -136,6 +136,7 @@ impl Forward<'_> {
         }
     }
 
+    #[allow(unsafe_code)]
     #[inline(always)]
     fn tile<S: Simd, const H: usize, const V: usize>(
         &mut self,

@@ -23,8 +23,9 @@ pub fn all(found: &Comparison) -> Vec<Figure> {
 /// What a finding looks like.
 fn look(finding: Finding) -> (Look, &'static str) {
     match finding {
-        Finding::Same => (Look::of(Paint::Typical), "the same"),
-        Finding::Tolerated => (Look::of(Paint::Typical).marked(Mark::Diamond), "tolerated"),
+        Finding::NoChangeFound => (Look::of(Paint::Typical), "no change found"),
+        Finding::Equivalent => (Look::of(Paint::Typical).marked(Mark::Diamond), "equivalent"),
+        Finding::Undecided => (Look::of(Paint::Typical).marked(Mark::Triangle), "undecided"),
         Finding::Better => (Look::of(Paint::Series(2)).marked(Mark::Triangle), "better"),
         Finding::Worse => (Look::of(Paint::Series(0)).marked(Mark::Square), "worse"),
         Finding::Different => (Look::of(Paint::Series(3)).marked(Mark::Diamond), "different"),
@@ -34,7 +35,7 @@ fn look(finding: Finding) -> (Look, &'static str) {
 /// Every difference with its interval, each row on its own scale.
 fn differences(found: &Comparison) -> Figure {
     let row = |metric: &crate::analysis::comparison::Metric| Row {
-        name: capital(words::name(metric.metric)),
+        name: capital(&words::name(metric.metric)),
         text: format!(
             "{} ({}), p {}",
             words::difference(metric.metric, metric.difference),
@@ -52,8 +53,8 @@ fn differences(found: &Comparison) -> Figure {
         look: look(metric.finding).0,
         key: String::new(),
     };
-    let mut shown = vec![Finding::Same];
-    for metric in &found.metrics {
+    let mut shown = Vec::new();
+    for metric in found.shown() {
         if !shown.contains(&metric.finding) {
             shown.push(metric.finding);
         }
@@ -62,14 +63,14 @@ fn differences(found: &Comparison) -> Figure {
         let (look, name) = look(finding);
         Entry::new(Swatch::Mark(look), name)
     });
-    let mut caption = "Each row on its own scale, so that only the sides of the line of no difference can be compared: a quantity \
-                       counts as different where its interval leaves the line and the corrected p is small. All intervals hold at \
-                       once."
-        .to_owned();
+    let mut caption =
+        "Each row on its own scale, so that only the sides of the line of no difference can be compared. All \
+                       intervals hold at once; a quantity counts as different where the corrected p is small."
+            .to_owned();
     if found.metrics.iter().any(|metric| metric.tolerance > 0.0) {
         caption.push_str(" Grey bars on the line are the tolerances.");
     }
-    let rows = found.metrics.iter().map(row).collect();
+    let rows = found.shown().into_iter().map(row).collect();
     let panel = Panel { title: "Differences".into(), size: HALF, kind: Kind::Rows(rows) };
     Figure::new("differences", "Differences and their intervals", caption, vec![panel], legend.collect())
 }

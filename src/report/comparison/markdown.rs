@@ -1,7 +1,7 @@
 //! `compare.md`: the verdict in words, the table of tests, figures, votes that changed, how the experiments differ.
 
 use super::words;
-use crate::analysis::comparison::{Comparison, Finding, Side};
+use crate::analysis::comparison::{Comparison, Finding, Quantity, Side, Unit};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::report::document::{Block, Document, Table};
 use crate::report::figures::Figure;
@@ -36,22 +36,17 @@ fn title(found: &Comparison) -> String {
 }
 
 /// `**worse**`
-fn shown(finding: Finding) -> &'static str {
-    match finding {
-        Finding::Same => "same",
-        Finding::Tolerated => "tolerated",
-        Finding::Better => "**better**",
-        Finding::Worse => "**worse**",
-        Finding::Different => "**different**",
-    }
+fn shown(finding: Finding) -> String {
+    if finding.is_difference() { format!("**{}**", finding.name()) } else { finding.name().to_owned() }
 }
 
 fn tests(document: &mut Document, found: &Comparison) {
     document.heading("Tests");
-    let rows = found.metrics.iter().map(|metric| {
+    let metrics = found.shown();
+    let rows = metrics.iter().map(|metric| {
         let quantity = metric.metric;
         vec![
-            words::name(quantity).to_owned(),
+            words::name(quantity).into_owned(),
             words::value(quantity, metric.baseline),
             words::value(quantity, metric.candidate),
             or_dash(metric.between, |between| words::value(quantity, between)),
@@ -59,18 +54,40 @@ fn tests(document: &mut Document, found: &Comparison) {
             words::interval(metric),
             words::p_value(metric.p),
             words::p_value(metric.p_corrected),
-            shown(metric.finding).to_owned(),
+            or_dash(metric.detectable, |size| words::size(quantity, size)),
+            shown(metric.finding),
         ]
     });
-    let header = ["", "baseline", "candidate", "between", "difference", "interval", "p", "corrected p", "finding"];
-    document.table(Table::new("tests", &header, &[0, 8], rows.collect()));
+    let header = [
+        "",
+        "baseline",
+        "candidate",
+        "between",
+        "difference",
+        "interval",
+        "p",
+        "corrected p",
+        "would be found",
+        "finding",
+    ];
+    document.table(Table::new("tests", &header, &[0, 9], rows.collect()));
+    if metrics.len() < found.metrics.len() {
+        document.text(format!(
+            "Of the {} classes those are shown whose accuracy differs; the JSON has all.",
+            found.metrics.iter().filter(|metric| matches!(metric.metric, Quantity::ClassAccuracy(_))).count()
+        ));
+    }
+    let unit = match found.unit {
+        Unit::Examples => "exchanges the answers of the two models to an example",
+        Unit::Pairs => "exchanges the runs of a pair",
+        Unit::Runs | Unit::Sweeps => "divides the runs into sides anew",
+    };
     document.text(format!(
         "Differences are candidate less baseline, those of shares in percentage points; of a distance between the sides, what it \
-         exceeds the mean of both within by. All intervals hold at once with {} % confidence (bootstrap over runs, Bonferroni). p is that \
-         of a permutation test over runs, corrected by Holm's method. A quantity counts as different where the corrected p is at \
-         most {} and its interval lies beyond the tolerance.",
+         exceeds the mean of both within by. p is that of a studentised permutation test, which {unit}; the corrected p holds for all \
+         tests together (step-down max-T on the same permutations), and so do the intervals, at {} % confidence. \"Would be found\" is \
+         the change that these runs find four times in five.",
         fixed(found.confidence * 100.0, 0),
-        fixed(1.0 - found.confidence, 2),
     ));
 }
 

@@ -1,14 +1,17 @@
 //! What a comparison found, in sentences.
 
-use crate::analysis::comparison::{Comparison, Finding, Metric, Quantity, Verdict};
+use std::borrow::Cow;
+
+use crate::analysis::comparison::{Comparison, Decision, Finding, Good, Metric, Quantity, Unit, Verdict};
 use crate::analysis::numbers::{fixed, percent, significant, thousands};
-use crate::report::words::capital;
-use crate::report::words::{count, list};
+use crate::report::text::{capital, list};
+use crate::report::words::count;
 
 /// How a quantity is called in tables and figures.
 #[must_use]
-pub fn name(quantity: Quantity) -> &'static str {
-    match quantity {
+pub fn name(quantity: Quantity) -> Cow<'static, str> {
+    Cow::Borrowed(match quantity {
+        Quantity::ClassAccuracy(class) => return Cow::Owned(format!("accuracy on class {class}")),
         Quantity::Accuracy => "accuracy",
         Quantity::Nll => "negative log-likelihood (nats)",
         Quantity::Brier => "Brier score",
@@ -21,13 +24,14 @@ pub fn name(quantity: Quantity) -> &'static str {
         Quantity::SoftChurnBetween => "soft churn, between over within",
         Quantity::MarginsBetween => "margins (W₁), between over within",
         Quantity::KernelsBetween => "kernels (1 − CKA), between over within",
-    }
+    })
 }
 
 fn is_share(quantity: Quantity) -> bool {
     matches!(
         quantity,
         Quantity::Accuracy
+            | Quantity::ClassAccuracy(_)
             | Quantity::Ece
             | Quantity::Diverged
             | Quantity::ChurnWithin
@@ -51,7 +55,8 @@ pub fn difference(quantity: Quantity, by: f64) -> String {
 }
 
 /// The size of a difference with its unit.
-fn size(quantity: Quantity, by: f64) -> String {
+#[must_use]
+pub fn size(quantity: Quantity, by: f64) -> String {
     if is_share(quantity) { format!("{} points", fixed(by.abs() * 100.0, 2)) } else { significant(by.abs()) }
 }
 
@@ -72,70 +77,203 @@ fn p_equals(p: f64) -> String {
     if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {}", fixed(p, 3)) }
 }
 
-/// The verdict and what it means, in a sentence.
+/// The verdict and what it means, in a sentence or two.
 #[must_use]
 pub fn headline(found: &Comparison) -> String {
     let what = match found.verdict {
-        Verdict::Same => match found.metrics.iter().any(|metric| metric.finding == Finding::Tolerated) {
-            true => "what differs stays within the tolerance",
-            false => "nothing differs by more than runs of one procedure do",
-        },
-        Verdict::Better => "this is not the procedure of the baseline any more, and what has a direction got better",
-        Verdict::Worse => "this is not the procedure of the baseline any more, and what has a direction got worse",
-        Verdict::Different => match found.beyond().any(|metric| metric.finding != Finding::Different) {
-            true => "this is not the procedure of the baseline any more: some of it got better and some worse",
-            false => {
-                "this is not the procedure of the baseline any more, though nothing with a direction got better or worse"
+        Verdict::Worse | Verdict::Better | Verdict::Different => {
+            let shown: Vec<String> = strongest(found).into_iter().take(2).map(short).collect();
+            match found.verdict {
+                Verdict::Different => format!("Different: {}", list(&shown)),
+                verdict => format!("{}: {}", capital(verdict.name()), list(&shown)),
             }
-        },
+        }
+        Verdict::Equivalent => {
+            let names: Vec<String> = found
+                .shown()
+                .iter()
+                .filter(|metric| metric.finding == Finding::Equivalent)
+                .map(|metric| name(metric.metric).into_owned())
+                .collect();
+            format!("Equivalent: {} changed by less than the tolerance", list(&names))
+        }
+        Verdict::NoChangeFound => "No change found".to_owned(),
+        Verdict::Undecided => format!("Undecided: {}", why_undecided(found)),
     };
-    format!(
-        "{}: {what} ({} against {}, {} tests at {} % confidence together).",
-        capital(found.verdict.name()),
-        count(found.baseline.runs.len(), "run"),
-        count(found.candidate.runs.len(), "run"),
+    let units = match found.unit {
+        Unit::Examples => format!("one model against one on {} examples", thousands(found.examples)),
+        Unit::Pairs => count(found.baseline.runs.len(), "pair of runs").replace("pair of runss", "pairs of runs"),
+        _ => format!("{} against {}", count(found.baseline.runs.len(), "run"), found.candidate.runs.len()),
+    };
+    let end = format!(
+        "({units}; {} tests, all together at {} % confidence)",
         found.metrics.len(),
-        fixed(found.confidence * 100.0, 0),
-    )
+        fixed(found.confidence * 100.0, 0)
+    );
+    match found.verdict {
+        Verdict::NoChangeFound => format!("{what} {end}. {}", would_have_found(found)),
+        _ => format!("{what} {end}."),
+    }
 }
 
-/// What the verdict rests on, the most telling first.
+/// Why nothing can be said, a fragment.
 #[must_use]
-pub fn evidence(found: &Comparison) -> Vec<String> {
-    let mut beyond: Vec<&Metric> = found.beyond().collect();
-    // Those with a direction first, then the surest.
-    beyond.sort_by(|a, b| {
-        let undirected = |metric: &Metric| metric.finding == Finding::Different;
-        (undirected(a), a.p_corrected).partial_cmp(&(undirected(b), b.p_corrected)).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    let mut sentences: Vec<String> = beyond.into_iter().map(sentence).collect();
-    let tolerated: Vec<String> = found
+pub fn why_undecided(found: &Comparison) -> String {
+    if found.unit == Unit::Sweeps {
+        return "the runs of each side share a random draw that the other side lacks".to_owned();
+    }
+    let level = 1.0 - found.confidence;
+    if found.smallest_p > level {
+        return format!(
+            "no change of any size could have been found by {} against {}",
+            count(found.baseline.runs.len(), "run"),
+            found.candidate.runs.len()
+        );
+    }
+    let wide: Vec<String> = found
         .metrics
         .iter()
-        .filter(|metric| metric.finding == Finding::Tolerated)
-        .map(|metric| format!("{} ({})", name(metric.metric), interval(metric)))
+        .filter(|metric| metric.finding == Finding::Undecided)
+        .take(3)
+        .map(|metric| format!("{} may have changed by {}", name(metric.metric), interval(metric)))
         .collect();
-    if !tolerated.is_empty() {
-        sentences.push(format!("It differs, but perhaps by no more than the tolerance, in {}.", list(&tolerated)));
+    format!("{}, and the tolerance lies inside that", list(&wide))
+}
+
+/// What so many runs would have found.
+#[must_use]
+pub fn would_have_found(found: &Comparison) -> String {
+    let of = |quantity| found.metric(quantity).and_then(|metric| Some(size(quantity, metric.detectable?)));
+    let who = match found.unit {
+        Unit::Examples => "So many examples".to_owned(),
+        Unit::Pairs => format!("{} pairs of runs", found.baseline.runs.len()),
+        _ if found.baseline.runs.len() == found.candidate.runs.len() => {
+            format!("{} runs a side", found.candidate.runs.len())
+        }
+        _ => format!("{} runs against {}", found.baseline.runs.len(), found.candidate.runs.len()),
+    };
+    match (of(Quantity::Accuracy), of(Quantity::Nll)) {
+        (Some(accuracy), Some(nll)) => format!(
+            "{who} would have found a change of accuracy by {accuracy}, or of the negative log-likelihood by {nll}, four times in five."
+        ),
+        _ => String::new(),
     }
-    if found.verdict == Verdict::Same {
-        sentences.extend(room(found));
+}
+
+/// What a program that decides by itself reads, in words.
+#[must_use]
+pub fn decision(found: &Comparison) -> Option<String> {
+    let claims: Vec<String> = found
+        .claims
+        .iter()
+        .map(|held| {
+            let asked = match held.claim.margin {
+                Some(margin) => {
+                    format!("{} is not worse by {}", name(held.claim.metric), size(held.claim.metric, margin))
+                }
+                None => format!("{} is better", name(held.claim.metric)),
+            };
+            let found = match held.decision {
+                Decision::Keep => format!("shown ({})", p_equals(held.p)),
+                Decision::Discard => format!("refuted ({})", p_equals(held.p_against)),
+                Decision::Undecided => format!("neither shown nor refuted ({})", p_equals(held.p)),
+            };
+            format!("{asked}: {found}")
+        })
+        .collect();
+    let runs = match (found.decision, found.decision_runs) {
+        (Decision::Undecided, Some(runs)) => format!(
+            "; about {} a side would decide it, if the sides differ by as much as they seem to",
+            count(runs, "run")
+        ),
+        _ => String::new(),
+    };
+    if claims.is_empty() && runs.is_empty() {
+        return None;
     }
+    let asked = if claims.is_empty() { String::new() } else { format!("; {}", claims.join("; ")) };
+    Some(format!("Decision: {}{asked}{runs}.", found.decision.name()))
+}
+
+/// Differences that were found, the most telling first: those for the worse, then for the better, then without direction; of
+/// each the overall numbers before single classes, then the surest.
+fn strongest(found: &Comparison) -> Vec<&Metric> {
+    let mut beyond: Vec<&Metric> = found.beyond().collect();
+    let worse_first = found.verdict != Verdict::Better;
+    let key = |metric: &Metric| {
+        let kind = match metric.finding {
+            Finding::Worse => u8::from(!worse_first),
+            Finding::Better => u8::from(worse_first),
+            _ => 2,
+        };
+        let rank = match metric.metric {
+            Quantity::Accuracy => 0,
+            Quantity::ClassAccuracy(_) => 1,
+            _ => 2,
+        };
+        (kind, rank)
+    };
+    let ratio = |metric: &Metric| metric.difference.abs() / (metric.high - metric.low).abs().max(f64::MIN_POSITIVE);
+    beyond.sort_by(|a, b| key(a).cmp(&key(b)).then(ratio(b).total_cmp(&ratio(a))));
+    beyond
+}
+
+/// `accuracy falls from 96.67 % to 87.90 %`
+fn short(metric: &Metric) -> String {
+    let quantity = metric.metric;
+    match metric.between {
+        Some(between) => format!(
+            "{} is {}, of which {} are more than retraining explains",
+            match quantity {
+                Quantity::ChurnBetween => "churn between the sides",
+                Quantity::SoftChurnBetween => "soft churn between the sides",
+                Quantity::MarginsBetween => "the distance of the margins of the sides",
+                _ => "the distance of the kernels of the sides",
+            },
+            value(quantity, between),
+            size(quantity, metric.difference)
+        ),
+        None => format!(
+            "{} {} from {} to {}",
+            name(quantity),
+            if metric.difference > 0.0 { "rises" } else { "falls" },
+            value(quantity, metric.baseline),
+            value(quantity, metric.candidate)
+        ),
+    }
+}
+
+/// What the verdict rests on, the most telling first; of the classes at most five.
+#[must_use]
+pub fn evidence(found: &Comparison) -> Vec<String> {
+    let mut classes = 0;
+    let mut sentences: Vec<String> = strongest(found)
+        .into_iter()
+        .filter(|metric| {
+            let is_class = matches!(metric.metric, Quantity::ClassAccuracy(_));
+            classes += usize::from(is_class);
+            !is_class || classes <= 5
+        })
+        .map(sentence)
+        .collect();
+    if classes > 5 {
+        sentences.push(format!(
+            "{} differ in all (`--json` has them).",
+            count(classes, "class").replace("classs", "classes")
+        ));
+    }
+    sentences.extend(decision(found));
     sentences
 }
 
-/// How much could have changed unseen.
-fn room(found: &Comparison) -> Option<String> {
-    let (accuracy, nll) = (found.metric(Quantity::Accuracy)?, found.metric(Quantity::Nll)?);
-    let least = found.metrics.iter().min_by(|a, b| a.p_corrected.total_cmp(&b.p_corrected))?;
-    Some(format!(
-        "So many runs leave room for a change of accuracy by {} points, and of the negative log-likelihood by {} nats. The test \
-         nearest to an alarm is {} (corrected {}).",
-        interval(accuracy),
-        interval(nll),
-        name(least.metric),
-        p_equals(least.p_corrected)
-    ))
+/// Whether a difference of this sign is good news, as a word.
+#[must_use]
+pub fn direction(metric: &Metric) -> &'static str {
+    match (metric.good, metric.difference > 0.0) {
+        (Good::Neither, _) => "different",
+        (Good::Higher, true) | (Good::Lower, false) => "better",
+        _ => "worse",
+    }
 }
 
 /// What one metric that differs says.
@@ -168,6 +306,7 @@ pub fn sentence(metric: &Metric) -> String {
     }
     let verb = if metric.difference > 0.0 { "rises" } else { "falls" };
     let subject = match quantity {
+        Quantity::ClassAccuracy(class) => &format!("Accuracy on class {class}"),
         Quantity::Accuracy => "Accuracy",
         Quantity::Nll => "The negative log-likelihood",
         Quantity::Brier => "The Brier score",

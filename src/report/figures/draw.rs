@@ -1,15 +1,15 @@
 //! From a figure's data to shapes: the only place that computes pixels.
 
 use super::super::axis::Axis;
-use super::super::scene::{Align, Point, Scene, Shape, cut, text_width};
-use super::{Curve, Dot, Entry, Figure, Kind, Layer, Look, Mark, Matrix, Paint, Panel, Pictures, Row, Swatch};
+use super::super::scene::{Align, Point, Scene, Shape, cut, room_of};
+use super::grids::{matrix, pictures, rows};
+use super::{Curve, Dot, Entry, Figure, Kind, Layer, Look, Mark, Paint, Panel, Swatch};
 use crate::analysis::Band;
-use crate::analysis::numbers::fixed;
 
 /// Sizes of letters in pixels: ticks and legends, axis labels, titles.
-const SMALL: f64 = 12.0;
-const NORMAL: f64 = 13.0;
-const LARGE: f64 = 14.0;
+pub const SMALL: f64 = 12.0;
+pub const NORMAL: f64 = 13.0;
+pub const LARGE: f64 = 14.0;
 /// Lines of at most so many points have marks: a change of direction that is one measurement looks like one.
 const FEW: usize = 5;
 
@@ -39,8 +39,8 @@ pub fn sheet(figure: &Figure) -> Scene {
             let drawn = panel(shown).scene;
             height = height.max(drawn.height);
             scene.place(Scene { width: 0.0, height: 0.0, items: drawn.items }, (left, scene.height));
-            left += drawn.width;
-            scene.width = scene.width.max(left);
+            scene.width = scene.width.max(left + drawn.width);
+            left += drawn.width + GAP;
         }
         scene.height += height;
     }
@@ -62,7 +62,7 @@ fn legend(entries: &[Entry], room: f64) -> Scene {
     let (mut left, mut middle) = (0.0, ROW / 2.0);
     for entry in entries {
         let text = cut(&entry.text, SMALL, room - SWATCH - 8.0);
-        let width = SWATCH + 7.0 + text_width(&text, SMALL);
+        let width = SWATCH + 7.0 + room_of(&text, SMALL);
         if left > 0.0 && left + width > room {
             (left, middle) = (0.0, middle + ROW);
             scene.height += ROW;
@@ -119,7 +119,7 @@ struct Chart<'a> {
 
 fn chart(panel: &Panel, x: &Axis, y: &Axis, layers: &[Layer]) -> Drawn {
     let (width, height) = panel.size;
-    let widest = y.ticks().iter().map(|(_, text)| text_width(text, SMALL)).fold(0.0, f64::max).min(width * 0.4);
+    let widest = y.ticks().iter().map(|(_, text)| room_of(text, SMALL)).fold(0.0, f64::max).min(width * 0.4);
     let left = widest + if y.label.is_empty() { 18.0 } else { 38.0 };
     let top = if panel.title.is_empty() { 14.0 } else { 36.0 };
     let bottom = height - if x.label.is_empty() { 30.0 } else { 50.0 };
@@ -127,7 +127,7 @@ fn chart(panel: &Panel, x: &Axis, y: &Axis, layers: &[Layer]) -> Drawn {
     let last = x
         .ticks()
         .last()
-        .map_or(0.0, |(at, text)| text_width(text, SMALL) / 2.0 - (1.0 - x.share(*at).unwrap_or(1.0)) * (width - left));
+        .map_or(0.0, |(at, text)| room_of(text, SMALL) / 2.0 - (1.0 - x.share(*at).unwrap_or(1.0)) * (width - left));
     let frame = Frame { left, top, right: width - last.max(8.0) - 4.0, bottom };
     let mut chart = Chart { scene: Scene::new(width, height), frame, x, y };
     chart.axes(&panel.title, layers);
@@ -158,7 +158,7 @@ impl Chart<'_> {
             self.scene.line(&[(x, top), (x, bottom)], Paint::Grid, 1.0);
             self.scene.line(&[(x, bottom), (x, bottom + 4.0)], Paint::Soft, 1.0);
             // A label that would lie on the one before is left out.
-            let half = text_width(label, SMALL) / 2.0;
+            let half = room_of(label, SMALL) / 2.0;
             if x - half > end + 4.0 {
                 self.scene.text((x, bottom + 13.0), label, SMALL, Align::Middle, Paint::Soft);
                 end = x + half;
@@ -180,12 +180,12 @@ impl Chart<'_> {
         self.scene.line(&[(left, top), (left, bottom), (right, bottom)], Paint::Soft, 1.0);
         let label = cut(&self.x.label, NORMAL, right - 8.0);
         // Centred below the frame, but inside the panel.
-        let half = text_width(&label, NORMAL) / 2.0;
+        let half = room_of(&label, NORMAL) / 2.0;
         let middle = ((left + right) / 2.0).min(self.scene.width - half - 2.0).max(half + 2.0);
         self.scene.text((middle, bottom + 36.0), &label, NORMAL, Align::Middle, Paint::Ink);
         if !self.y.label.is_empty() {
             let text = cut(&self.y.label, NORMAL, bottom + 30.0);
-            let half = text_width(&text, NORMAL) / 2.0;
+            let half = room_of(&text, NORMAL) / 2.0;
             let middle = ((top + bottom) / 2.0).max(half + 4.0).min((self.scene.height - half).max(half + 4.0));
             let (at, upright) = ((12.0, middle), true);
             let shape = Shape::Text { at, text, size: NORMAL, align: Align::Middle, bold: false, upright };
@@ -310,12 +310,7 @@ impl Chart<'_> {
                 self.scene.line(&[from, to], dot.look.paint, if dot.across { 1.8 } else { 1.2 }).opacity = 0.85;
             }
         }
-        let item = if dot.radius < 3.0 {
-            // One of a cloud: no rim.
-            self.scene.mark(at, dot.look.mark, dot.radius - 0.5, dot.look.paint)
-        } else {
-            self.scene.mark(at, dot.look.mark, dot.radius, dot.look.paint)
-        };
+        let item = self.scene.mark(at, dot.look.mark, dot.radius, dot.look.paint);
         item.opacity = dot.opacity;
         item.key.clone_from(&dot.key);
         item.tip.clone_from(&dot.tip);
@@ -332,186 +327,6 @@ impl Chart<'_> {
             self.scene.draw(Shape::Line { pieces: vec![line], width: 1.0, dash: look.dash }, look.paint).opacity = 0.8;
         }
     }
-}
-
-/// A square of cells, with the scale of its colours below.
-fn matrix(scene: &mut Scene, shown: &Matrix) {
-    const STEPS: usize = 48;
-    let count = shown.keys.len();
-    let widest = shown.keys.iter().map(|key| text_width(key, SMALL)).fold(0.0, f64::max).min(90.0);
-    let (left, top) = (widest + 34.0, 14.0);
-    let side = (scene.width - left - 16.0).min(scene.height - top - 96.0);
-    let size = side / count.max(1) as f64;
-    let right = left + side;
-    let share = |value: f64| ((value - shown.range.0) / (shown.range.1 - shown.range.0)).clamp(0.0, 1.0);
-    scene.rectangle((left, top), (right, top + side), Paint::Paper);
-    let unit = if shown.label.ends_with("(%)") { " %" } else { "" };
-    for &(a, b, value) in &shown.values {
-        let part = share(value);
-        for (row, column) in [(a, b), (b, a)] {
-            let at = (left + column as f64 * size, top + row as f64 * size);
-            let cell = scene.rectangle(at, (at.0 + size, at.1 + size), Paint::Heat);
-            cell.opacity = part.max(0.02);
-            cell.key.clone_from(&shown.keys[row]);
-            cell.tip = format!(
-                "{}s {} and {}: {}{unit}",
-                shown.noun,
-                shown.keys[row],
-                shown.keys[column],
-                fixed(value * shown.factor, shown.decimals)
-            );
-        }
-    }
-    let letters = text_width(&fixed(shown.range.1 * shown.factor, shown.decimals), 11.0);
-    if letters + 4.0 < size {
-        for &(a, b, value) in &shown.values {
-            let paint = if share(value) > 0.5 { Paint::Paper } else { Paint::Ink };
-            let text = fixed(value * shown.factor, shown.decimals);
-            for (row, column) in [(a, b), (b, a)] {
-                let at = (left + (column as f64 + 0.5) * size, top + (row as f64 + 0.5) * size);
-                scene.text(at, &text, 11.0, Align::Middle, paint);
-            }
-        }
-    }
-    let every =
-        ((count as f64 * (widest + 6.0) / side).ceil() as usize).max((count as f64 * 15.0 / side).ceil() as usize);
-    for (place, key) in shown.keys.iter().enumerate() {
-        let at = (place as f64 + 0.5) * size;
-        let corner = (left + place as f64 * size, top + place as f64 * size);
-        // Something with itself is no measurement.
-        scene.rectangle(corner, (corner.0 + size, corner.1 + size), Paint::Void);
-        let look = shown.looks.get(place).copied().flatten();
-        let paint = look.map_or(Paint::Soft, |look| look.paint);
-        if place % every.max(1) == 0 || look.is_some() && size > 11.0 {
-            scene.text((left + at, top + side + 11.0), &cut(key, SMALL, 90.0), SMALL, Align::Middle, paint);
-            scene.text((left - 6.0, top + at), &cut(key, SMALL, 90.0), SMALL, Align::End, paint);
-        }
-        if let Some(look) = look {
-            scene.draw(
-                Shape::Area {
-                    corners: vec![
-                        (right + 3.0, top + at),
-                        (right + 10.0, top + at - 4.5),
-                        (right + 10.0, top + at + 4.5),
-                    ],
-                },
-                look.paint,
-            );
-        }
-        let (from, to) = (place as f64 * size, (place + 1) as f64 * size);
-        let across =
-            vec![(left, top + from), (right, top + from), (right, top + to), (left, top + to), (left, top + from)];
-        let down = vec![
-            (left + from, top),
-            (left + to, top),
-            (left + to, top + side),
-            (left + from, top + side),
-            (left + from, top),
-        ];
-        let cross = scene.draw(
-            Shape::Line { pieces: vec![across, down], width: 1.5, dash: None },
-            look.map_or(Paint::Ink, |l| l.paint),
-        );
-        cross.key.clone_from(key);
-        cross.hidden = true;
-    }
-    scene.text((left + side / 2.0, top + side + 27.0), shown.noun, NORMAL, Align::Middle, Paint::Ink);
-    let shape = Shape::Text {
-        at: (12.0, top + side / 2.0),
-        text: shown.noun.to_owned(),
-        size: NORMAL,
-        align: Align::Middle,
-        bold: false,
-        upright: true,
-    };
-    scene.draw(shape, Paint::Ink);
-    let bar = top + side + 46.0;
-    for step in 0..STEPS {
-        let x = |step: usize| left + side * step as f64 / STEPS as f64;
-        scene.rectangle((x(step), bar), (x(step + 1) + 0.2, bar + 10.0), Paint::Heat).opacity =
-            (step as f64 + 0.5) / STEPS as f64;
-    }
-    let (low, high) = (shown.range.0.min(shown.range.1), shown.range.0.max(shown.range.1));
-    for (value, text) in Axis::linear("", low, high, 5, shown.factor).ticks() {
-        let x = left + share(*value) * side;
-        scene.line(&[(x, bar + 10.0), (x, bar + 14.0)], Paint::Soft, 1.0);
-        scene.text((x, bar + 22.0), text, SMALL, Align::Middle, Paint::Soft);
-    }
-    let label = cut(&shown.label, NORMAL, scene.width - 8.0);
-    let half = text_width(&label, NORMAL) / 2.0;
-    let middle = (left + side / 2.0).clamp(half + 2.0, (scene.width - half - 2.0).max(half + 2.0));
-    scene.text((middle, bar + 40.0), &label, NORMAL, Align::Middle, Paint::Ink);
-    scene.height = bar + 52.0;
-}
-
-/// Each row: name and numbers above, the interval below.
-fn rows(scene: &mut Scene, shown: &[Row]) {
-    const ROW: f64 = 44.0;
-    const TOP: f64 = 30.0;
-    const EDGE: f64 = 10.0;
-    let (middle, room) = (scene.width / 2.0, scene.width / 2.0 - EDGE - 4.0);
-    let bottom = TOP + ROW * shown.len() as f64;
-    scene.text((middle, 12.0), "no difference", SMALL, Align::Middle, Paint::Soft);
-    for (place, row) in shown.iter().enumerate() {
-        let (text, y) = (TOP + ROW * place as f64 + 8.0, TOP + ROW * place as f64 + 27.0);
-        let numbers = text_width(&row.text, SMALL);
-        scene.title(
-            (EDGE, text),
-            &cut(&row.name, SMALL * 1.06, scene.width - numbers - 3.0 * EDGE),
-            SMALL,
-            Align::Start,
-        );
-        scene.text((scene.width - EDGE, text), &row.text, SMALL, Align::End, Paint::Soft);
-        let reach = row.low.abs().max(row.high.abs()).max(row.tolerance).max(row.value.abs());
-        let x = |value: f64| if reach > 0.0 { middle + (value / reach).clamp(-1.0, 1.0) * room } else { middle };
-        if row.tolerance > 0.0 {
-            scene.rectangle((x(-row.tolerance), y - 8.0), (x(row.tolerance), y + 8.0), Paint::Grid);
-        }
-        scene.line(&[(middle, y - 9.0), (middle, y + 10.0)], Paint::Soft, 1.2);
-        scene.line(&[(EDGE, y + 12.5), (scene.width - EDGE, y + 12.5)], Paint::Grid, 1.0);
-        scene.line(&[(x(row.low), y), (x(row.high), y)], row.look.paint, 2.2).key.clone_from(&row.key);
-        for end in [row.low, row.high] {
-            scene.line(&[(x(end), y - 4.0), (x(end), y + 4.0)], row.look.paint, 1.4);
-        }
-        let mark = scene.mark((x(row.value), y), row.look.mark, 4.5, row.look.paint);
-        mark.tip = format!("{}: {}", row.name, row.text);
-        mark.key.clone_from(&row.key);
-    }
-    scene.height = bottom + 4.0;
-}
-
-/// Pictures with their lines below, each cut to its column.
-fn pictures(scene: &mut Scene, title: &str, shown: &Pictures) {
-    const SIDE: f64 = 84.0;
-    const STEP: f64 = 108.0;
-    const APART: f64 = 24.0;
-    const TOP: f64 = 72.0;
-    const LINE: f64 = 13.0;
-    let lines = shown.rows.iter().flatten().map(|picture| picture.lines.len()).max().unwrap_or(0);
-    let height = SIDE + 12.0 + LINE * lines as f64;
-    let columns = shown.rows.iter().map(Vec::len).max().unwrap_or(1);
-    let x = |place: usize| 12.0 + STEP * place as f64 + if place > 0 { APART } else { 0.0 };
-    scene.width = scene.width.max(x(columns));
-    scene.title((x(0), 14.0), &cut(title, LARGE * 1.06, scene.width - 24.0), LARGE, Align::Start);
-    scene.text((x(0), 33.0), &cut(&shown.note, SMALL, scene.width - 24.0), SMALL, Align::Start, Paint::Soft);
-    scene.title((x(0), TOP - 12.0), &shown.heads[0], SMALL, Align::Start);
-    scene.title((x(1), TOP - 12.0), &cut(&shown.heads[1], SMALL * 1.06, scene.width - x(1)), SMALL, Align::Start);
-    for (place, row) in shown.rows.iter().enumerate() {
-        let y = TOP + height * place as f64;
-        for (column, picture) in row.iter().enumerate() {
-            let at = (x(column), y);
-            scene.draw(Shape::Image { at, size: (SIDE, SIDE), pixels: picture.pixels.clone() }, Paint::Ink);
-            let (right, bottom) = (at.0 + SIDE, at.1 + SIDE);
-            let width = if picture.frame == Paint::Soft { 1.0 } else { 3.0 };
-            scene.line(&[at, (right, at.1), (right, bottom), (at.0, bottom), at], picture.frame, width);
-            for (line, text) in picture.lines.iter().enumerate() {
-                let paint = if line == 0 { Paint::Ink } else { Paint::Soft };
-                let text = cut(text, 11.0, STEP - 8.0);
-                scene.text((at.0, bottom + 11.0 + LINE * line as f64), &text, 11.0, Align::Start, paint);
-            }
-        }
-    }
-    scene.height = TOP + height * shown.rows.len() as f64;
 }
 
 impl Frame {

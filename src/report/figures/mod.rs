@@ -12,6 +12,7 @@
 //! point's `tip` is what a reader who points at it is told; of curves the page reads the value off the axes.
 
 mod draw;
+mod grids;
 pub mod sweep;
 
 use super::axis::Axis;

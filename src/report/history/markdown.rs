@@ -1,79 +1,91 @@
-//! `history.md`: the verdict, signals, charts, the table of sweeps.
+//! `history.md`: the verdict, what to look at first, charts, the table of nights.
 
 use super::words;
-use crate::analysis::history::{Charted, History};
+use crate::analysis::nights::{Charted, History};
 use crate::analysis::numbers::or_dash;
 use crate::report::document::{Block, Document, Table};
 use crate::report::figures::Figure;
+use crate::report::text::list;
 
-/// Sweeps in the table, at most: the newest.
+/// Nights in the table, at most: the newest.
 const SHOWN: usize = 60;
 
-/// Everything in reading order.
-pub fn document(found: &History, figures: Vec<Figure>) -> Document {
-    let name = found.sweeps.last().map(|sweep| sweep.name.as_str()).unwrap_or_default();
+/// Everything in reading order; `look` is what to look at first.
+pub fn document(found: &History, look: &[String], figures: Vec<Figure>) -> Document {
+    let name = found.sweeps.last().map(|night| night.name.as_str()).unwrap_or_default();
     let mut document =
-        Document { title: format!("History of {name}"), headline: words::headline(found), ..Document::default() };
-    document.blocks.extend(found.notes.iter().cloned().map(Block::Note));
-    let signals = words::signals(found);
-    if !signals.is_empty() {
-        document.heading("Signals");
-        document.blocks.push(Block::List(signals));
+        Document { title: format!("Nights of {name}"), headline: words::headline(found), ..Document::default() };
+    let carriers = words::carriers(found);
+    let evidence = (!carriers.is_empty()).then(|| format!("The evidence is in {}.", list(&carriers)));
+    let first: Vec<String> = evidence.into_iter().chain(look.iter().cloned()).collect();
+    if !first.is_empty() {
+        document.heading("What to look at first");
+        document.blocks.push(Block::List(first));
     }
+    document.blocks.extend(found.notes.iter().cloned().map(Block::Note));
     document.blocks.extend(figures.into_iter().map(Block::Figure));
-    limits(&mut document, found);
-    sweeps(&mut document, found);
+    quantities(&mut document, found);
+    nights(&mut document, found);
     document
 }
 
-fn limits(document: &mut Document, found: &History) {
-    document.heading("Limits");
+fn quantities(document: &mut Document, found: &History) {
+    document.heading("Quantities");
+    let newest = found.sweeps.len().saturating_sub(1);
     let rows = found.charts.iter().map(|chart| {
         let value = |value: f64| words::value(chart.metric, value);
         vec![
-            words::name(chart.metric).to_owned(),
+            words::name(chart.metric).into_owned(),
+            or_dash(chart.values.get(newest).copied().flatten(), value),
             value(chart.centre),
             value(chart.sigma),
-            format!("{} to {}", value(chart.low), value(chart.high)),
-            value(chart.range_limit),
+            or_dash(chart.evidence.get(newest).copied().flatten(), words::evidence),
+            if chart.by_night { "night" } else { "run" }.to_owned(),
         ]
     });
-    let header = ["", "centre", "sigma", "limits", "limit of steps"];
-    document.table(Table::new("limits", &header, &[0], rows.collect()));
+    let header = ["", "newest", "reference", "sigma of nights", "evidence", "unit"];
+    document.table(Table::new("quantities", &header, &[0, 5], rows.collect()));
     document.text(format!(
-        "From the first {} sweeps: the centre is their mean, sigma their mean moving range over 1.128, widened for so \
-         short a period such that one further sweep lies beyond three sigmas in 0.27 % of cases, and at least one step of counting. EWMA has weight 0.2 and limits of 2.86 sigmas, CUSUM a slack of 0.5 and a decision interval of 5 sigmas; both begin \
-         after the baseline.",
-        found.baseline
+        "The rule: every night's runs are held against the runs of all accepted nights by permutation; the p-value of a quantity \
+         becomes a factor of its evidence, and there is an alarm when the weighted mean of the evidence reaches {}. While nothing \
+         changes, a false alarm comes at most once in so many nights, in the mean.",
+        found.limit.round()
     ));
 }
 
-fn sweeps(document: &mut Document, found: &History) {
-    document.heading("Sweeps");
+fn nights(document: &mut Document, found: &History) {
+    const COLUMNS: [Charted; 5] =
+        [Charted::Accuracy, Charted::Nll, Charted::Ece, Charted::Churn, Charted::KernelAlignment];
+    document.heading("Nights");
     let skipped = found.sweeps.len().saturating_sub(SHOWN);
-    let rows = found.sweeps.iter().enumerate().skip(skipped).map(|(place, sweep)| {
-        let mut row = vec![words::date(sweep.started), sweep.place.clone(), sweep.runs.to_string()];
-        row.extend(Charted::ALL.map(|charted| {
+    let rows = found.sweeps.iter().enumerate().skip(skipped).map(|(place, night)| {
+        let mut row = vec![words::date(night.started), night.place.clone(), night.runs.to_string()];
+        row.extend(COLUMNS.map(|charted| {
             let chart = found.charts.iter().find(|chart| chart.metric == charted);
-            let held = chart.and_then(|chart| chart.values.get(place).copied());
-            let marked = found.signals.iter().any(|signal| signal.sweep == place && signal.metric == charted);
-            let text = or_dash(held, |held| words::value(charted, held));
-            if marked { format!("**{text}**") } else { text }
+            or_dash(chart.and_then(|chart| chart.values.get(place).copied().flatten()), |held| {
+                words::value(charted, held)
+            })
         }));
-        row.push(if place < found.baseline { "baseline".into() } else { sweep.changed.join(", ") });
+        row.push(or_dash(night.evidence, words::evidence));
+        row.push(words::standing(night));
+        row.push(night.changed.join(", "));
         row
     });
-    let header = ["begun", "sweep", "runs", "accuracy", "churn", "ECE", "α̂", "kernel alignment", ""];
-    document.table(Table::new("sweeps", &header, &[0, 1, 8], rows.collect()));
+    let header = [
+        "begun",
+        "sweep",
+        "runs",
+        "accuracy",
+        "NLL",
+        "ECE",
+        "churn",
+        "kernel alignment",
+        "evidence",
+        "",
+        "changed keys",
+    ];
+    document.table(Table::new("nights", &header, &[0, 1, 9, 10], rows.collect()));
     if skipped > 0 {
         document.text(format!("The newest {SHOWN} of {} are shown.", found.sweeps.len()));
     }
-    document.text(format!(
-        "Bold values gave a signal. {}",
-        if found.latest_only {
-            "Only those of the newest sweep end with exit code 5."
-        } else {
-            "Any of them ends with exit code 5."
-        }
-    ));
 }

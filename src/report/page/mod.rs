@@ -69,9 +69,11 @@ pub fn page(document: &Document) -> Result<String> {
 
 /// A text of the document.
 fn inline(text: &str) -> String {
+    // A number keeps its unit.
+    let text = text.replace(" %", "\u{a0}%");
     match text.strip_prefix("**").and_then(|text| text.strip_suffix("**")) {
         Some(bold) => format!("<b>{}</b>", markup(bold)),
-        None => with_code(text, markup, |code| format!("<code>{}</code>", markup(code))),
+        None => with_code(&text, markup, |code| format!("<code>{}</code>", markup(code))),
     }
 }
 

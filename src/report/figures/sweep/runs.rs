@@ -3,7 +3,7 @@
 use super::super::super::axis::{Axis, span};
 use super::super::super::style::{Look, Looks, Paint, TYPICAL};
 use super::super::super::tables::COLUMNS;
-use super::super::{Dot, Entry, Figure, Layer, Panel, Swatch};
+use super::super::{Dot, Entry, Figure, HALF, Layer, Panel, Swatch};
 use super::{SINGLE, flagged_entries, judged, limit};
 use crate::analysis::numbers::{fixed, percent};
 use crate::analysis::{Analysis, Run};
@@ -64,11 +64,12 @@ pub fn runs(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
 
 /// Every run on a line for each quantity of the table, from the smallest value to the largest.
 pub fn standing(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
-    const ROW: f64 = 30.0;
+    const ROW: f64 = 28.0;
+    const SHOWN: [&str; 7] = ["accuracy", "nll", "ece", "churn", "alpha_hat", "ks", "wasserstein"];
     let few = judged(analysis).count() <= SINGLE;
     let mut names = Vec::new();
     let mut points: Vec<(usize, Dot)> = Vec::new();
-    for column in COLUMNS {
+    for column in COLUMNS.iter().filter(|column| SHOWN.contains(&column.key)) {
         let value = |run: &Run| (column.value)(analysis, run);
         let (low, high) = span(judged(analysis).filter_map(value), 0.0);
         if judged(analysis).filter_map(value).count() < 2 || low >= high {
@@ -80,7 +81,8 @@ pub fn standing(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
             let tip = format!("run {}: {} {}", run.run, column.name, (column.format)(held));
             points.push((names.len(), Dot { tip, ..dot }));
         }
-        names.push(format!("{} ({} to {})", column.name, (column.format)(low), (column.format)(high)));
+        let (low, high) = ((column.format)(low), (column.format)(high));
+        names.push(format!("{} {} to {high}", column.name, low.trim_end_matches(" %")));
     }
     if names.is_empty() {
         return None;
@@ -89,7 +91,7 @@ pub fn standing(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
     let y = Axis::names("", names.into_iter(), true);
     let dots = points.into_iter().map(|(row, dot)| Dot { y: (count - 1 - row) as f64, ..dot }).collect();
     let x = Axis::linear("from the smallest value to the largest", -0.03, 1.03, 1, 1.0).with_ticks(Vec::new());
-    let panel = Panel::chart("", x, y, vec![Layer::Points(dots)]).sized((860.0, 60.0 + ROW * count as f64));
+    let panel = Panel::chart("", x, y, vec![Layer::Points(dots)]).sized((HALF.0, 64.0 + ROW * count as f64));
     let mut legend = vec![Entry::new(Swatch::Mark(TYPICAL), "typical run")];
     legend.extend(flagged_entries(analysis, looks, Swatch::Mark));
     let caption = "Every run on a line for each quantity, between the smallest and the largest value of the runs. A run that \

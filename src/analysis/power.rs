@@ -1,0 +1,140 @@
+//! What the runs of a sweep could show: the smallest change of each quantity that so many runs a side find four times in
+//! five, and the runs that a given change needs.
+
+use serde::{Deserialize, Serialize};
+
+use super::comparison::{Quantity, Settings, Subject, Tolerances, Unit, measured, tested};
+use super::schema::Analysis;
+use crate::error::{Error, Result};
+use crate::stats::descriptive::{mean, std};
+use crate::stats::logits::Real;
+use crate::stats::power::{self, Design, POWER};
+
+/// Name and version of the contract.
+pub const SCHEMA: &str = "harness.power/1";
+
+/// Runs a side that the table shows besides those that are there.
+const SIZES: [usize; 6] = [4, 5, 10, 20, 50, 100];
+/// Tests of a comparison, about, where a sweep has too few runs to count them by halves.
+const TESTS: f64 = 20.0;
+
+/// What comparisons of sweeps like this one can see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Power {
+    /// [`SCHEMA`]
+    pub schema: String,
+    pub name: String,
+    /// Distinct finite runs that the spreads are estimated from.
+    pub runs: usize,
+    /// Of all tests of a comparison together.
+    pub confidence: f64,
+    /// How often a change of the size that is shown is found.
+    pub power: f64,
+    /// The level of one two-sided t test that is as strict as all tests together.
+    pub level: f64,
+    /// Runs a side, ascending.
+    pub sizes: Vec<usize>,
+    pub metrics: Vec<Row>,
+}
+
+/// One quantity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    pub metric: Quantity,
+    pub mean: f64,
+    /// Standard deviation of one run; of a mean over pairs, of its influence on it.
+    pub std: f64,
+    /// The change that is found, for each of `sizes`; `null` where so few runs can find none.
+    pub detectable: Vec<Option<f64>>,
+    /// Changes that were asked for, and the runs a side that find them; `null` beyond 10,000.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needed: Vec<(f64, Option<usize>)>,
+}
+
+/// The power of comparisons of sweeps like `subject`; `asked` are changes whose runs are wanted.
+///
+/// # Errors
+/// [`Error::Invalid`] for fewer than four distinct finite runs, or a quantity that this sweep lacks.
+pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity, f64)], seed: u64) -> Result<Power> {
+    let settings = Settings {
+        epsilon: 0.01,
+        clip: None,
+        confidence,
+        tolerances: Tolerances::default(),
+        accepted: Vec::new(),
+        claims: Vec::new(),
+        pairs: false,
+        seed,
+    };
+    let measured = measured(subject)?;
+    let runs = measured.decisions.len();
+    // Halves of the sweep tell how strict all tests together are: they share their noise.
+    let strictness = tested(&measured, Unit::Runs, &settings)?.level.unwrap_or((1.0 - confidence) / TESTS);
+    let mut sizes: Vec<usize> = SIZES.into_iter().chain([runs]).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let fewest = power::fewest_runs(1.0 - confidence);
+    let mut rows: Vec<(Quantity, f64, f64)> =
+        measured.runs.iter().map(|held| (held.quantity, mean(&held.of_runs), std(&held.of_runs))).collect();
+    for (within, _, pairs) in &measured.pairs {
+        if let Some(quantity) = within {
+            // A run takes part in a mean of pairs twice as often as in a mean of runs.
+            rows.push((*quantity, pairs.mean(), 2.0 * std(&pairs.run_means())));
+        }
+    }
+    rows.sort_by_key(|row| row.0.order());
+    let metrics = rows
+        .into_iter()
+        .map(|(metric, mean, std)| {
+            let known = runs as f64 - 1.0;
+            let detectable = sizes
+                .iter()
+                .map(|&n| {
+                    if n < fewest {
+                        return Ok(None);
+                    }
+                    let critical = power::critical_t(strictness, 2.0 * n as f64 - 2.0)?;
+                    Ok(Some(std * Design::of_sides(n, n, critical).detectable(known, POWER)?))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let needed = asked
+                .iter()
+                .filter(|held| held.0 == metric)
+                .map(|&(_, change)| Ok((change, power::runs_needed(change / std, strictness, known)?)))
+                .collect::<Result<Vec<_>>>()?;
+            Ok(Row { metric, mean, std, detectable, needed })
+        })
+        .collect::<Result<Vec<Row>>>()?;
+    if let Some((missing, _)) = asked.iter().find(|held| !metrics.iter().any(|row| row.metric == held.0)) {
+        let names: Vec<String> = metrics.iter().map(|row| row.metric.into()).collect();
+        return Err(Error::Invalid(format!(
+            "the power for `{}` cannot be told from this sweep: choose one of {}",
+            missing.name(),
+            names.join(", ")
+        )));
+    }
+    Ok(Power {
+        schema: SCHEMA.to_owned(),
+        name: subject.name.clone(),
+        runs,
+        confidence,
+        power: POWER,
+        level: strictness,
+        sizes,
+        metrics,
+    })
+}
+
+/// What two sweeps of as many runs as an analysed one would have shown, for the last line of its report: the change of
+/// accuracy and of the negative log-likelihood. None for fewer than four runs.
+#[must_use]
+pub fn of_analysis(analysis: &Analysis) -> Option<(f64, f64)> {
+    let runs = analysis.independence.distinct;
+    if runs < power::fewest_runs(0.05) {
+        return None;
+    }
+    let critical = power::critical_t(0.05 / TESTS, 2.0 * runs as f64 - 2.0).ok()?;
+    let factor = Design::of_sides(runs, runs, critical).detectable(runs as f64 - 1.0, POWER).ok()?;
+    let summary = &analysis.summary;
+    Some((factor * summary.accuracy.as_ref()?.std?, factor * summary.nll.as_ref()?.std?))
+}

@@ -1,0 +1,268 @@
+//! Evidence that gathers night after night: p-values become factors, and their product since the most telling start is held
+//! against a limit whose false alarms are bounded (e-detectors: Shin, Ramdas & Rinaldo 2022; p-values against all that came
+//! before: Vovk, Gammerman & Shafer 2005).
+
+use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
+
+use super::rng::Stream;
+use crate::error::{Error, Result};
+
+/// A test stops when so many divisions were at least as extreme as the night: its p-value is known well enough.
+const ENOUGH: usize = 20;
+
+/// The evidence against the hypothesis in a p-value: (1 − p + p ln p)/(p ln² p), the mean of κ p^(κ−1) over κ in (0, 1),
+/// whose expectation under the hypothesis is at most 1 (Vovk & Wang 2021). One half at p = 1.
+#[must_use]
+pub fn factor(p: f64) -> f64 {
+    let x = -p.clamp(1e-300, 1.0).ln();
+    if x < 1e-4 {
+        // The series around p = 1, where numerator and denominator vanish together.
+        return 0.5 + x / 6.0;
+    }
+    (1.0 - (-x).exp() * (1.0 + x)) / ((-x).exp() * x * x)
+}
+
+/// The smallest p-value whose [`factor`] is at least `wanted`.
+#[must_use]
+pub fn largest_p(wanted: f64) -> f64 {
+    let (mut low, mut high) = (-300.0f64, 0.0f64);
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if factor(10f64.powf(middle)) >= wanted { low = middle } else { high = middle }
+    }
+    10f64.powf(low)
+}
+
+/// The product of factors since the start that makes it largest: S ← max(S, 1)·e.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Detector {
+    /// S, 1 before the first night.
+    pub evidence: f64,
+    /// The first night of the product.
+    pub since: usize,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self { evidence: 1.0, since: 0 }
+    }
+}
+
+impl Detector {
+    /// Takes in the p-value of night number `night`.
+    pub fn add(&mut self, night: usize, p: f64) {
+        if self.evidence <= 1.0 {
+            *self = Self { evidence: 1.0, since: night };
+        }
+        // Far beyond any limit it stays a number.
+        self.evidence = (self.evidence * factor(p)).min(1e100);
+    }
+}
+
+/// Which differences count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tail {
+    /// The new values are lower.
+    Lower,
+    Higher,
+    Either,
+}
+
+/// The p-value of the hypothesis that the values of a new night `new` and those of the `reference` are exchangeable: the
+/// mean of the night (which orders divisions exactly as Student's t does) is held against that of random divisions, until
+/// twenty are as extreme or `most` were drawn (Besag & Clifford 1991): valid whatever the number of draws, never 0.
+///
+/// # Errors
+/// [`Error::Invalid`] for no new value or none of the reference.
+pub fn p_of_runs(reference: &[f64], new: &[f64], tail: Tail, most: usize, seed: u64) -> Result<f64> {
+    if new.is_empty() || reference.is_empty() {
+        return Err(Error::Invalid(format!(
+            "{} new values against {}: a night is judged by runs of its own and runs before it",
+            new.len(),
+            reference.len()
+        )));
+    }
+    let mut pool: Vec<f64> = new.iter().chain(reference).copied().collect();
+    let centre = pool.iter().sum::<f64>() / pool.len() as f64;
+    pool.iter_mut().for_each(|value| *value -= centre);
+    let statistic = |part: &[f64]| {
+        let sum: f64 = part.iter().sum();
+        match tail {
+            Tail::Lower => -sum,
+            Tail::Higher => sum,
+            Tail::Either => sum.abs(),
+        }
+    };
+    let observed = statistic(&pool[..new.len()]);
+    // The same sum in another order.
+    let limit = observed - 1e-9 * pool.iter().map(|value| value.abs()).sum::<f64>();
+    let mut stream = Stream::new(seed, 0);
+    let mut as_extreme = 0;
+    for draw in 1..=most {
+        for place in 0..new.len() {
+            let other = place + stream.index(pool.len() - place);
+            pool.swap(place, other);
+        }
+        if statistic(&pool[..new.len()]) >= limit {
+            as_extreme += 1;
+            if as_extreme == ENOUGH {
+                return Ok(ENOUGH as f64 / draw as f64);
+            }
+        }
+    }
+    Ok((1 + as_extreme) as f64 / (1 + most) as f64)
+}
+
+/// The smallest p-value of [`p_of_runs`] with at most `most` draws where, of `reference + worse + new` values, the `new` ones are
+/// as extreme as `worse` earlier ones and more so than all others.
+#[must_use]
+pub fn smallest_p(reference: usize, worse: usize, new: usize, most: usize) -> f64 {
+    let (bad, all) = ((worse + new) as f64, (reference + worse + new) as f64);
+    let share: f64 = (0..new).map(|i| (bad - i as f64) / (all - i as f64)).product();
+    share.max(1.0 / (1 + most) as f64)
+}
+
+/// Whether nights differ by more than the runs within them: the p-value of the F test of a one-way layout. 1 where there is
+/// nothing to tell.
+///
+/// # Errors
+/// [`Error::Unexpected`] if the F law refuses its degrees of freedom.
+pub fn p_of_night_effect(nights: &[&[f64]]) -> Result<f64> {
+    let runs: usize = nights.iter().map(|night| night.len()).sum();
+    if nights.len() < 2 || runs <= nights.len() {
+        return Ok(1.0);
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let all = mean(&nights.concat());
+    let (mut between, mut within) = (0.0, 0.0);
+    for night in nights.iter().filter(|night| !night.is_empty()) {
+        let own = mean(night);
+        between += night.len() as f64 * (own - all).powi(2);
+        within += night.iter().map(|value| (value - own).powi(2)).sum::<f64>();
+    }
+    let (k, n) = ((nights.len() - 1) as f64, (runs - nights.len()) as f64);
+    if between <= 1e-12 * within || between == 0.0 {
+        return Ok(1.0);
+    }
+    if within == 0.0 {
+        return Ok(0.0);
+    }
+    let law = FisherSnedecor::new(k, n).map_err(|cause| Error::Unexpected(cause.to_string()))?;
+    Ok(1.0 - law.cdf(between / k / (within / n)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fixtures::close;
+    use super::*;
+
+    #[test]
+    fn factors_by_hand() {
+        // p = 1/e: (1 − 1/e − 1/e)/(1/e) = e − 2. Its integral over p is 1.
+        assert!(close(factor((-1.0f64).exp()), std::f64::consts::E - 2.0, 1e-12));
+        assert!(close(factor(1.0), 0.5, 1e-12) && close(factor(0.9999), 0.5, 1e-4));
+        assert!(close(factor(0.9998), factor(0.999_95), 1e-4), "the series meets the formula");
+        // In u = −ln p, by the trapezoid rule; the tail beyond u = 4000 is 1/4000.
+        let integral: f64 = (0..400_000)
+            .map(|i| {
+                let at = |u: f64| if u == 0.0 { 0.5 } else { (1.0 - (-u).exp() * (1.0 + u)) / (u * u) };
+                0.005 * (at(0.01 * f64::from(i)) + at(0.01 * f64::from(i + 1)))
+            })
+            .sum();
+        assert!(close(integral, 1.0, 5e-4), "{integral}");
+        assert!(close(factor(largest_p(365.0)), 365.0, 1e-6));
+        assert!(factor(1e-6) > 5000.0);
+    }
+
+    #[test]
+    fn detectors_begin_anew_when_there_is_nothing_to_lose() {
+        let mut detector = Detector::default();
+        [0.5, 0.8, 1e-3, 1e-3].into_iter().enumerate().for_each(|(night, p)| detector.add(night, p));
+        assert_eq!(detector.since, 2);
+        assert!(close(detector.evidence, factor(1e-3).powi(2), 1e-9));
+    }
+
+    #[test]
+    fn small_p_values_by_counting() {
+        assert!(close(smallest_p(9, 0, 3, 1000), 1.0 / 220.0, 1e-15) && smallest_p(400, 0, 10, 999_999) == 1e-6);
+        // Three of the six lowest of fifteen: 20 of 455.
+        assert!(close(smallest_p(9, 3, 3, 1000), 20.0 / 455.0, 1e-15));
+        // 3 lowest of 12: one division in 220.
+        let reference: Vec<f64> = (0..9).map(f64::from).collect();
+        let p = p_of_runs(&reference, &[-9.0, -8.5, -8.0], Tail::Lower, 100_000, 1).unwrap();
+        assert!(close(p, 1.0 / 220.0, 2e-3), "{p}");
+        assert!(p_of_runs(&reference, &[-9.0, -8.5, -8.0], Tail::Higher, 1000, 1).unwrap() > 0.9);
+        assert!(p_of_runs(&[], &[1.0], Tail::Either, 9, 1).is_err());
+    }
+
+    fn normal(stream: &mut Stream) -> f64 {
+        (0..12).map(|_| stream.uniform()).sum::<f64>() - 6.0
+    }
+
+    #[test]
+    fn p_values_of_successive_nights_are_independent_and_uniform() {
+        // What the guarantee rests on: against a reference that grows, products of factors have a mean of at most 1.
+        let (mut small, mut both, mut product, rounds) = (0, 0, 0.0, 3000);
+        for round in 0..rounds {
+            let mut stream = Stream::new(round, 3);
+            let mut reference: Vec<f64> = (0..4).map(|_| normal(&mut stream)).collect();
+            let p: Vec<f64> = (0..3)
+                .map(|night| {
+                    let new: Vec<f64> = (0..4).map(|_| normal(&mut stream)).collect();
+                    let p = p_of_runs(&reference, &new, Tail::Lower, 100_000, round * 10 + night).unwrap();
+                    reference.extend(new);
+                    p
+                })
+                .collect();
+            small += p.iter().filter(|&&p| p <= 0.1).count();
+            both += usize::from(p[1] <= 0.2 && p[2] <= 0.2);
+            product += p.iter().map(|&p| factor(p).min(30.0)).product::<f64>();
+        }
+        let share = small as f64 / (3 * rounds) as f64;
+        assert!(share <= 0.112, "{share} at 10 %");
+        let share = both as f64 / rounds as f64;
+        assert!(share <= 0.051, "{share} at 4 %");
+        assert!(product / rounds as f64 <= 1.15, "{}", product / rounds as f64);
+    }
+
+    #[test]
+    fn nights_that_differ_are_told_from_nights_that_do_not() {
+        let nights = |seed, effect: f64| -> Vec<Vec<f64>> {
+            let mut stream = Stream::new(seed, 9);
+            (0..10)
+                .map(|_| {
+                    let own = effect * normal(&mut stream);
+                    (0..5).map(|_| own + normal(&mut stream)).collect()
+                })
+                .collect()
+        };
+        let p = |nights: &[Vec<f64>]| p_of_night_effect(&nights.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+        let found = |effect| (0..200).filter(|&seed| p(&nights(seed, effect)) <= 0.05).count();
+        let (none, some) = (found(0.0), found(1.0));
+        assert!((2..=20).contains(&none) && some >= 190, "{none} and {some} of 200");
+        assert_eq!(p(&[vec![1.0], vec![2.0]]), 1.0);
+        // Means 1 and 3 with 0, 2 and 2, 4: 4 between over 2 within, F(1, 2) = 2.
+        assert!(close(p(&[vec![0.0, 2.0], vec![2.0, 4.0]]), 0.292_893, 1e-5));
+    }
+
+    proptest! {
+        #[test]
+        fn evidence_falls_as_p_rises(a in 1e-9f64..1.0, b in 1e-9f64..1.0) {
+            let (low, high) = (a.min(b), a.max(b));
+            prop_assert!(factor(low) >= factor(high) - 1e-12);
+        }
+
+        #[test]
+        fn the_order_within_a_night_does_not_matter(values in proptest::collection::vec(-5i32..5, 8..20)) {
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            let (new, reference) = values.split_at(3);
+            let back: Vec<f64> = new.iter().rev().copied().collect();
+            let p = |new: &[f64]| p_of_runs(reference, new, Tail::Either, 1000, 4).unwrap();
+            let (one, other) = (p(new), p(&back));
+            // Of the same divisions in another order of drawing: equal up to chance.
+            prop_assert!((one - other).abs() < 0.9 && one > 0.0);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Counts how often verdicts are right, on pools of real runs and on simulated ones. Everything here takes long and prints
+//! tables, so all of it is ignored unless asked for: `tests/slow.sh verdicts`.
+
+mod compare;
+mod nights;
+mod pool;
