@@ -143,7 +143,7 @@ fn what_does_not_fit_together_is_one_sentence() {
 
     // Inputs.
     let grey = array("grey.npy", &[2, 9, 9], arrays::Slice::F32(&[0.5; 162]));
-    says(refused("cnn", &[("--inputs", &grey)], &[]), "the model needs [5, 1, 5, 5] for inputs of 1x9x9");
+    says(refused("cnn", &[("--inputs", &grey)], &[]), "layer c1 (conv) needs [5, 1, 5, 5] for inputs of 1x9x9");
     let small = array("small.npy", &[1, 3, 1, 1], arrays::Slice::F32(&[0.5; 3]));
     says(refused("cnn", &[("--inputs", &small)], &[]), "model.pool is 2");
     let flat = array("flat.npy", &[6], arrays::Slice::F32(&[0.5; 6]));
@@ -161,7 +161,7 @@ fn what_does_not_fit_together_is_one_sentence() {
     // Weights.
     says(
         refused("cnn", &[("--weights", &fixture("mlp.safetensors"))], &[]),
-        "holds no tensor `fc.bias`; it holds `1.bias`",
+        "holds no tensor `fc.weight`, the weight of the outputs; it holds `1.bias`",
     );
     says(refused("mlp", &[("--weights", &fixture("cnn.safetensors"))], &[]), "[9, 243]");
     says(refused("resnet", &[], &["--map", &fixture("cnn.toml")]), "is not a name");
@@ -193,7 +193,7 @@ fn what_does_not_fit_together_is_one_sentence() {
     let no_norm = file("bare.toml", b"[model]\nkind = \"cnn\"\nchannels = [5, 6]\nkernel = 5\nhead = [7]\n");
     says(refused("cnn", &[("--model", &no_norm)], &[]), "holds no tensor `c1.bias`");
     let names = file("names.toml", b"c9 = \"conv\"\n");
-    says(refused("cnn", &[], &["--map", &names]), "the names give one for \"c9\"");
+    says(refused("cnn", &[], &["--map", &names]), "gives a name for \"c9\"");
     says(refused("cnn", &[], &["--memory", "0"]), "a memory budget of 0 MiB is too small");
     says(refused("cnn", &[], &["--kinds", "projected", "--dimensions", "4000000000"]), "use fewer dimensions");
     says(refused("cnn", &[], &["--out", "/nowhere/k.safetensors"]), "is no folder to write kernels into");

@@ -8,7 +8,7 @@ use super::input::Input;
 use super::schema::{Estimate, Settings};
 use super::summary::{bootstrap, estimate, estimate_of_pairs};
 use super::sweep::{self, Known};
-use crate::config::{Experiment, Model, Stream};
+use crate::config::{Experiment, Stream};
 use crate::error::Result;
 use crate::kernel::alignment::Centred;
 use crate::record::{RunReader, SweepReader};
@@ -97,11 +97,7 @@ impl Attribution {
 #[must_use]
 pub fn variants(experiment: &Experiment, runs: usize) -> Vec<Variant> {
     let augment = experiment.data.augment;
-    let drops = match &experiment.model {
-        Model::Mlp { dropout, widths, .. } => *dropout > 0.0 && !widths.is_empty(),
-        Model::Cnn { dropout, .. } => *dropout > 0.0,
-        Model::Resnet { .. } => false,
-    };
+    let drops = experiment.model.drops();
     let streams = [
         (Stream::Init, true),
         (Stream::Order, true),

@@ -78,6 +78,7 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         weight_spectra: weights::judged(evidence.weight_spectra, typical),
         checkpoints: evidence.checkpoints,
         ensembles: None,
+        tuning: None,
     })
 }
 

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ensembles::Ensembles;
+use super::tuning::Tuning;
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "harness.analysis/1";
@@ -71,6 +72,9 @@ pub struct Analysis {
     pub weight_spectra: Vec<WeightCheckpoint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensembles: Option<Ensembles>,
+    /// Where training started from weights of a file: what it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
 }
 
 /// One run.

@@ -15,6 +15,7 @@ mod export;
 mod history;
 mod kernel;
 mod lineage;
+mod model;
 mod nightly;
 mod plan;
 mod power;
@@ -86,6 +87,8 @@ enum Verb {
     Predict(predict::PredictArgs),
     /// Kernels of networks from elsewhere, and surrogates of runs
     Kernel(kernel::KernelArgs),
+    /// Layers and architectures that there are, and the network of an experiment
+    Model(model::ModelArgs),
     /// Say whether networks share an ancestor, and who descends from whom
     Lineage(lineage::LineageArgs),
     /// Look at data sets, check them, download them
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Verb::Attribute(args) => attribute::run(args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
+        Verb::Model(args) => model::run(&args),
         Verb::Lineage(args) => lineage::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Data { args, json } => data::run(&args, json),

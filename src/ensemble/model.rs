@@ -128,7 +128,6 @@ impl ModelFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Activation;
 
     fn scale() -> InputScale {
         InputScale {
@@ -143,7 +142,7 @@ mod tests {
     fn refused(change: impl Fn(String) -> String) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(MODEL);
-        let text = ModelFile::new(&Model::Resnet { depth: 8, width: 4 }, &scale()).to_toml().unwrap();
+        let text = ModelFile::new(&Model::parse("kind = 'resnet', depth = 8, width = 4"), &scale()).to_toml().unwrap();
         std::fs::write(&path, change(text)).unwrap();
         match ModelFile::read(&path) {
             Err(error) if error.exit_code() == crate::error::exit::INVALID => error.to_string(),
@@ -156,19 +155,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(MODEL);
         for model in [
-            Model::Mlp { widths: vec![7, 5], activation: Activation::Gelu, dropout: 0.25 },
-            Model::Cnn {
-                channels: vec![3],
-                kernel: 5,
-                pool: 2,
-                batch_norm: true,
-                head: vec![4],
-                activation: Activation::Tanh,
-                dropout: 0.0,
-            },
-            Model::Resnet { depth: 8, width: 4 },
+            "kind = 'mlp', widths = [7, 5], activation = 'gelu', dropout = 0.25",
+            "kind = 'cnn', channels = [3], kernel = 5, batch_norm = true, head = [4], activation = 'tanh'",
+            "kind = 'resnet', depth = 8, width = 4",
+            "kind = 'vit', patch = 2, width = 8, heads = 2, mlp_ratio = 1.5, epsilon = 1e-6",
+            "kind = 'layers', layers = ['flatten', { residual = [{ dense = 64, bias = false }] }, { dense = 'classes', name = 'fc' }]",
         ] {
-            let file = ModelFile::new(&model, &scale());
+            let file = ModelFile::new(&Model::parse(model), &scale());
             std::fs::write(&path, file.to_toml().unwrap()).unwrap();
             assert_eq!(ModelFile::read(&path).unwrap(), file);
         }

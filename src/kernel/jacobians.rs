@@ -79,8 +79,8 @@ impl Jacobians {
             true => HostNetwork::new(plan, &network.to_host())?.map(|host| HostPasses::new(host, budget)),
             false => None,
         };
-        let leaves = LeafPasses::new(network.clone(), plan.input, plan.classes, device, budget);
-        let (input, classes) = (plan.input, plan.classes);
+        let leaves = LeafPasses::new(network.clone(), plan.input.padded(), plan.classes, device, budget);
+        let (input, classes) = (plan.input.padded(), plan.classes);
         Ok(Self { network, input, classes, host, leaves, budget, forced: None })
     }
 

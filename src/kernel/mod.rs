@@ -22,6 +22,8 @@ pub mod study;
 pub mod surrogate;
 mod target;
 #[cfg(test)]
+mod layer_tests;
+#[cfg(test)]
 mod tests;
 
 pub use jacobians::{Computed, DEFAULT_BUDGET, Jacobians, Route};

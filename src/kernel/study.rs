@@ -71,13 +71,13 @@ pub fn study(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Activation, Model};
+    use crate::config::Model;
     use crate::kernel::DEFAULT_BUDGET;
     use crate::kernel::brute::Case;
 
     #[test]
     fn rows_are_the_kernel_between_test_and_training_examples() {
-        let model = Model::Mlp { widths: vec![6], activation: Activation::Tanh, dropout: 0.0 };
+        let model = Model::parse("kind = 'mlp', widths = [6], activation = 'tanh'");
         let case = Case::new(&model, [1, 3, 3], 2, 14, 5);
         let network = Jacobians::from_weights(&case.plan, case.weights.clone(), DEFAULT_BUDGET).unwrap();
         let labels: Vec<u32> = (0..14).map(|i| i % 2).collect();

@@ -1,18 +1,19 @@
 //! The kernels against their definition, and what has to hold of them whatever the network.
 
 use rayon::prelude::*;
+use serde_json::json;
 
 use super::brute::{Case, relative};
 use super::spectrum::eigenvalues;
 use super::{DEFAULT_BUDGET, Draw, Jacobians, Kind, Route};
 use crate::config::{Activation, Model};
 use crate::error::Error;
-use crate::model::{LayerPlan, Plan};
+use crate::model::Plan;
 
 const BUDGET: usize = DEFAULT_BUDGET;
 
 fn mlp(widths: &[usize], activation: Activation) -> Model {
-    Model::Mlp { widths: widths.to_vec(), activation, dropout: 0.5 }
+    Model::parse(&format!("kind = 'mlp', widths = {widths:?}, activation = '{}', dropout = 0.5", activation.name()))
 }
 
 fn cnn(
@@ -24,7 +25,11 @@ fn cnn(
     activation: Activation,
 ) -> Model {
     let (channels, head) = (channels.to_vec(), head.to_vec());
-    Model::Cnn { channels, kernel, pool, batch_norm, head, activation, dropout: 0.3 }
+    Model::parse(&format!(
+        "kind = 'cnn', channels = {channels:?}, kernel = {kernel}, pool = {pool}, batch_norm = {batch_norm}, head = {head:?}, \
+         activation = '{}', dropout = 0.3",
+        activation.name()
+    ))
 }
 
 fn zoo() -> Vec<Case> {
@@ -38,8 +43,8 @@ fn zoo() -> Vec<Case> {
         Case::new(&cnn(&[4], 5, 1, true, &[], Activation::Tanh), [3, 6, 5], 2, 5, 7),
         Case::new(&cnn(&[3, 3], 4, 3, false, &[4], Activation::Gelu), [2, 7, 9], 3, 4, 8),
         Case::new(&cnn(&[5, 18], 1, 2, false, &[], Activation::Relu), [1, 4, 4], 13, 3, 9),
-        Case::new(&Model::Resnet { depth: 8, width: 3 }, [2, 7, 6], 3, 4, 10),
-        Case::new(&Model::Resnet { depth: 8, width: 2 }, [1, 12, 12], 2, 4, 11),
+        Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 3"), [2, 7, 6], 3, 4, 10),
+        Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 2"), [1, 12, 12], 2, 4, 11),
     ]
 }
 
@@ -152,7 +157,7 @@ fn a_smaller_budget_changes_no_more_than_rounding() {
     let cases = [
         Case::new(&mlp(&[40, 30], Activation::Relu), [1, 8, 8], 5, 12, 21),
         Case::new(&cnn(&[6, 8], 3, 2, true, &[9], Activation::Relu), [2, 12, 12], 4, 12, 22),
-        Case::new(&Model::Resnet { depth: 14, width: 4 }, [3, 10, 10], 4, 12, 23),
+        Case::new(&Model::parse("kind = 'resnet', depth = 14, width = 4"), [3, 10, 10], 4, 12, 23),
     ];
     for (index, case) in cases.iter().enumerate() {
         let plenty = widened(&trace(case, BUDGET).unwrap());
@@ -180,7 +185,7 @@ fn a_smaller_budget_changes_no_more_than_rounding() {
 
 #[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
-    let case = Case::new(&Model::Resnet { depth: 8, width: 5 }, [3, 9, 9], 3, 10, 31);
+    let case = Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 5"), [3, 9, 9], 3, 10, 31);
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| trace(&case, BUDGET).unwrap())
@@ -246,9 +251,8 @@ fn what_has_no_kernel_is_refused() {
 
 #[test]
 fn networks_that_the_host_does_not_serve_go_through_leaves() {
-    let layers =
-        vec![LayerPlan::Flatten, LayerPlan::Dense { name: "fc".into(), inputs: 4, outputs: 2 }, LayerPlan::Flatten];
-    let plan = Plan { input: [1, 2, 2], classes: 2, layers };
+    let entries = [json!("flatten"), json!({ "dense": 2 }), json!("flatten")];
+    let plan = Plan::of_layers(&entries, [1, 2, 2], 2).unwrap();
     let case = Case::of_plan(plan, 3, 1);
     assert!(network(&case).with_route(Route::Host).is_err_and(|why| why.to_string().contains("host route serves")));
     assert_eq!(network(&case).route(3, 2), Route::Leaves);

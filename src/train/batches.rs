@@ -1,8 +1,9 @@
 //! Batches of images on the host, in order or shuffled, plain or augmented.
 
-use crate::config::{Augment, Experiment, Model};
+use crate::config::{Augment, Experiment};
 use crate::data::{self, Compact, Dataset, Images, Split, augment};
 use crate::error::Result;
+use crate::model::zoo::Architecture;
 use crate::ops;
 use crate::random::Random;
 
@@ -15,7 +16,7 @@ const IN_MEMORY: u64 = 16 << 20;
 /// # Errors
 /// As [`data::load`].
 pub fn load(experiment: &Experiment) -> Result<Dataset<Compact>> {
-    let in_memory = if matches!(experiment.model, Model::Mlp { .. }) { u64::MAX } else { IN_MEMORY };
+    let in_memory = if matches!(experiment.model.architecture, Architecture::Mlp(_)) { u64::MAX } else { IN_MEMORY };
     data::load_compact(&experiment.data, in_memory)
 }
 

@@ -144,7 +144,9 @@ impl Recording<'_> {
                 self.clock.time("write", || self.writer.spectra(epoch, &spectra))?;
             }
         }
-        if experiment.record.weights || epoch == experiment.train.epochs {
+        // What fine-tuning starts from is needed to tell what it changed.
+        let start = epoch == 0 && experiment.model.start.weights.is_some();
+        if experiment.record.weights || start || epoch == experiment.train.epochs {
             let mut weights = Tensors::new();
             insert(&mut weights, "", self.trainer.network().to_host())?;
             self.clock.time("write", || self.writer.weights(epoch, &weights))?;

@@ -51,11 +51,15 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// `Invalid` when the model does not fit the data or the backend is not part of this program.
     pub fn new(experiment: &'a Experiment, data: &'a Dataset<Compact>, run: u64) -> Result<Self> {
-        let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
-        let weights = initial::for_run(&experiment.sweep, &plan, run);
+        let plan = experiment.plan(data.shape, data.classes.len())?;
+        let weights = initial::for_run(experiment, &plan, run)?;
         let device = device::device(experiment.train.backend)?;
         let network = Network::new(&plan, weights, &device.clone().autodiff())?;
-        let optimizer = optimizer::build(&experiment.train.optimizer, &network);
+        let optimizer = optimizer::build(
+            &experiment.train.optimizer,
+            &experiment.train.rates.clone().unwrap_or_default(),
+            &network,
+        );
         Ok(Self { experiment, data, plan, device, network, optimizer, run, epoch: 0 })
     }
 
@@ -134,7 +138,7 @@ impl<'a> Trainer<'a> {
         let loss = loss::cross_entropy(logits.clone(), &batch.labels, self.experiment.train.label_smoothing);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
         // The optimiser works in place on what nobody else holds.
-        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+        let network = self.network.take();
         self.network = self.optimizer.step(learning_rate, network, gradients);
         self.network.update_statistics(std::mem::take(&mut training.statistics));
         Ok(loss::tally(&to_host(logits.inner())?, &batch.labels))

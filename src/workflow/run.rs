@@ -6,7 +6,6 @@ use std::process::Command;
 use crate::config::{self, Backend, Data, Experiment, Facts};
 use crate::data;
 use crate::error::{Error, Result};
-use crate::model::Plan;
 use crate::record::{Origin, Provenance, SweepDir};
 use crate::sweep::{self, Definition, Machine, Opened, RunState, Stop, local, progress};
 use crate::train::device::{self, Adapter};
@@ -17,6 +16,7 @@ use crate::train::device::{self, Adapter};
 /// [`Error::Invalid`] where another experiment's sweep is there; as [`sweep::open_or_create`].
 pub fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
     let sweep = SweepDir::new(root);
+    let experiment = &experiment.pinned()?;
     let wanted = Definition {
         name: experiment.name.clone(),
         hash: experiment.hash(),
@@ -134,7 +134,7 @@ pub fn own_program() -> Result<PathBuf> {
 /// Bytes that one run needs, roughly: the data, the network and the activations of a batch.
 fn memory_per_run(experiment: &Experiment) -> Result<u64> {
     let facts = data::facts(&experiment.data)?;
-    let plan = Plan::new(&experiment.model, facts.shape, facts.classes.len())?;
+    let plan = experiment.plan(facts.shape, facts.classes.len())?;
     let pixels: usize = facts.shape.iter().product();
     let data = (facts.train_len + facts.eval_len) * pixels;
     // Weights, gradients, optimiser state; activations with their gradients and what Burn keeps beside them.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::kernel::study::{Examples, Study, study};
 use crate::kernel::surrogate::{FitOptions, Influence, softmax};
 use crate::kernel::{DEFAULT_BUDGET, Draw, Jacobians, Kind};
-use crate::model::{HostTensor, Plan};
+use crate::model::HostTensor;
 use crate::record::{RunReader, SweepReader, Values, layout};
 
 /// Dimensions of projected gradients: as many as a surrogate can use, and a quarter of what `kernel compute` takes.
@@ -125,7 +125,7 @@ pub fn surrogate(request: &Request) -> Result<(Report, Dataset)> {
     let run = RunReader::open(&reader.dir().run(request.run))?;
     let (epoch, weights) = weights(request, &run)?;
     let data = data_of(&experiment, &run)?;
-    let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
+    let plan = experiment.plan(data.shape, data.classes.len())?;
     let network = Jacobians::from_weights(&plan, weights, DEFAULT_BUDGET)?;
     let chosen = Chosen::new(request, &data, experiment.data.seed)?;
     let (train, test) = (taken(&data, &data.train, &chosen.train), taken(&data, &data.eval, &chosen.test));

@@ -13,7 +13,7 @@ use crate::analysis::numbers::{or_dash, percent, significant};
 use crate::arrays::{self, Array, Values, file};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::kernel::external::{Names, read_weights};
+use crate::kernel::external::{read_names, read_weights};
 use crate::kernel::spectrum::spectrum;
 use crate::kernel::{self, Computed, Draw, Jacobians, Kind, Route};
 use crate::record::{Tensors, files};
@@ -137,7 +137,7 @@ struct Row {
 /// [`Error::Invalid`] for input that does not fit together, before anything is computed.
 pub fn run(args: &ComputeArgs) -> Result<()> {
     let model = config::read_model(&args.model)?;
-    let names = args.map.as_deref().map(Names::read).transpose()?.unwrap_or_default();
+    let names = args.map.as_deref().map(read_names).transpose()?.unwrap_or_default();
     let (input, examples, pixels) = read_inputs(args)?;
     let (plan, weights) = read_weights(&model, input, &args.weights, &names)?;
     let network = Jacobians::from_weights(&plan, weights, args.budget())?;

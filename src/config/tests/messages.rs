@@ -1,6 +1,7 @@
 //! What a user is told, word by word.
 
 use super::*;
+use crate::model::zoo::{Architecture, Cnn, Start};
 
 /// The lines of the message about `SMALL` and more.
 fn told(more: &str) -> Vec<String> {
@@ -340,14 +341,17 @@ fn validation_of_made_experiments_says_the_same() {
     experiment.sweep.seed = u64::MAX;
     experiment.train.optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: true, weight_decay: f64::INFINITY };
     experiment.record.checkpoints = Checkpoints::At(vec![usize::MAX]);
-    experiment.model = Model::Cnn {
-        channels: vec![usize::MAX; 3],
-        kernel: usize::MAX,
-        pool: 0,
-        batch_norm: true,
-        head: vec![usize::MAX],
-        activation: Activation::Relu,
-        dropout: 0.0,
+    experiment.model = Model {
+        architecture: Architecture::Cnn(Cnn {
+            channels: vec![usize::MAX; 3],
+            kernel: usize::MAX,
+            pool: 0,
+            batch_norm: true,
+            hidden: vec![usize::MAX],
+            activation: Activation::Relu,
+            dropout: 0.0,
+        }),
+        start: Start::default(),
     };
     let told = lines(validate(&experiment).map(|()| experiment));
     for key in [

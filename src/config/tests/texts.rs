@@ -119,7 +119,7 @@ fn hashes_tell_what_changed_and_what_must_be_trained_again() {
 fn a_difference_has_both_values_in_toml() {
     let old = full();
     let mut new = old.clone();
-    new.model = Model::Resnet { depth: 8, width: 4 };
+    new.model = Model::parse("kind = 'resnet', depth = 8, width = 4");
     new.record.kernel = None;
     new.name = "new".to_owned();
     new.record.checkpoints = Checkpoints::Every { every: 2 };
