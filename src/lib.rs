@@ -48,7 +48,8 @@
 //! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | config, data, kernel, model, ops, random, record |
 //! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | arrays, config, kernel, record, stats |
 //! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | analysis, arrays, config, data, model, record, stats, train |
-//! | [`report`] | Markdown, page and figures from what `analysis` found | analysis, config, record, stats |
+//! | [`lineage`] | is this network descended from that one? | stats |
+//! | [`report`] | Markdown, page and figures from what was found | analysis, config, lineage, record, stats |
 //! | [`workflow`] | what the verbs do, as functions | everything below |
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 

@@ -51,9 +51,21 @@ fn arrows() -> BTreeMap<String, BTreeMap<String, String>> {
                     continue;
                 }
                 let text = read(&path);
-                let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-                for (number, line) in shipped.lines().enumerate() {
+                // The indentation of an item that is compiled for tests only, until its end.
+                let mut tests_only: Option<usize> = None;
+                for (number, line) in text.lines().enumerate() {
                     let code = line.split("//").next().unwrap_or_default();
+                    let indent = line.len() - line.trim_start().len();
+                    if let Some(outer) = tests_only {
+                        if indent == outer && (line.trim() == "}" || line.ends_with(';')) {
+                            tests_only = None;
+                        }
+                        continue;
+                    }
+                    if line.trim() == "#[cfg(test)]" {
+                        tests_only = Some(indent);
+                        continue;
+                    }
                     for used in used(code).into_iter().filter(|used| *used != room) {
                         let place = format!("src/{}:{}", inside.display(), number + 1);
                         arrows.entry(room.clone()).or_default().entry(used).or_insert(place);

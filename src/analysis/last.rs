@@ -43,7 +43,7 @@ pub fn last(sweep: &SweepReader, epoch: Option<usize>, only: Option<&BTreeSet<u3
     let mut left_out: Vec<LeftOut> = broken
         .iter()
         .filter(|held| wanted(held.run as u32))
-        .map(|held| LeftOut { run: held.run as u32, why: held.why.to_string() })
+        .map(|held| LeftOut::new(held.run as u32, &held.why))
         .collect();
     let epoch = judged_epoch(sweep, &runs, &common_epochs(&runs), epoch)?;
     let (input, kept) = soft_decisions(&runs, epoch, &mut left_out)

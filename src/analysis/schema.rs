@@ -256,6 +256,17 @@ pub struct LeftOut {
     pub run: u32,
     /// A fragment that fits after "was left out: ".
     pub why: String,
+    /// Whether it is complete but cannot be relied on: damaged, or of another experiment or other data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub damaged: bool,
+}
+
+impl LeftOut {
+    /// The run `run`, which this error kept out.
+    #[must_use]
+    pub fn new(run: u32, error: &crate::error::Error) -> Self {
+        Self { run, why: error.to_string(), damaged: matches!(error, crate::error::Error::Corrupt(_)) }
+    }
 }
 
 /// How runs were judged.

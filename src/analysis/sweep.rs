@@ -81,8 +81,10 @@ struct Chosen {
 fn chosen(sweep: &SweepReader, epoch: Option<usize>, known: Known) -> Result<(Chosen, Evidence)> {
     let root = sweep.dir().root().display();
     let (runs, broken) = sweep.runs();
-    let mut left_out: Vec<LeftOut> =
-        broken.iter().map(|held| LeftOut { run: held.run as u32, why: held.why.to_string() }).collect();
+    if let (true, Some(held)) = (runs.is_empty(), broken.iter().find(|held| matches!(held.why, Error::Corrupt(_)))) {
+        return Err(Error::Corrupt(format!("no run of {root} can be relied on; run {}: {}", held.run, held.why)));
+    }
+    let mut left_out: Vec<LeftOut> = broken.iter().map(|held| LeftOut::new(held.run as u32, &held.why)).collect();
     let common = common_epochs(&runs);
     let epoch = judged_epoch(sweep, &runs, &common, epoch)?;
     let (input, kept) = soft_decisions(&runs, epoch, &mut left_out)
@@ -154,16 +156,16 @@ pub(super) fn soft_decisions<'a>(
     let mut first: Option<(Vec<u32>, usize)> = None;
     let (mut logits, mut kept) = (Vec::new(), Vec::new());
     for run in runs {
-        let mut leave = |why: String| left_out.push(LeftOut { run: index(run), why });
         match run.soft(epoch) {
-            Err(error) => leave(error.to_string()),
+            Err(error) => left_out.push(LeftOut::new(index(run), &error)),
             Ok(SoftDecisions { classes, labels, logits: values, .. }) => {
                 let (expected, of) = first.get_or_insert_with(|| (labels.clone(), classes));
                 if *expected == labels && *of == classes {
                     logits.push(RunLogits { index: index(run), logits: values });
                     kept.push(run);
                 } else {
-                    leave("it was judged on other examples than the runs before it".to_owned());
+                    let why = "it was judged on other examples than the runs before it".to_owned();
+                    left_out.push(LeftOut { run: index(run), why, damaged: true });
                 }
             }
         }

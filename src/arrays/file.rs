@@ -58,7 +58,7 @@ pub(crate) fn broken(place: &str, cause: &io::Error) -> Error {
     let shown = clean(&cause.to_string());
     let (code, sentence) = match cause.kind() {
         Kind::UnexpectedEof => (exit::INVALID, format!("{place} ends too early; copy or download it again")),
-        Kind::InvalidData | Kind::InvalidInput => {
+        Kind::InvalidData | Kind::InvalidInput | Kind::Unsupported => {
             (exit::INVALID, format!("{place} is damaged ({shown}); copy or download it again"))
         }
         _ => (exit::UNEXPECTED, format!("cannot read {place}: {shown}")),

@@ -44,10 +44,10 @@ pub fn open_npz(path: &Path) -> Result<Npz> {
     }
     let file = Arc::new(opened.file);
     let archive = ZipArchive::new(file.clone()).map_err(|cause| refused(&place, cause))?;
-    check_end(&file, opened.length, &archive, &place)?;
     if archive.has_duplicate_names() {
         return Err(Error::Invalid(format!("{place} holds an array twice; save it again under two names")));
     }
+    check_end(&file, opened.length, &archive, &place)?;
     let mut arrays = Vec::new();
     for index in 0..archive.len() {
         let name = archive.name_for_index(index).transpose().map_err(|cause| refused(&place, cause))?;
@@ -63,25 +63,43 @@ pub fn open_npz(path: &Path) -> Result<Npz> {
     Ok(Npz { archive, place, arrays })
 }
 
-/// Checks what `zip` lets pass: the file ends with the record that closes an archive, and this tells of the directory that
-/// was found (PKWARE's APPNOTE 6.3.10, section 4.3.16; what does not fit into the record stands elsewhere).
+/// Checks what `zip` lets pass: the file ends with the record that closes an archive, and the directory is as long and has
+/// as many entries as this declares (PKWARE's APPNOTE 6.3.10, sections 4.3.12 and 4.3.16; of an archive beyond 4 GiB the record
+/// says nothing).
 fn check_end(file: &Arc<File>, length: u64, archive: &ZipArchive<Arc<File>>, place: &str) -> Result<()> {
-    const RECORD: u64 = 22;
-    let start = length.saturating_sub(RECORD + archive.comment().len() as u64);
-    let mut record = [0; RECORD as usize];
-    let mut reader = file.clone();
-    let read = reader.seek(SeekFrom::Start(start)).and_then(|_| reader.read_exact(&mut record));
-    read.map_err(|cause| file::broken(place, &cause))?;
-    let [b'P', b'K', 5, 6, _, _, _, _, _, _, c0, c1, s0, s1, s2, s3, o0, o1, o2, o3, _, _] = record else {
+    const RECORD: usize = 22;
+    let start = length.saturating_sub(RECORD as u64 + archive.comment().len() as u64);
+    let record = read_at(file, start, RECORD as u64).map_err(|cause| file::broken(place, &cause))?;
+    let &[b'P', b'K', 5, 6, _, _, _, _, _, _, c0, c1, s0, s1, s2, s3, o0, o1, o2, o3, _, _] = record.as_slice() else {
         return Err(Error::Invalid(format!("{place} goes on after its end, or is cut short; copy or save it again")));
     };
-    let (count, size) = (u16::from_le_bytes([c0, c1]), u32::from_le_bytes([s0, s1, s2, s3]));
-    let end = u64::from(size) + u64::from(u32::from_le_bytes([o0, o1, o2, o3]));
-    let wide = count == u16::MAX || size == u32::MAX || end > u64::from(u32::MAX);
-    if wide || (usize::from(count) == archive.len() && end <= start) {
+    let count = u16::from_le_bytes([c0, c1]);
+    let [size, offset] = [u32::from_le_bytes([s0, s1, s2, s3]), u32::from_le_bytes([o0, o1, o2, o3])];
+    if count == u16::MAX || size == u32::MAX || offset == u32::MAX {
         return Ok(());
     }
+    if u64::from(offset) + u64::from(size) <= start {
+        let directory = read_at(file, offset.into(), size.into()).map_err(|cause| file::broken(place, &cause))?;
+        let (mut rest, mut entries) = (directory.as_slice(), 0);
+        while let &[b'P', b'K', 1, 2, ref fields @ ..] = rest {
+            let length =
+                |at: usize| fields.get(at..at + 2).map_or(0, |b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+            // Name, extra field and comment follow 46 bytes.
+            rest = rest.get(46 + length(24) + length(26) + length(28)..).unwrap_or_default();
+            entries += 1;
+        }
+        if rest.is_empty() && entries == usize::from(count) && entries == archive.len() {
+            return Ok(());
+        }
+    }
     Err(Error::Invalid(format!("{place} has a directory of another size than it declares; copy or save it again")))
+}
+
+fn read_at(mut file: &File, offset: u64, count: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(offset))?;
+    file.take(count).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Why `zip` will not read on, as a sentence.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::print;
+use super::{print, refuse_damaged, say};
 use crate::analysis::files::{AnyInput, Foreign, Reading};
 use crate::analysis::{Analysis, Evidence, Fact, Settings, analyze, files, tables};
 use crate::config::Reference;
@@ -29,6 +29,9 @@ pub struct SettingsArgs {
     /// Set margins of at least this size to 0, as the published protocol does at 15
     #[arg(long, value_name = "SIZE")]
     pub clip: Option<f64>,
+    /// End with exit code 0 though complete runs are damaged and were left out
+    #[arg(long)]
+    pub allow_damaged: bool,
 }
 
 #[derive(Debug, Args)]
@@ -91,12 +94,16 @@ pub fn run(args: &AnalyzeArgs) -> Result<()> {
                 None => (args.extras(&analysis)?, Vec::new()),
             };
             workflow::write_apart(&analysis, &extras, folder)?;
-            remarks.iter().for_each(|remark| anstream::eprintln!("{remark}"));
+            remarks.iter().for_each(|remark| say(remark));
         }
-        (None, Some(root)) => workflow::write_tables(&SweepDir::new(root), &analysis)?,
+        (None, Some(root)) => {
+            if let Some(remark) = workflow::write_tables(&SweepDir::new(root), &analysis)? {
+                say(&remark);
+            }
+        }
         (None, None) => {}
     }
-    Ok(())
+    refuse_damaged(&analysis.source.left_out, args.settings.allow_damaged)
 }
 
 impl SettingsArgs {
@@ -178,6 +185,7 @@ impl AnalyzeArgs {
     fn extras(&self, analysis: &Analysis) -> Result<Extras> {
         let images = self.images.as_ref().map(|path| pictures::of_array(path, analysis)).transpose()?;
         let mut facts = workflow::made();
+        facts.push(workflow::machine());
         for path in self.inputs.iter().chain(&self.labels).chain(&self.images) {
             let digest = workflow::digest(path)?;
             facts.push(Fact { name: "file (BLAKE3)".into(), value: format!("{}: {digest}", path.display()) });

@@ -13,7 +13,7 @@ use crate::analysis::Settings;
 use crate::analysis::attribution::{Attribution, Variant, attribute, variants};
 use crate::config::{self, Experiment, Sweep};
 use crate::error::{Error, Result};
-use crate::record::{Outcome, RunReader, SweepDir, SweepReader, files};
+use crate::record::{Outcome, RunReader, SweepDir, SweepManifest, SweepReader, files};
 use crate::report;
 use crate::sweep::{self, Stop};
 use crate::workflow::run::{Local, check_against_data, open, train};
@@ -79,7 +79,7 @@ pub fn run(mut args: AttributeArgs) -> Result<()> {
     for (place, variant) in variants.iter().enumerate() {
         if !args.quiet {
             let (place, count) = (place + 1, variants.len());
-            anstream::eprintln!("{place} of {count}: {} runs, varied: {}", variant.runs, variant.name);
+            super::say(&format!("{place} of {count}: {} runs, varied: {}", variant.runs, variant.name));
         }
         let sweep = trained(&root, &experiment, variant, first.as_ref(), &local, &mut failures)?;
         if stop.asked() {
@@ -88,10 +88,11 @@ pub fn run(mut args: AttributeArgs) -> Result<()> {
                 root.display()
             )));
         }
+        let reader = SweepReader::open(sweep.root())?;
         if first.is_none() {
-            first = RunReader::open(&sweep.run(0)).ok();
+            first = reader.run(0).ok();
         }
-        sweeps.push((variant.clone(), SweepReader::open(sweep.root())?));
+        sweeps.push((variant.clone(), reader));
     }
     let settings = Settings { analysis: experiment.analysis.clone(), flags: experiment.flags.clone() };
     let found = attribute(&experiment, &sweeps, &settings)?;
@@ -128,8 +129,11 @@ fn trained(
     config::validate(&experiment)?;
     let (sweep, _) = open(&root.join(&variant.name), &experiment)?;
     // Run 0 draws from the first of each stream whatever varies, and no bit of it is flipped.
-    if let Some(first) = first {
-        sweep::adopt(first, &sweep, |outcome| mark_varied(outcome, &experiment.sweep))?;
+    if let (Some(first), Some(manifest)) = (first, SweepManifest::read(&sweep)?)
+        && let Some(data) = first.outcome().provenance.data_digest.as_deref()
+    {
+        let identity = sweep::identity(&manifest, &experiment, data, 0);
+        sweep::link(first, &sweep, &identity, |outcome| mark_varied(outcome, &experiment.sweep))?;
     }
     let summary = train(&sweep, &experiment, local)?;
     if !local.stop.asked()

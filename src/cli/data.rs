@@ -263,7 +263,7 @@ impl Progress for Bar {
     }
 
     fn note(&mut self, line: &str) {
-        anstream::eprintln!("{line}");
+        super::say(line);
     }
 }
 

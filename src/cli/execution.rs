@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::print;
+use super::{print, say};
 use crate::config::Experiment;
 use crate::error::{Error, Result, exit};
 use crate::record::SweepDir;
@@ -13,7 +13,7 @@ use crate::sweep::slurm::{self, Cluster, Submission};
 use crate::sweep::{self, Stop};
 use crate::train::device::Adapter;
 use crate::workflow::analyze::{self, Changes};
-use crate::workflow::run::{Local, own_program, train};
+use crate::workflow::run::{Local, own_program, prepare, train};
 
 /// Who starts the processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -159,9 +159,25 @@ fn on_cluster(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -
         max_concurrent,
         ..slurm::Options::default()
     };
-    let runs = sweep::missing(sweep, experiment.sweep.runs)?;
+    for (run, what) in prepare(sweep, experiment)? {
+        say(&format!("run {run}: {what}"));
+    }
+    let cluster = Cluster::new();
+    let queued = cluster.queue(sweep)?;
+    let mut runs = sweep::missing(sweep, experiment.sweep.runs)?;
+    let missing = runs.len();
+    runs.retain(|run| !queued.contains_key(run));
+    if runs.len() < missing {
+        say(&format!(
+            "{} of {missing} missing runs are queued already and are not submitted again",
+            missing - runs.len()
+        ));
+        if runs.is_empty() {
+            return print("nothing is left to submit; `harness status` shows the queue\n");
+        }
+    }
     let what = Submission { name: experiment.name.clone(), program, runs, analysis: vec![report], options };
-    for job in Cluster::new().submit(sweep, &what)? {
+    for job in cluster.submit(sweep, &what)? {
         match job.runs.len() {
             0 => print(&format!("job {}: analysis and report\n", job.id))?,
             count => print(&format!("job {}: {count} runs\n", job.id))?,

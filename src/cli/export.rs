@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::print;
+use crate::analysis::LeftOut;
 use crate::arrays::{ArrayView, Slice, write_npy, write_npz};
 use crate::error::{Error, Result};
 use crate::record::SweepReader;
@@ -21,6 +22,9 @@ pub struct ExportArgs {
     /// Which checkpoint; by default the last that every run has
     #[arg(long, value_name = "E")]
     epoch: Option<usize>,
+    /// End with exit code 0 though complete runs are damaged and were left out
+    #[arg(long)]
+    allow_damaged: bool,
 }
 
 /// Writes the arrays and says where.
@@ -31,7 +35,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let npz = is_npz(&args.to)?;
     let stack = stack(&SweepReader::open(&args.sweep)?, args.epoch)?;
     for run in &stack.left_out {
-        anstream::eprintln!("left out: run {}: {}", run.run, run.why);
+        super::say(&format!("left out: run {}: {}", run.run, run.why));
     }
     let labels: Vec<i64> = stack.labels.iter().copied().map(i64::from).collect();
     let indices: Vec<i64> = stack.runs.iter().map(|&run| run as i64).collect();
@@ -55,7 +59,9 @@ pub fn run(args: &ExportArgs) -> Result<()> {
             write_npy(&args.to.join(format!("{name}.npy")), array)?;
         }
     }
-    print(&format!("{}: epoch {} of {} runs\n", args.to.display(), stack.epoch, stack.runs.len()))
+    print(&format!("{}: epoch {} of {} runs\n", args.to.display(), stack.epoch, stack.runs.len()))?;
+    let left_out: Vec<LeftOut> = stack.left_out.iter().map(|held| LeftOut::new(held.run as u32, &held.why)).collect();
+    super::refuse_damaged(&left_out, args.allow_damaged)
 }
 
 /// Whether `to` is an .npz file rather than a folder.

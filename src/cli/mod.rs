@@ -30,12 +30,14 @@ mod status;
 mod train_run;
 mod verify;
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::{Result, exit};
+use crate::analysis::LeftOut;
+use crate::error::{Error, Result, exit};
 use crate::workflow::analyze::Written;
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 unexpected; 2 usage; 3 invalid experiment or input; 4 some runs failed; \
@@ -147,15 +149,16 @@ fn report_files(folder: &Path) -> String {
 /// Says on stderr what a report lacks.
 fn remark(written: &Written) {
     for remark in &written.remarks {
-        anstream::eprintln!("{remark}");
+        say(remark);
     }
 }
 
-/// Writes data to stdout. A reader that has gone away, as `head` does, is no error.
+/// Writes data to stdout, with what a name in a file could do to a terminal made visible. A reader that has gone away, as
+/// `head` does, is no error.
 fn print(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(plain(text).as_bytes()).and_then(|()| out.flush()) {
         Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(crate::error::Error::Unexpected(format!("cannot write to stdout: {cause}")))
         }
@@ -163,12 +166,65 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Writes a line of progress or of a message to stderr. That nobody can read it ends nothing.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(anstream::stderr(), "{}", plain(text));
+}
+
+/// `text` with control characters and those that turn the direction of writing as `\u001b`, which JSON reads as the same
+/// text: a name in a file neither moves the cursor nor hides what follows. Line ends and tabs stay.
+fn plain(text: &str) -> Cow<'_, str> {
+    let odd = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(odd) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// The error that what was found ends with where complete runs were left out because they cannot be relied on, unless that
+/// was allowed.
+fn refuse_damaged(left_out: &[LeftOut], allowed: bool) -> Result<()> {
+    let damaged: Vec<String> =
+        left_out.iter().filter(|held| held.damaged).map(|held| format!("run {}: {}", held.run, held.why)).collect();
+    if damaged.is_empty() || allowed {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!(
+        "not all complete runs could be relied on, and these were left out ({}); `harness verify` says more, and \
+         `--allow-damaged` takes what is left for an answer",
+        damaged.join("; ")
+    )))
+}
+
 fn finish(outcome: Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::from(exit::OK),
         Err(error) => {
-            anstream::eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_steer_a_terminal() {
+        assert_eq!(plain("run 1:\tfine, α̂ = 5 %\n"), "run 1:\tfine, α̂ = 5 %\n");
+        assert_eq!(plain("\u{1b}]0;title\u{7}"), "\\u001b]0;title\\u0007");
+        for odd in ['\u{9b}', '\u{202e}', '\u{2066}', '\u{7f}', '\r'] {
+            let json = format!("{{\"name\": \"a{odd}b\"}}");
+            let shown = plain(&json).into_owned();
+            assert!(!shown.contains(odd), "{shown}");
+            let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!(value["name"], format!("a{odd}b"));
         }
     }
 }

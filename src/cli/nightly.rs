@@ -68,7 +68,7 @@ impl NightlyArgs {
     /// Leaves word of a night that ended before it could be judged.
     pub fn failed(&self, name: &str, error: &Error) {
         if let Err(cause) = self.leave(name, None, &Judged::Not(format!("{error}.")), None) {
-            anstream::eprintln!("{cause}");
+            super::say(&format!("{cause}"));
         }
     }
 
@@ -129,7 +129,7 @@ impl NightlyArgs {
         let look = nights::first_look(&history)?;
         // What there is to see besides the verdict must not keep the verdict away.
         let beside = nights::beside(root, &history).unwrap_or_else(|error| {
-            anstream::eprintln!("the night is not shown beside its reference: {error}");
+            super::say(&format!("the night is not shown beside its reference: {error}"));
             None
         });
         Ok(Judged::Nights { history: Box::new(history), look, beside: beside.map(Box::new) })

@@ -39,6 +39,6 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         bytes.div_ceil(1_000_000)
     ));
     print(&text)?;
-    notes.iter().for_each(|note| anstream::eprintln!("{note}"));
+    notes.iter().for_each(|note| super::say(note));
     Ok(())
 }

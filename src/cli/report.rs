@@ -55,7 +55,10 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     let written = analyze::write(&SweepDir::new(&args.sweep), &analysis, args.report.as_deref())?;
     super::remark(&written);
     super::print(&super::report_files(&written.folder))?;
-    if args.open { open(&written.folder.join("report.html")) } else { Ok(()) }
+    if args.open {
+        open(&written.folder.join("report.html"))?;
+    }
+    super::refuse_damaged(&analysis.source.left_out, args.settings.allow_damaged)
 }
 
 /// Shows a file with whatever the system shows such files with.

@@ -69,9 +69,9 @@ fn train(mut args: RunArgs, judged: &mut bool) -> Result<()> {
     let (sweep, opened) = open(&root, &experiment)?;
     match opened {
         Opened::Created => {}
-        Opened::Found => anstream::eprintln!("{} is there already; only what is missing is done", root.display()),
+        Opened::Found => super::say(&format!("{} is there already; only what is missing is done", root.display())),
         Opened::Enlarged(runs) => {
-            anstream::eprintln!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs);
+            super::say(&format!("{} had {runs} runs; it gets {} more", root.display(), experiment.sweep.runs - runs));
         }
     }
     let trained = carry_out(&sweep, &experiment, &args.execution);

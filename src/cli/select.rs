@@ -12,7 +12,7 @@ use super::print;
 use crate::analysis::ensembles::{Options, ensembles};
 use crate::analysis::files::{self, AnyInput, Foreign, Reading};
 use crate::analysis::sweep::{self, Known};
-use crate::analysis::{Ensembles, Evidence, Input, Settings, Strategy, StrategyKind};
+use crate::analysis::{Ensembles, Evidence, Input, LeftOut, Settings, Strategy, StrategyKind};
 use crate::config::{self, Experiment};
 use crate::ensemble::{self, EnsembleFile, Weights};
 use crate::error::{Error, Result};
@@ -73,9 +73,9 @@ pub struct SelectArgs {
 /// together.
 pub fn run(args: &SelectArgs) -> Result<()> {
     let swept = args.inputs.iter().find(|path| is_sweep(path));
-    let (mut file, weights) = match swept {
+    let (mut file, weights, left_out) = match swept {
         Some(root) => args.of_sweep(root)?,
-        None => (args.of_files()?, Err("soft decisions from elsewhere come without weights".to_owned())),
+        None => (args.of_files()?, Err("soft decisions from elsewhere come without weights".to_owned()), Vec::new()),
     };
     let weights = weights.map_err(|why| file.without_weights = Some(why)).ok();
     let written = match &args.out {
@@ -91,9 +91,9 @@ pub fn run(args: &SelectArgs) -> Result<()> {
         }
     }
     if let (Some(_), Some(why)) = (&args.out, &file.without_weights) {
-        anstream::eprintln!("note: the ensemble was written without weights: {why}");
+        super::say(&format!("note: the ensemble was written without weights: {why}"));
     }
-    Ok(())
+    super::refuse_damaged(&left_out, args.settings.allow_damaged)
 }
 
 impl SelectArgs {
@@ -106,8 +106,8 @@ impl SelectArgs {
         }
     }
 
-    /// The choice, and the weights of the chosen runs or why there are none.
-    fn of_sweep(&self, root: &Path) -> Result<(EnsembleFile, std::result::Result<Weights, String>)> {
+    /// The choice, the weights of the chosen runs or why there are none, and the runs that could not be chosen.
+    fn of_sweep(&self, root: &Path) -> Result<(EnsembleFile, std::result::Result<Weights, String>, Vec<LeftOut>)> {
         let foreign = [
             (self.inputs.len() > 1, "other files beside it"),
             (self.labels.is_some(), "`--labels`"),
@@ -123,7 +123,7 @@ impl SelectArgs {
         let settings = self.settings.changes()?.applied(settings);
         let (input, evidence) = sweep::decisions(&reader, self.epoch, Known::default())?;
         for held in &evidence.left_out {
-            anstream::eprintln!("left out: run {}: {}", held.run, held.why);
+            super::say(&format!("left out: run {}: {}", held.run, held.why));
         }
         let file = self.chosen(&input, &evidence, &settings)?;
         // Only an export needs them, and a choice can be looked at where the data are not.
@@ -131,7 +131,7 @@ impl SelectArgs {
             Some(_) => weights(&reader, &experiment, &file)?,
             None => Err("they are exported with `--out DIR`".to_owned()),
         };
-        Ok((file, weights))
+        Ok((file, weights, evidence.left_out))
     }
 
     fn of_files(&self) -> Result<EnsembleFile> {
@@ -170,6 +170,7 @@ impl SelectArgs {
             combination: found.combination,
             temperature: strategy.temperature.unwrap_or(1.0),
             model: None,
+            model_file: None,
             members: Vec::new(),
             without_weights: None,
             evidence: Some(found.clone()),

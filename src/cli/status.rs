@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use comfy_table::{Table, presets};
 
-use super::print;
+use super::{print, say};
 use crate::error::{Error, Result};
 use crate::record::{SweepDir, SweepManifest};
+use crate::report::words;
 use crate::sweep::slurm::{self, Cluster};
 use crate::sweep::{self, Counts, SweepStatus};
 use crate::workflow::run::differing_keys;
+
+/// Where sweeps are by default.
+const USUAL: &str = "sweeps";
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -24,7 +28,7 @@ pub struct StatusArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// The folder that holds sweeps
-    #[arg(default_value = "sweeps")]
+    #[arg(default_value = USUAL)]
     folder: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -38,7 +42,7 @@ pub fn status(args: &StatusArgs) -> Result<()> {
         && let Err(error) = Cluster::new().merge(&dir, &mut status)
     {
         // The sweep's own files say enough where the cluster cannot be asked.
-        anstream::eprintln!("{error}");
+        say(&format!("{error}"));
     }
     if args.json {
         return print_json(&status);
@@ -82,14 +86,21 @@ fn counted(counts: Counts) -> String {
 }
 
 pub fn list(args: &ListArgs) -> Result<()> {
-    let mut found = Vec::new();
+    let (mut found, mut others) = (Vec::new(), Vec::new());
     for path in folders(&args.folder)? {
         let dir = SweepDir::new(&path);
-        match SweepManifest::read(&dir.manifest()) {
-            Ok(Some(manifest)) => found.push((path, sweep::status(&dir, &manifest)?, manifest.provenance.started)),
-            Ok(None) => {}
-            Err(error) => anstream::eprintln!("left out: {error}"),
+        match SweepManifest::read(&dir) {
+            Ok(Some(manifest)) => match sweep::status(&dir, &manifest) {
+                Ok(status) => found.push((path, status, manifest.provenance.started)),
+                Err(error) => say(&format!("left out: {error}")),
+            },
+            Ok(None) => others.push(path.display().to_string()),
+            Err(error) => say(&format!("left out: {error}")),
         }
+    }
+    if !others.is_empty() {
+        let is = if others.len() == 1 { "is no sweep" } else { "are no sweeps" };
+        say(&format!("{} {is}", words::list(&others)));
     }
     if args.json {
         let sweeps: Vec<_> = found
@@ -111,12 +122,24 @@ pub fn list(args: &ListArgs) -> Result<()> {
     print(&format!("{table}\n"))
 }
 
-/// The folders in `folder`, by name; none where there is no such folder.
+/// The folders in `folder`, by name as people count: `night-2` before `night-10`. None where the usual folder is not there
+/// yet.
 fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let shown = folder.display();
+    if SweepDir::new(folder).is_there() {
+        return Err(Error::Invalid(format!(
+            "{shown} is itself a sweep: `harness status {shown}` shows it, and `harness list` takes the folder above"
+        )));
+    }
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(cause) => return Err(Error::Invalid(format!("cannot list {}: {cause}", folder.display()))),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && folder == Path::new(USUAL) => {
+            return Ok(Vec::new());
+        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::Invalid(format!("{shown} does not exist; name a folder that holds sweeps")));
+        }
+        Err(cause) => return Err(Error::Invalid(format!("cannot list {shown}: {cause}"))),
     };
     let mut paths = Vec::new();
     for entry in entries {
@@ -125,8 +148,23 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
             paths.push(path);
         }
     }
-    paths.sort();
+    paths.sort_by_cached_key(|path| counted_name(&path.to_string_lossy()));
     Ok(paths)
+}
+
+/// A name in pieces that sort as people count: texts, and numbers by their size. Equal numbers with other leading zeros stay
+/// apart.
+fn counted_name(name: &str) -> Vec<(String, u128, String)> {
+    let mut pieces = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let text: String = rest.chars().take_while(|c| !c.is_ascii_digit()).collect();
+        rest = rest.get(text.len()..).unwrap_or_default();
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        rest = rest.get(digits.len()..).unwrap_or_default();
+        pieces.push((text, digits.parse().unwrap_or(u128::MAX), digits));
+    }
+    pieces
 }
 
 fn table(header: &[&str]) -> Table {
@@ -139,4 +177,26 @@ pub(super) fn print_json<T: serde::Serialize>(value: &T) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|cause| Error::Unexpected(format!("cannot write JSON: {cause}")))?;
     print(&(text + "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_as_people_count() {
+        let mut names = [
+            "night-10",
+            "night-2",
+            "night-1",
+            "a",
+            "night-02",
+            "night-2b",
+            "night",
+            "night-99999999999999999999999999999999999999999",
+        ];
+        names.sort_by_cached_key(|name| counted_name(name));
+        let sorted = ["a", "night", "night-1", "night-02", "night-2", "night-2b", "night-10"];
+        assert_eq!(names[..7], sorted);
+    }
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config;
+use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
-use crate::record::{Begin, RunWriter};
-use crate::sweep::{self, Lease, Progress, Reporter, Stop};
+use crate::record::{Begin, RunManifest, RunWriter, Status, SweepDir, SweepManifest, tidy};
+use crate::sweep::{self, Lease, ProgressLine, Reporter, Stop};
 use crate::train;
 use crate::train::run::{Job, execute};
-use crate::workflow::run::differing_keys;
+use crate::workflow::run::{differing_keys, open};
 
 #[derive(Debug, Args)]
 pub struct TrainRunArgs {
@@ -30,7 +30,10 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
     let index = match args.index {
         Some(index) => index,
         None => index_from_environment()?,
-    } + args.offset;
+    };
+    let index = index.checked_add(args.offset).ok_or_else(|| {
+        Error::Usage(format!("--index {index} and --offset {} together are no run's number", args.offset))
+    })?;
     let stop = Stop::on_signals()?;
     let (dir, manifest) = sweep::open(&args.sweep, differing_keys)?;
     if index >= manifest.runs {
@@ -41,25 +44,60 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
         )));
     }
     let experiment = config::read_back(&dir.experiment())?;
+    // A sweep of an older version first learns what its runs belong to.
+    let manifest = match manifest.training {
+        Some(_) => manifest,
+        None => {
+            open(&args.sweep, &experiment)?;
+            sweep::open(&args.sweep, differing_keys)?.1
+        }
+    };
     let run_dir = dir.run(index);
     let lease = Lease::acquire(&run_dir)?;
-    let begun = RunWriter::begin(&run_dir, lease.attempt())?;
-    if let Begin::Start(_, Some(why)) = &begun {
-        anstream::eprintln!("run {index} starts anew: {why}");
-    }
-    if matches!(begun, Begin::Complete) {
-        return Ok(());
+    if matches!(RunManifest::read(&run_dir), Ok(Some(found)) if found.status == Status::Complete) {
+        return complete(&dir, &manifest, &experiment, index);
     }
     let data = train::load(&experiment)?;
+    if let Some(known) = manifest.data()
+        && known != data.digest
+    {
+        return Err(Error::Invalid(format!(
+            "the data are not those that {} was begun with (their digest was {}, and is {} now): put the old data back, or \
+             begin another sweep with --out",
+            args.sweep.display(),
+            known.get(..12).unwrap_or(known),
+            data.digest.get(..12).unwrap_or(&data.digest)
+        )));
+    }
+    let identity = sweep::identity(&manifest, &experiment, &data.digest, index);
+    let begun = RunWriter::begin(&run_dir, lease.attempt(), &identity)?;
+    if let Begin::Start(_, Some(why)) = &begun {
+        super::say(&format!("run {index} starts anew: {why}"));
+    }
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads =
         std::env::var("RAYON_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0).unwrap_or(threads);
     let job = Job { experiment: &experiment, data: &data, run: index, threads };
     let mut reporter = Reporter::new();
     execute(&job, begun, &|| stop.asked(), &mut |at| {
-        let progress = Progress { epoch: at.epoch, epochs: at.epochs, step: at.step, steps: at.steps };
+        let progress = ProgressLine { epoch: at.epoch, epochs: at.epochs, step: at.step, steps: at.steps };
         reporter.report(progress, &mut std::io::stdout());
     })
+}
+
+/// A run that is complete needs nothing more, if it is this sweep's.
+fn complete(dir: &SweepDir, manifest: &SweepManifest, experiment: &Experiment, index: usize) -> Result<()> {
+    let run = dir.run(index);
+    if let Some(found) = RunManifest::read(&run)?.and_then(|found| found.identity) {
+        let data = manifest.data().unwrap_or(&found.data);
+        if let Some(complaint) = sweep::identity(manifest, experiment, data, index).complaint(&found) {
+            return Err(Error::Corrupt(format!(
+                "{} {complaint}: move it away to train run {index}",
+                run.root().display()
+            )));
+        }
+    }
+    tidy(&run)
 }
 
 fn index_from_environment() -> Result<usize> {

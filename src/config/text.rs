@@ -81,6 +81,9 @@ impl Experiment {
             if let Some(sweep) = tables.get_mut("sweep").and_then(Json::as_object_mut) {
                 sweep.retain(|name, _| name != "runs");
             }
+            if let Some(train) = tables.get_mut("train").and_then(Json::as_object_mut) {
+                train.retain(|name, _| name != "stall");
+            }
         }
         json
     }

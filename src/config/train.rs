@@ -128,5 +128,18 @@ keys! {
         /// Factors of the learning rate by layer: `rates = { fc = 10.0 }`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rates: Option<BTreeMap<String, f64>> = None, Shape::Map(&at_least(0.0));
+        /// Seconds without a step of training after which a run's process is taken for stuck, ended and counted as failed; 0
+        /// waits for ever. Half an hour when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stall: Option<usize> = None, whole(0, MILLION);
+    }
+}
+
+impl Train {
+    /// How long the process of a run may go without a step of training; none for ever.
+    #[must_use]
+    pub fn patience(&self) -> Option<std::time::Duration> {
+        let seconds = self.stall.unwrap_or(30 * 60);
+        (seconds > 0).then(|| std::time::Duration::from_secs(seconds as u64))
     }
 }

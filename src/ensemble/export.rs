@@ -83,10 +83,10 @@ pub fn export(folder: &Path, ensemble: &mut EnsembleFile, weights: Option<&Weigh
         for (run, name, bytes) in files {
             ensemble.members.push(Member { run: *run, file: write(name, bytes)? });
         }
-        write(MODEL, model.to_toml()?.as_bytes())?;
+        ensemble.model_file = Some(write(MODEL, model.to_toml()?.as_bytes())?);
         write(LOADER.0, LOADER.1.as_bytes())?;
         ensemble.model = Some(MODEL.into());
     }
-    write(ENSEMBLE, ensemble.to_json()?.as_bytes())?;
+    write(ENSEMBLE, &ensemble.encode()?)?;
     Ok(written)
 }

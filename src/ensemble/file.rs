@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::Ensembles;
 use crate::error::{Error, Result};
-use crate::record::{FileEntry, files};
+use crate::record::{FileEntry, checksum, files};
 use crate::stats::ensemble::Combination;
 
 /// Name and version of the format, also of what `harness select --json` prints.
@@ -44,6 +44,9 @@ pub struct EnsembleFile {
     /// The model file, beside this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Size and digest of the model file; none in files of the first version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_file: Option<FileEntry>,
     /// The members' weights, in the order of `runs`, beside this file; empty where they could not be exported.
     #[serde(default)]
     pub members: Vec<Member>,
@@ -76,10 +79,32 @@ impl EnsembleFile {
         Ok(text)
     }
 
+    /// The bytes of the file: as [`EnsembleFile::to_json`], with a checksum.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] if it cannot be written as JSON.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        checksum::encode(self)
+    }
+
+    /// Refuses a model file beside the ensemble that is not the one it was written with.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it has changed or is another ensemble's.
+    pub fn check_model(&self, folder: &Path) -> Result<()> {
+        let Some(entry) = &self.model_file else { return Ok(()) };
+        let path = folder.join(&entry.path);
+        match entry.complaint_at(&path) {
+            None => Ok(()),
+            Some(complaint) => Err(Error::Corrupt(format!("{} {complaint}", path.display()))),
+        }
+    }
+
     /// Reads and checks a file.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it is not there, not an ensemble of this version, or contradicts itself.
+    /// [`Error::Invalid`] if it is not there, not an ensemble of this version, or contradicts itself; [`Error::Corrupt`] if it
+    /// is not as it was written.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let bytes = read_limited(path, LONGEST, "an ensemble file")?;
@@ -90,7 +115,12 @@ impl EnsembleFile {
             Some(other) => return Err(invalid(format!("its schema is {other:?}, and this version reads {SCHEMA:?}"))),
             None => return Err(invalid(format!("it has no key `schema` that says {SCHEMA:?}"))),
         }
+        let has_digest = value.get("digest").is_some();
         let found: Self = serde_json::from_value(value).map_err(|cause| invalid(cause.to_string()))?;
+        // The first version had neither a digest of its own nor one of its model file.
+        if (has_digest || found.model_file.is_some()) && !checksum::intact(&bytes) {
+            return Err(Error::Corrupt(format!("{shown} is not as it was written: its digest does not match")));
+        }
         if !(found.temperature > 0.0 && found.temperature.is_finite()) {
             return Err(invalid(format!("its temperature is {}, but temperatures are positive", found.temperature)));
         }
@@ -101,7 +131,8 @@ impl EnsembleFile {
         if !members.is_empty() && members != found.runs {
             return Err(invalid("its members are not its runs".into()));
         }
-        let names = found.members.iter().map(|member| &member.file.path).chain(&found.model);
+        let model_file = found.model_file.iter().map(|entry| &entry.path);
+        let names = found.members.iter().map(|member| &member.file.path).chain(&found.model).chain(model_file);
         if let Some(name) = names.into_iter().find(|name| !is_plain(name)) {
             return Err(invalid(format!("{name:?} is not the name of a file beside it")));
         }
@@ -113,12 +144,13 @@ impl EnsembleFile {
 pub fn read_limited(path: &Path, longest: u64, what: &str) -> Result<Vec<u8>> {
     let shown = path.display();
     let invalid = |cause: std::io::Error| Error::Invalid(format!("cannot read {shown} as {what}: {cause}"));
-    let file = File::open(path).map_err(invalid)?;
-    if !file.metadata().map_err(invalid)?.is_file() {
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(invalid)?.is_file() {
         return Err(Error::Invalid(format!(
             "{shown} is not a file, but {what} is expected; give the path of the file"
         )));
     }
+    let file = File::open(path).map_err(invalid)?;
     let mut bytes = Vec::new();
     file.take(longest + 1).read_to_end(&mut bytes).map_err(invalid)?;
     if bytes.len() as u64 > longest {

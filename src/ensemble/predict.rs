@@ -56,6 +56,7 @@ impl Predictor {
             return Err(Error::Invalid(format!("{shown} holds no weights to predict with: {why}")));
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        ensemble.check_model(&folder)?;
         let model = ModelFile::read(&folder.join(model))?;
         if model.classes.len() != ensemble.classes {
             return Err(Error::Invalid(format!(

@@ -2,6 +2,7 @@
 
 use super::reader::{LeftOut, RunReader, SweepReader};
 use super::soft::SoftDecisions;
+use super::tensors::Values;
 use crate::error::{Error, Result};
 
 /// What every complete run recorded at one checkpoint, stacked in order of the runs.
@@ -88,14 +89,20 @@ type Kernels = Vec<(String, Vec<usize>, Vec<f32>)>;
 fn read(run: &RunReader, epoch: usize) -> Result<(SoftDecisions, Kernels)> {
     let soft = run.soft(epoch)?;
     let kernels = match run.kernel(epoch)? {
-        Some(tensors) => tensors
-            .iter()
-            .filter_map(|(name, _, _)| {
-                // Names and shapes of other types are bookkeeping, not kernels.
-                let (shape, values) = tensors.f32(name).ok()?;
-                Some((name.to_owned(), shape.to_vec(), values.to_vec()))
-            })
-            .collect(),
+        Some(tensors) => {
+            // Names and shapes of other types are bookkeeping, not kernels.
+            let names = tensors.iter().filter(|(_, _, values)| matches!(values, Values::F32(_)));
+            let names: Vec<String> = names.map(|(name, _, _)| name.to_owned()).collect();
+            // A kernel's name becomes that of a file.
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            if let Some(name) = names.iter().find(|name| !name.chars().all(plain)) {
+                return Err(Error::Corrupt(format!("it holds a kernel called {name:?}, which is no name for a file")));
+            }
+            let kernel = |name: String| {
+                tensors.f32(&name).map(|(shape, values)| (name.clone(), shape.to_vec(), values.to_vec()))
+            };
+            names.into_iter().map(kernel).collect::<Result<_>>()?
+        }
         None => Vec::new(),
     };
     Ok((soft, kernels))

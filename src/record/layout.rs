@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::files::{self, Found};
 use crate::error::Result;
 
 /// Names of the files of a checkpoint.
@@ -45,6 +45,24 @@ impl SweepDir {
     #[must_use]
     pub fn manifest(&self) -> PathBuf {
         self.root.join("sweep.json")
+    }
+
+    /// Whether a sweep lies here, as far as its files' names say: `sweep.json`, or the experiment with the folder of runs.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let found = |path: &Path| files::look(path).unwrap_or(Found::Nothing);
+        let file = |path: PathBuf| !matches!(found(&path), Found::Nothing | Found::Folder);
+        file(self.manifest()) || (file(self.experiment()) && found(&self.runs()) != Found::Nothing)
+    }
+
+    /// Refuses folders of the sweep that are links.
+    ///
+    /// # Errors
+    /// `Corrupt` if a folder of the sweep, or one of its own files, is a link, or no folder or file.
+    pub fn refuse_links(&self) -> Result<()> {
+        let folders = [self.runs(), self.analysis(), self.report(), self.slurm()];
+        let own = [self.manifest(), self.experiment(), self.lock()];
+        folders.iter().chain(&own).try_for_each(|path| files::refuse_links(&self.root, path))
     }
 
     /// Held while the sweep is created, enlarged or repaired; always empty.
@@ -124,6 +142,12 @@ impl RunDir {
         self.index
     }
 
+    /// The directory of its sweep.
+    #[must_use]
+    pub fn sweep(&self) -> PathBuf {
+        self.root.parent().and_then(Path::parent).map_or_else(PathBuf::new, Path::to_path_buf)
+    }
+
     /// The manifest, written last.
     #[must_use]
     pub fn manifest(&self) -> PathBuf {
@@ -179,6 +203,20 @@ impl RunDir {
         self.checkpoints().join(number(epoch))
     }
 
+    /// Refuses a run that lies behind a link, or parts of which do, also its own files: nothing there may be written.
+    ///
+    /// # Errors
+    /// `Corrupt` if a folder on the way is a link.
+    pub fn refuse_links(&self) -> Result<()> {
+        let sweep = self.sweep();
+        let own = [self.manifest(), self.metrics(), self.state(), self.lease(), self.lock(), self.checkpoints()];
+        own.iter().try_for_each(|path| files::refuse_links(&sweep, path))?;
+        for entry in files::entries(&self.checkpoints())? {
+            files::refuse_links(&sweep, &entry.path())?;
+        }
+        Ok(())
+    }
+
     /// The path of `file` relative to the run, with `/` between its parts on every system; `None` if it lies elsewhere
     /// or its name is not text.
     #[must_use]
@@ -218,9 +256,13 @@ pub(super) fn parse_number(name: &str) -> Option<usize> {
 }
 
 fn numbered(folder: &Path) -> Result<Vec<usize>> {
+    if files::look(folder)? != Found::Folder {
+        return Ok(Vec::new());
+    }
     let mut found: Vec<usize> = files::entries(folder)?
         .into_iter()
-        .filter(|entry| entry.path().is_dir())
+        // A link is not followed.
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| parse_number(entry.file_name().to_str()?))
         .collect();
     found.sort_unstable();

@@ -1,23 +1,28 @@
-//! The manifests: `run.json`, written last of a run's files, and `sweep.json`. Both are sealed JSON (see `sealed`).
+//! The manifests: `run.json`, written last of a run's files, and `sweep.json`. Both are JSON with a checksum (see
+//! [`super::checksum`]).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::files;
+use super::checksum::{self, Schema};
+use super::files::{self, Found};
+use super::identity::RunIdentity;
+use super::layout::{RunDir, SweepDir};
 use super::provenance::Provenance;
-use super::sealed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Name and version of `run.json`.
-pub const RUN_SCHEMA: &str = "harness.run/1";
-/// Name and version of `sweep.json`.
-pub const SWEEP_SCHEMA: &str = "harness.sweep/1";
+/// Name and version of `run.json`. Version 1 had no `identity`.
+pub const RUN_SCHEMA: Schema = Schema { family: "harness.run", major: 1, minor: 1 };
+/// Name and version of `sweep.json`. Version 1 had no `training`, and no digest of the data.
+pub const SWEEP_SCHEMA: Schema = Schema { family: "harness.sweep", major: 1, minor: 1 };
+/// No sweep has more runs, whatever its files say: as the experiment's own limit.
+pub const MOST_RUNS: usize = 100_000;
 
 /// A file with what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// Relative to the directory of the manifest, with `/` between parts.
     pub path: String,
@@ -39,8 +44,45 @@ impl FileEntry {
         if bytes.len() as u64 != self.bytes {
             return Some(format!("holds {} bytes where {} were written", bytes.len(), self.bytes));
         }
-        let same = blake3::hash(bytes).to_hex().as_str() == self.blake3;
+        self.other_contents(&blake3::hash(bytes))
+    }
+
+    /// What is wrong with the file `path`, which is read piece by piece; `None` if nothing is.
+    #[must_use]
+    pub fn complaint_at(&self, path: &Path) -> Option<String> {
+        let unreadable = |cause: &dyn std::fmt::Display| Some(format!("cannot be read: {cause}"));
+        match files::look(path) {
+            Ok(Found::Nothing) => return Some("is missing".into()),
+            Ok(Found::File(bytes)) if bytes == self.bytes => {}
+            Ok(Found::File(bytes)) => return Some(format!("holds {bytes} bytes where {} were written", self.bytes)),
+            Ok(Found::Folder) => return Some("is a folder where a file was written".into()),
+            Ok(Found::Odd(what)) => return Some(format!("is {what} where a file was written: it is not opened")),
+            Err(error) => return unreadable(&error),
+        }
+        let mut hasher = blake3::Hasher::new();
+        match std::fs::File::open(path)
+            .and_then(|file| io::copy(&mut io::BufReader::with_capacity(1 << 18, file), &mut hasher))
+        {
+            Err(cause) => unreadable(&cause),
+            Ok(_) => self.other_contents(&hasher.finalize()),
+        }
+    }
+
+    fn other_contents(&self, found: &blake3::Hash) -> Option<String> {
+        let same = found.to_hex().as_str() == self.blake3;
         (!same).then(|| "does not have the contents that were written: its BLAKE3 digest differs".into())
+    }
+
+    /// Refuses entries that name files outside the folder of the list `list`.
+    pub(super) fn check_all(entries: &[Self], list: &Path) -> Result<()> {
+        match entries.iter().find(|entry| !files::is_plain_relative(&entry.path)) {
+            None => Ok(()),
+            Some(entry) => Err(Error::Corrupt(format!(
+                "{} lists {:?}, which is no file below its folder",
+                list.display(),
+                entry.path
+            ))),
+        }
     }
 }
 
@@ -54,7 +96,6 @@ pub enum Status {
 
 /// The seed of one random stream in one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct StreamSeed {
     /// In hex.
     pub seed: String,
@@ -64,7 +105,6 @@ pub struct StreamSeed {
 
 /// What a run was and what came of it, as far as `train` knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Outcome {
     /// Examples of the evaluation set.
     pub examples: usize,
@@ -83,10 +123,12 @@ pub struct Outcome {
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunManifest {
     pub schema: String,
     pub run: usize,
+    /// What it was trained for and on; none in files of version 1, and of a run that failed before it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<RunIdentity>,
     pub status: Status,
     /// Which attempt at the run this was; the first is 1.
     pub attempt: u32,
@@ -96,16 +138,26 @@ pub struct RunManifest {
     pub errors: Vec<String>,
     /// Every file of a complete run but the manifest itself, sorted by path; none for a failed one.
     pub files: Vec<FileEntry>,
+    /// BLAKE3 of the file, in hex, where it does not say what the run belongs to.
+    #[serde(skip)]
+    pub digest: Option<String>,
 }
 
 /// `sweep.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SweepManifest {
     pub schema: String,
     pub name: String,
-    /// BLAKE3 of the resolved experiment, in hex.
+    /// BLAKE3 of `experiment`, in hex.
     pub hash: String,
+    /// BLAKE3 of what determines the bytes of a run, in hex, as the experiment had it when the sweep was made; none in files
+    /// of version 1. Every run says for which one it was trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<String>,
+    /// Complete runs that were there when a sweep of version 1 was gone on with, by the BLAKE3 of their `run.json`: they do
+    /// not say themselves what they belong to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub older: BTreeMap<usize, String>,
     /// How many runs it has.
     pub runs: usize,
     /// The resolved experiment as TOML; `experiment.toml` is its copy for people.
@@ -114,38 +166,63 @@ pub struct SweepManifest {
 }
 
 impl RunManifest {
-    /// Reads `path`; `None` if there is no such file.
+    /// The manifest of a run; `None` if it has none yet.
     ///
     /// # Errors
-    /// As [`sealed::unseal`]; the file cannot be read.
-    pub fn read(path: &Path) -> Result<Option<Self>> {
-        files::read_if_there(path)?.map(|bytes| sealed::unseal(&bytes, RUN_SCHEMA, path)).transpose()
+    /// As [`checksum::decode`]; `Corrupt` for a run behind a link and for files outside the run; the file cannot be read.
+    pub fn read(dir: &RunDir) -> Result<Option<Self>> {
+        let path = dir.manifest();
+        files::refuse_links(&dir.sweep(), &path)?;
+        let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
+        let mut manifest: Self = checksum::decode(&bytes, &RUN_SCHEMA, &path)?;
+        if manifest.identity.is_none() {
+            manifest.digest = Some(blake3::hash(&bytes).to_hex().to_string());
+        }
+        FileEntry::check_all(&manifest.files, &path)?;
+        Ok(Some(manifest))
     }
 
-    /// Writes it to `path`.
+    /// Writes it into the run's directory.
     ///
     /// # Errors
     /// As [`files::write`].
-    pub fn write(&self, path: &Path) -> Result<()> {
-        files::write(path, &sealed::seal(self)?)
+    pub fn write(&self, dir: &RunDir) -> Result<()> {
+        files::write(&dir.manifest(), &checksum::encode(self)?)
     }
 }
 
 impl SweepManifest {
-    /// Reads `path`; `None` if there is no such file.
+    /// The manifest of a sweep; `None` if there is none.
     ///
     /// # Errors
-    /// As [`sealed::unseal`]; the file cannot be read.
-    pub fn read(path: &Path) -> Result<Option<Self>> {
-        files::read_if_there(path)?.map(|bytes| sealed::unseal(&bytes, SWEEP_SCHEMA, path)).transpose()
+    /// As [`checksum::decode`]; `Corrupt` where it contradicts itself or asks for more runs than a sweep can have; the file
+    /// cannot be read.
+    pub fn read(sweep: &SweepDir) -> Result<Option<Self>> {
+        let path = sweep.manifest();
+        let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
+        let manifest: Self = checksum::decode(&bytes, &SWEEP_SCHEMA, &path)?;
+        let corrupt = |what: String| Err(Error::Corrupt(format!("{} contradicts itself: {what}", path.display())));
+        if blake3::hash(manifest.experiment.as_bytes()).to_hex().as_str() != manifest.hash {
+            return corrupt("its hash is not that of its experiment".into());
+        }
+        if manifest.runs > MOST_RUNS {
+            return corrupt(format!("it speaks of {} runs, and a sweep has at most {MOST_RUNS}", manifest.runs));
+        }
+        Ok(Some(manifest))
     }
 
-    /// Writes it to `path`.
+    /// Writes it into the sweep's directory.
     ///
     /// # Errors
     /// As [`files::write`].
-    pub fn write(&self, path: &Path) -> Result<()> {
-        files::write(path, &sealed::seal(self)?)
+    pub fn write(&self, sweep: &SweepDir) -> Result<()> {
+        files::write(&sweep.manifest(), &checksum::encode(self)?)
+    }
+
+    /// BLAKE3 of the data that its runs are trained on, in hex, where it is known.
+    #[must_use]
+    pub fn data(&self) -> Option<&str> {
+        self.provenance.data_digest.as_deref()
     }
 }
 
@@ -164,20 +241,78 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_checked_as_its_bytes_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("soft.parquet");
+        let entry = FileEntry::of("soft.parquet", b"abc");
+        assert_eq!(entry.complaint_at(&path).unwrap(), "is missing");
+        for (bytes, complaint) in [(b"abc".as_slice(), None), (b"ab", Some("2 bytes")), (b"abd", Some("BLAKE3"))] {
+            std::fs::write(&path, bytes).unwrap();
+            let found = entry.complaint_at(&path);
+            assert_eq!(found, entry.complaint(bytes));
+            assert_eq!(found.is_some_and(|found| found.contains(complaint.unwrap_or("?"))), complaint.is_some());
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_lists_files_outside_its_run_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = SweepDir::new(folder.path()).run(0);
+        files::create_folder(dir.root()).unwrap();
+        for path in ["../0001/state", "/etc/passwd", ""] {
+            let manifest = RunManifest {
+                schema: RUN_SCHEMA.name(),
+                run: 0,
+                identity: None,
+                status: Status::Complete,
+                attempt: 1,
+                outcome: None,
+                errors: Vec::new(),
+                files: vec![FileEntry::of(path, b"")],
+                digest: None,
+            };
+            manifest.write(&dir).unwrap();
+            assert!(matches!(RunManifest::read(&dir), Err(Error::Corrupt(_))), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_whose_hash_or_size_is_made_up_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = SweepDir::new(folder.path());
+        let good = super::super::testing::sweep_manifest("a = 1\n", 3);
+        good.write(&sweep).unwrap();
+        assert_eq!(SweepManifest::read(&sweep).unwrap().as_ref(), Some(&good));
+        for bad in [
+            SweepManifest { hash: "00".into(), ..good.clone() },
+            SweepManifest { experiment: "a = 2\n".into(), ..good.clone() },
+            SweepManifest { runs: 1 << 60, ..good.clone() },
+        ] {
+            bad.write(&sweep).unwrap();
+            assert!(matches!(SweepManifest::read(&sweep), Err(Error::Corrupt(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
     fn a_failed_run_reads_back() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.json");
-        assert_eq!(RunManifest::read(&path).unwrap(), None);
+        let dir = SweepDir::new(folder.path()).run(3);
+        files::create_folder(dir.root()).unwrap();
+        assert_eq!(RunManifest::read(&dir).unwrap(), None);
         let manifest = RunManifest {
-            schema: RUN_SCHEMA.into(),
+            schema: RUN_SCHEMA.name(),
             run: 3,
+            identity: None,
             status: Status::Failed,
             attempt: 2,
             outcome: None,
             errors: vec!["no space left".into()],
             files: Vec::new(),
+            digest: None,
         };
-        manifest.write(&path).unwrap();
-        assert_eq!(RunManifest::read(&path).unwrap(), Some(manifest));
+        manifest.write(&dir).unwrap();
+        let read = RunManifest::read(&dir).unwrap().unwrap();
+        assert!(read.digest.is_some());
+        assert_eq!(RunManifest { digest: None, ..read }, manifest);
     }
 }

@@ -2,37 +2,39 @@
 //! they are written. Open formats only (TOML, JSON, Parquet, safetensors), so that every record can be read without us.
 //!
 //! Writing a run goes through [`RunWriter`], reading one through [`RunReader`]; [`SweepReader`] gives all complete runs of
-//! a sweep and names those left out. A crash at any moment leaves whole files, and whatever is not as it was written is
-//! found by its digest.
+//! a sweep and names those left out. A crash at any moment leaves whole files, whatever is not as it was written is found
+//! by its digest, and whatever belongs to another experiment, other data or another run by its [`RunIdentity`].
 
+pub mod checksum;
 pub mod export;
-pub mod fault;
+mod fault;
 pub mod files;
+mod identity;
 pub mod index;
 pub mod layout;
 pub mod manifest;
 pub mod metrics;
 mod nights;
 pub mod provenance;
-mod reader;
+pub(crate) mod reader;
 mod run;
-pub mod sealed;
 mod soft;
 mod state;
 pub mod table;
 mod tensors;
 #[cfg(test)]
 pub(crate) mod testing;
-mod verify;
+pub(crate) mod verify;
 
+pub use identity::{Expected, RunIdentity};
 pub use layout::{RunDir, SweepDir};
-pub use manifest::{FileEntry, Outcome, RunManifest, Status, StreamSeed, SweepManifest};
+pub use manifest::{FileEntry, Outcome, RUN_SCHEMA, RunManifest, SWEEP_SCHEMA, Status, StreamSeed, SweepManifest};
 pub use metrics::EpochMetrics;
 pub use nights::{Accepted, NightValues};
 pub use provenance::{Origin, Provenance};
 pub use reader::{LeftOut, RunReader, SweepReader};
-pub use run::{Begin, RunWriter, record_failure, tidy};
+pub use run::{Begin, RunWriter, forget, record_failure, tidy};
 pub use soft::SoftDecisions;
-pub use state::State;
+pub use state::{SavedState, StateFile};
 pub use tensors::{Tensors, Values};
-pub use verify::{Problem, repair, verify};
+pub use verify::{Completeness, Problem, completeness, repair, verify};

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{files, sealed};
+use super::checksum::{self, Schema};
+use super::files;
 use crate::error::Result;
 
-const ACCEPTED: &str = "harness.accepted/1";
-const NIGHT: &str = "harness.night/1";
+const ACCEPTED: Schema = Schema { family: "harness.accepted", major: 1, minor: 0 };
+const NIGHT: Schema = Schema { family: "harness.night", major: 1, minor: 0 };
 
 /// `accepted.json`: a person wants the procedure of this sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,15 +26,15 @@ impl Accepted {
     /// Now, by this person.
     #[must_use]
     pub fn new(by: String, why: Option<String>) -> Self {
-        Self { schema: ACCEPTED.into(), at: jiff::Timestamp::now(), by, why }
+        Self { schema: ACCEPTED.name(), at: jiff::Timestamp::now(), by, why }
     }
 
     /// Reads `path`; `None` if there is no such file.
     ///
     /// # Errors
-    /// As [`sealed::unseal`]; the file cannot be read.
+    /// As [`checksum::decode`]; the file cannot be read.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        files::read_if_there(path)?.map(|bytes| sealed::unseal(&bytes, ACCEPTED, path)).transpose()
+        files::read_if_there(path)?.map(|bytes| checksum::decode(&bytes, &ACCEPTED, path)).transpose()
     }
 
     /// Writes it to `path`.
@@ -41,7 +42,7 @@ impl Accepted {
     /// # Errors
     /// As [`files::write`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        files::write(path, &sealed::seal(self)?)
+        files::write(path, &checksum::encode(self)?)
     }
 }
 
@@ -68,9 +69,9 @@ impl NightValues {
     /// Reads `path`; `None` if there is no such file.
     ///
     /// # Errors
-    /// As [`sealed::unseal`]; the file cannot be read.
+    /// As [`checksum::decode`]; the file cannot be read.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        files::read_if_there(path)?.map(|bytes| sealed::unseal(&bytes, NIGHT, path)).transpose()
+        files::read_if_there(path)?.map(|bytes| checksum::decode(&bytes, &NIGHT, path)).transpose()
     }
 
     /// Writes it to `path`.
@@ -78,8 +79,8 @@ impl NightValues {
     /// # Errors
     /// As [`files::write`].
     pub fn write(mut self, path: &Path) -> Result<()> {
-        self.schema = NIGHT.into();
-        files::write(path, &sealed::seal(&self)?)
+        self.schema = NIGHT.name();
+        files::write(path, &checksum::encode(&self)?)
     }
 }
 

@@ -1,22 +1,27 @@
 //! The saved state of an unfinished run, in one file: a safetensors file whose note holds the counters, and whose first
 //! characters of the note are the BLAKE3 of the whole file (with zeros in their place).
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::checksum::Schema;
+use super::identity::RunIdentity;
 use super::manifest::FileEntry;
 use super::metrics::{self, EpochMetrics};
 use super::tensors::Tensors;
 use crate::error::{Error, Result};
 
-const SCHEMA: &str = "harness.state/1";
+/// Version 1 did not say what the run belongs to.
+const SCHEMA: Schema = Schema { family: "harness.state", major: 1, minor: 1 };
 const HEX: usize = 64;
 /// Where the digest lies: after the length of the header and the opening of the note.
 const DIGEST_AT: usize = 8 + r#"{"__metadata__":{"harness":""#.len();
 
 /// All that a run needs to go on after `epoch` epochs as if it had never stopped.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct State {
+pub struct SavedState {
     /// Epochs that are done.
     pub epoch: usize,
     /// One for each of them.
@@ -28,19 +33,38 @@ pub struct State {
     pub tensors: Tensors,
 }
 
+/// What a state file holds besides the state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateFile {
+    pub state: SavedState,
+    /// The run that it is of; none in files of version 1.
+    pub identity: Option<RunIdentity>,
+    /// Those that the run has recorded so far.
+    pub files: Vec<FileEntry>,
+    /// Whether a newer version of harness wrote it.
+    pub newer: bool,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Note {
     schema: String,
+    #[serde(default)]
+    identity: Option<RunIdentity>,
     epoch: usize,
     counters: Value,
     files: Vec<FileEntry>,
 }
 
-impl State {
-    /// The bytes of the state file; `files` are those that the run has recorded so far.
-    pub(super) fn encode(&self, files: Vec<FileEntry>) -> Result<Vec<u8>> {
-        let note = Note { schema: SCHEMA.into(), epoch: self.epoch, counters: self.counters.clone(), files };
+impl SavedState {
+    /// The bytes of the state file of the run `identity`; `files` are those that the run has recorded so far.
+    pub(super) fn encode(&self, identity: &RunIdentity, files: Vec<FileEntry>) -> Result<Vec<u8>> {
+        let note = Note {
+            schema: SCHEMA.name(),
+            identity: Some(identity.clone()),
+            epoch: self.epoch,
+            counters: self.counters.clone(),
+            files,
+        };
         let note = serde_json::to_string(&note)
             .map_err(|cause| Error::Unexpected(format!("cannot write the state of a run as JSON: {cause}")))?;
         let mut tensors = self.tensors.clone();
@@ -55,26 +79,25 @@ impl State {
         Ok(bytes)
     }
 
-    /// Reads a state file; `what` names it in messages.
+    /// Reads a state file; `path` names it in messages.
     ///
     /// # Errors
-    /// `Corrupt` if it is not as it was written, `Invalid` if another version wrote it.
-    pub fn decode(bytes: &[u8], what: &str) -> Result<(Self, Vec<FileEntry>)> {
+    /// `Corrupt` if it is not as it was written or names files outside its run, `Invalid` if another version wrote it.
+    pub fn decode(bytes: &[u8], path: &Path) -> Result<StateFile> {
+        let what = path.display().to_string();
         if !intact(bytes) {
             return Err(Error::Corrupt(format!("{what} is not as it was written: its digest does not match")));
         }
-        let mut tensors = Tensors::decode(bytes, what)?;
+        let mut tensors = Tensors::decode(bytes, &what)?;
         let invalid = |cause: String| Error::Invalid(format!("{what} cannot be understood: {cause}"));
         let note = tensors.note().and_then(|note| note.get(HEX + 1..)).unwrap_or_default();
-        let value: Value = serde_json::from_str(note).map_err(|cause| invalid(cause.to_string()))?;
-        match value.get("schema").and_then(Value::as_str) {
-            Some(SCHEMA) => {}
-            found => return Err(invalid(format!("its schema is {found:?}, and this version reads {SCHEMA:?}"))),
-        }
-        let note: Note = serde_json::from_value(value).map_err(|cause| invalid(cause.to_string()))?;
+        let note: Note = serde_json::from_str(note).map_err(|cause| invalid(cause.to_string()))?;
+        SCHEMA.check(&note.schema, path)?;
+        FileEntry::check_all(&note.files, path)?;
         let metrics = metrics::restore(&mut tensors)?;
         tensors.clear_note();
-        Ok((Self { epoch: note.epoch, metrics, counters: note.counters, tensors }, note.files))
+        let state = Self { epoch: note.epoch, metrics, counters: note.counters, tensors };
+        Ok(StateFile { state, identity: note.identity, files: note.files, newer: SCHEMA.is_newer(&note.schema) })
     }
 }
 
@@ -92,26 +115,37 @@ fn intact(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::state as example;
+    use super::super::testing::{identity, state as example};
     use super::*;
+
+    fn decode(bytes: &[u8]) -> Result<StateFile> {
+        SavedState::decode(bytes, Path::new("state"))
+    }
 
     #[test]
     fn a_state_reads_back_with_its_files() {
         let files = vec![FileEntry::of("checkpoints/0000/soft.parquet", b"soft")];
-        let bytes = example(3).encode(files.clone()).unwrap();
-        assert_eq!(State::decode(&bytes, "state").unwrap(), (example(3), files));
+        let bytes = example(3).encode(&identity(3), files.clone()).unwrap();
+        let expected = StateFile { state: example(3), identity: Some(identity(3)), files, newer: false };
+        assert_eq!(decode(&bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn files_outside_the_run_are_refused() {
+        let bytes = example(1).encode(&identity(1), vec![FileEntry::of("../0000/state", b"")]).unwrap();
+        assert!(matches!(decode(&bytes), Err(Error::Corrupt(_))));
     }
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let bytes = example(2).encode(Vec::new()).unwrap();
+        let bytes = example(2).encode(&identity(2), Vec::new()).unwrap();
         for position in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[position / 8] ^= 1 << (position % 8);
-            assert!(matches!(State::decode(&flipped, "state"), Err(Error::Corrupt(_))), "bit {position}");
+            assert!(matches!(decode(&flipped), Err(Error::Corrupt(_))), "bit {position}");
         }
         for length in 0..bytes.len() {
-            assert!(State::decode(&bytes[..length], "state").is_err(), "length {length}");
+            assert!(decode(&bytes[..length]).is_err(), "length {length}");
         }
     }
 }

@@ -47,9 +47,40 @@ pub fn decode(bytes: &[u8], what: &str) -> Result<DataFrame> {
         if claimed > FREE.max(EXPANSION.saturating_mul(bytes.len() as u64)) {
             return Err(format!("it claims {rows} rows of {columns} columns in {} bytes", bytes.len()));
         }
-        reader.finish().map_err(|cause| cause.to_string())
+        let schema = reader.schema().map_err(|cause| cause.to_string())?.clone();
+        // Columns of other types are of no use here, and some of them end Polars in a panic.
+        let odd = schema.iter().find_map(|(name, field)| {
+            let kind = field.dtype();
+            (!is_read(kind)).then(|| format!("column {name:?} holds {kind:?}, and only numbers and texts are read"))
+        });
+        match odd {
+            Some(odd) => Err(odd),
+            None => reader.finish().map_err(|cause| cause.to_string()),
+        }
     });
     read.unwrap_or_else(|_| Err("it is damaged".into())).map_err(invalid)
+}
+
+/// Whether columns of this type are read.
+fn is_read(kind: &ArrowDataType) -> bool {
+    use ArrowDataType as Kind;
+    matches!(
+        kind,
+        Kind::Boolean
+            | Kind::Int8
+            | Kind::Int16
+            | Kind::Int32
+            | Kind::Int64
+            | Kind::UInt8
+            | Kind::UInt16
+            | Kind::UInt32
+            | Kind::UInt64
+            | Kind::Float32
+            | Kind::Float64
+            | Kind::Utf8
+            | Kind::LargeUtf8
+            | Kind::Utf8View
+    )
 }
 
 /// A column of numbers without gaps, as `f64`.

@@ -1,9 +1,12 @@
 //! Named arrays to and from safetensors, with the same bytes for the same arrays.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
+use serde::Deserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{Error, Result};
 
@@ -225,6 +228,7 @@ impl Tensors {
     pub fn decode(bytes: &[u8], what: &str) -> Result<Self> {
         let invalid =
             |cause: String| Error::Invalid(format!("{what} is not a safetensors file that can be read: {cause}"));
+        refuse_duplicates(bytes).map_err(invalid)?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|cause| invalid(cause.to_string()))?;
         let file = SafeTensors::deserialize(bytes).map_err(|cause| invalid(cause.to_string()))?;
         let note = metadata.metadata().as_ref().and_then(|keys| keys.get(NOTE)).cloned();
@@ -237,6 +241,36 @@ impl Tensors {
         }
         Ok(Self { arrays, note })
     }
+}
+
+/// Refuses a safetensors header that names one array twice: readers differ in which of the two they take.
+///
+/// # Errors
+/// What is wrong with the header, in words.
+pub fn refuse_duplicates(bytes: &[u8]) -> std::result::Result<(), String> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = ();
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("the header of a safetensors file")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+            let mut seen = BTreeSet::new();
+            while let Some(name) = map.next_key::<String>()? {
+                map.next_value::<IgnoredAny>()?;
+                if let Some(name) = seen.replace(name) {
+                    return Err(serde::de::Error::custom(format!("its header names {name:?} twice")));
+                }
+            }
+            Ok(())
+        }
+    }
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or("it is too short")?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let header = rest.get(..length).ok_or("its header is longer than the file")?;
+    serde_json::Deserializer::from_slice(header).deserialize_map(Names).map_err(|cause| cause.to_string())
 }
 
 fn missing(name: &str, wanted: &str, there: bool) -> Error {
@@ -281,6 +315,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_name_that_comes_twice_is_refused() {
+        let one = r#""a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+        for (header, good) in [(format!("{{{one}}}"), true), (format!("{{{one},{one}}}"), false)] {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(header.as_bytes());
+            bytes.extend_from_slice(&1.0_f32.to_le_bytes());
+            let read = Tensors::decode(&bytes, "weights");
+            assert_eq!(read.is_ok(), good, "{header}: {read:?}");
+            assert!(good || read.unwrap_err().to_string().contains("twice"));
+        }
+    }
 
     fn example() -> Tensors {
         let mut tensors = Tensors::new();

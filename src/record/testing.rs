@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Begin, EpochMetrics, Origin, Outcome, Provenance, RunDir, RunWriter, SoftDecisions, State, StreamSeed, Tensors,
+    Begin, EpochMetrics, Origin, Outcome, Provenance, RunDir, RunIdentity, RunWriter, SWEEP_SCHEMA, SavedState,
+    SoftDecisions, StreamSeed, SweepManifest, Tensors,
 };
 use crate::error::Result;
 
@@ -38,7 +39,36 @@ pub(crate) fn outcome() -> Outcome {
     }
 }
 
-pub(crate) fn state(epoch: usize) -> State {
+/// What the fake run `run` belongs to.
+pub(crate) fn identity(run: usize) -> RunIdentity {
+    RunIdentity {
+        training: "0f".into(),
+        data: "da".into(),
+        run,
+        streams: BTreeMap::from([("init".into(), "00".into())]),
+    }
+}
+
+/// The manifest of a sweep of `runs` fake runs.
+pub(crate) fn sweep_manifest(experiment: &str, runs: usize) -> SweepManifest {
+    SweepManifest {
+        schema: SWEEP_SCHEMA.name(),
+        name: "fake".into(),
+        hash: blake3::hash(experiment.as_bytes()).to_hex().to_string(),
+        training: Some(identity(0).training),
+        older: BTreeMap::new(),
+        runs,
+        experiment: experiment.into(),
+        provenance: Provenance::now(Origin::default()),
+    }
+}
+
+/// Begins an attempt at a fake run.
+pub(crate) fn begin(dir: &RunDir, attempt: u32) -> Result<Begin> {
+    RunWriter::begin(dir, attempt, &identity(dir.index()))
+}
+
+pub(crate) fn state(epoch: usize) -> SavedState {
     let mut tensors = Tensors::new();
     tensors.insert("weights.0", &[2, 2], vec![0.1_f32, -2.0, 3.5, epoch as f32]).unwrap();
     tensors.insert("velocity.0", &[2, 2], vec![1e-9_f32, 0.0, -0.0, 1.0]).unwrap();
@@ -50,15 +80,15 @@ pub(crate) fn state(epoch: usize) -> State {
         seconds: 0.5,
     };
     let metrics = (1..=epoch).map(row).collect();
-    State { epoch, metrics, counters: serde_json::json!({"step": 18_446_744_073_709_551_615_u64}), tensors }
+    SavedState { epoch, metrics, counters: serde_json::json!({"step": 18_446_744_073_709_551_615_u64}), tensors }
 }
 
 /// Four epochs with checkpoints at 0, 2 and 4, and weights at the end; `go_on` is asked before each epoch. Says whether
 /// the run is complete.
 pub(crate) fn fake_run(dir: &RunDir, attempt: u32, go_on: &mut dyn FnMut(usize) -> bool) -> Result<bool> {
-    let (mut writer, mut now) = match RunWriter::begin(dir, attempt)? {
+    let (mut writer, mut now) = match begin(dir, attempt)? {
         Begin::Complete => return Ok(true),
-        Begin::Start(writer, _) => (writer, State::default()),
+        Begin::Start(writer, _) => (writer, SavedState::default()),
         Begin::Resume(writer, state) => (writer, *state),
     };
     let checkpoint = |writer: &mut RunWriter, epoch: usize| -> Result<()> {

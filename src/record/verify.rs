@@ -1,24 +1,30 @@
-//! Is everything in a sweep as it was written? Walks the whole directory, names every file that is damaged, missing or
-//! not ours, and can make the sweep forget what is broken so that it is made again.
+//! Is everything in a sweep as it was written, and is it all there? Walks the whole directory, names every file that is
+//! damaged, missing or not ours, goes on past what cannot be read, and can make the sweep forget what is broken so that it
+//! is made again. Only what is named and can be made again is ever removed.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::files;
-use super::index;
+use super::checksum;
+use super::files::{self, Found};
+use super::identity::Expected;
+use super::index::{self, Wrong};
 use super::layout::{self, RunDir, SweepDir};
 use super::manifest::{RunManifest, Status, SweepManifest};
 use super::nights::{Accepted, NightValues};
+use super::reader::same_but_for_runs;
 use super::run;
-use super::state::State;
+use super::state::SavedState;
 use crate::error::{Error, Result};
 
 pub(super) const STRAY: &str = "does not belong here: nothing lists it";
 const UNFINISHED: &str = "was left by a process that died while it wrote";
 const LEFT_OVER: &str = "was left by a process that died as it finished the run";
 const NOT_EMPTY: &str = "is a lock and must be empty";
+/// The list of jobs of a batch system, in the folder `slurm`.
+pub const JOBS: &str = "jobs.json";
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +50,10 @@ enum Cure {
     Empty,
     /// Write it again from `sweep.json`.
     RestoreExperiment,
-    /// Remove the folder of derived files, so that it is made again.
+    /// Remove the derived file, which the analysis or the report makes again.
     RemoveDerived,
+    /// Train the run again.
+    Resume,
     /// Not ours to mend.
     None,
 }
@@ -59,35 +67,75 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Which runs of a sweep are complete, as their manifests say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completeness {
+    /// How many the sweep has.
+    pub runs: usize,
+    pub complete: usize,
+    /// The others, in order.
+    pub missing: Vec<usize>,
+}
+
+/// Which runs of the sweep are complete; whether their files are as they were written is [`verify`]'s business. `None` where
+/// `sweep.json` cannot be used.
+#[must_use]
+pub fn completeness(sweep: &SweepDir) -> Option<Completeness> {
+    let runs = SweepManifest::read(sweep).ok().flatten()?.runs;
+    let complete = |run: &usize| matches!(RunManifest::read(&sweep.run(*run)), Ok(Some(manifest)) if manifest.status == Status::Complete);
+    let missing: Vec<usize> = (0..runs).filter(|run| !complete(run)).collect();
+    Some(Completeness { runs, complete: runs - missing.len(), missing })
+}
+
 /// Everything that is wrong with the sweep, in order of files.
 ///
 /// # Errors
-/// `Invalid` if the directory is not that of a sweep; whatever the file system refuses.
+/// `Invalid` if the directory is not that of a sweep.
 pub fn verify(sweep: &SweepDir) -> Result<Vec<Problem>> {
+    if !sweep.is_there() {
+        let root = sweep.root().display();
+        return Err(Error::Invalid(format!("{root} is not the directory of a sweep: there is no sweep.json in it")));
+    }
     let mut walk = Walk { sweep, problems: Vec::new() };
-    walk.root()?;
+    walk.root();
     walk.problems.sort_by(|one, other| (one.run, &one.file).cmp(&(other.run, &other.file)));
     Ok(walk.problems)
 }
 
-/// Forgets what is broken, so that `resume` and `analyze` make it again, and says in a sentence each what was done.
+/// Forgets what is broken, so that `resume` and `report` make it again, and says in a sentence each what was done. Nobody
+/// writes the sweep's derived files in the meantime, and a run that is being trained is left alone.
 ///
 /// # Errors
-/// Whatever the file system refuses.
-pub fn repair(sweep: &SweepDir, problems: &[Problem]) -> Result<Vec<String>> {
+/// `Corrupt` if a folder of the sweep is a link; whatever the file system refuses.
+pub fn repair(sweep: &SweepDir) -> Result<Vec<String>> {
+    let _alone = files::lock_folder(sweep.root());
+    // Looked at under the lock: what was unfinished a moment ago may be whole now.
+    let problems = verify(sweep)?;
     let mut done = Vec::new();
-    let mut forgotten = BTreeSet::new();
-    for problem in problems {
+    let (mut forgotten, mut gone) = (BTreeSet::new(), BTreeSet::new());
+    for problem in &problems {
         let path = sweep.root().join(&problem.file);
+        if problem.cure != Cure::None
+            && let Some(parent) = path.parent()
+            && let Err(error) = files::refuse_links(sweep.root(), parent)
+        {
+            done.push(format!("left {} alone: {error}", problem.file));
+            continue;
+        }
+        let _held = match problem.run.filter(|_| !matches!(problem.cure, Cure::None | Cure::Resume)) {
+            None => None,
+            Some(run) => match hold(&sweep.run(run)) {
+                Ok(held) => held,
+                Err(why) => {
+                    done.push(format!("left {} alone: {why}", problem.file));
+                    continue;
+                }
+            },
+        };
         match problem.cure {
             Cure::ForgetRun(run) => {
                 if forgotten.insert(run) {
-                    let dir = sweep.run(run);
-                    // The manifest goes first: without it nobody takes the run for complete.
-                    files::remove(&dir.manifest())?;
-                    files::remove(&dir.state())?;
-                    files::remove_folder(&dir.checkpoints())?;
-                    files::remove(&dir.metrics())?;
+                    run::forget(&sweep.run(run))?;
                     done.push(format!("forgot run {run}: `harness resume` trains it again"));
                 }
             }
@@ -106,24 +154,49 @@ pub fn repair(sweep: &SweepDir, problems: &[Problem]) -> Result<Vec<String>> {
                 done.push(format!("emptied {}", problem.file));
             }
             Cure::RestoreExperiment => {
-                if let Some(manifest) = SweepManifest::read(&sweep.manifest())? {
+                if let Some(manifest) = SweepManifest::read(sweep)? {
                     files::write(&path, manifest.experiment.as_bytes())?;
                     done.push(format!("wrote {} again from sweep.json", problem.file));
                 }
             }
             Cure::RemoveDerived => {
-                let folder = if path.starts_with(sweep.report()) { sweep.report() } else { sweep.analysis() };
-                if files::remove_folder(&folder)? {
-                    done.push(format!(
-                        "removed {}: `harness analyze` and `harness report` make it again",
-                        folder.display()
-                    ));
-                }
+                files::remove(&path)?;
+                done.push(format!("removed {}: {}", problem.file, remedy(&problem.file)));
+                gone.insert(path);
+            }
+            Cure::Resume => {
+                forgotten.extend(problem.run);
+                done.push(format!("{} is to be trained again: `harness resume` does", problem.file));
             }
             Cure::None => done.push(format!("left {} alone: it {}", problem.file, problem.what)),
         }
     }
+    for folder in [sweep.analysis(), sweep.report()] {
+        if files::look(&folder)? == Found::Folder {
+            index::drop_entries(&folder, &gone, &forgotten)?;
+        }
+    }
     Ok(done)
+}
+
+/// What makes a derived file again.
+fn remedy(file: &str) -> &'static str {
+    let nightly = ["report/compare/", "report/history/", "report/nightly"].iter().any(|part| file.starts_with(part));
+    if nightly { "the nightly command that made it makes it again" } else { "`harness report` makes it again" }
+}
+
+/// Holds the lock of a run, so that nobody begins to train it; `None` where the file system knows no locks or nobody ever
+/// trained it.
+fn hold(dir: &RunDir) -> std::result::Result<Option<File>, String> {
+    if !matches!(files::look(&dir.lock()), Ok(Found::File(_))) {
+        return Ok(None);
+    }
+    let Ok(file) = files::open_lock(&dir.lock()) else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Err(format!("run {} is being trained", dir.index())),
+        Err(fs::TryLockError::Error(_)) => Ok(None),
+    }
 }
 
 struct Walk<'a> {
@@ -137,34 +210,41 @@ impl Walk<'_> {
         self.problems.push(Problem { run, file, what: what.into(), cure });
     }
 
-    fn root(&mut self) -> Result<()> {
+    /// What was read, or nothing with a problem in its place: one file that cannot be read hides no other.
+    fn read<T>(&mut self, run: Option<usize>, path: &Path, found: Result<T>) -> Option<T> {
+        found.map_err(|error| self.add(run, path, format!("cannot be read: {error}"), Cure::None)).ok()
+    }
+
+    fn root(&mut self) {
         let sweep = self.sweep;
-        let manifest = match SweepManifest::read(&sweep.manifest()) {
+        let manifest = match SweepManifest::read(sweep) {
             Ok(Some(manifest)) => Some(manifest),
             Ok(None) => {
-                let root = sweep.root().display();
-                return Err(Error::Invalid(format!(
-                    "{root} is not the directory of a sweep: there is no sweep.json in it"
-                )));
+                self.add(
+                    None,
+                    &sweep.manifest(),
+                    "is missing; `--repair` writes it again from experiment.toml",
+                    Cure::None,
+                );
+                None
             }
-            Err(error @ (Error::Corrupt(_) | Error::Invalid(_))) => {
-                let what = format!("cannot be used ({error}); `harness run` with the same experiment writes it again");
+            Err(error) => {
+                let what = format!("cannot be used ({error}); `--repair` writes it again from experiment.toml");
                 self.add(None, &sweep.manifest(), what, Cure::None);
                 None
             }
-            Err(error) => return Err(error),
         };
         if let Some(manifest) = &manifest {
-            match files::read_if_there(&sweep.experiment())? {
-                None => self.add(None, &sweep.experiment(), "is missing", Cure::RestoreExperiment),
-                Some(bytes) if bytes == manifest.experiment.as_bytes() => {}
-                Some(_) => {
-                    self.add(
-                        None,
-                        &sweep.experiment(),
-                        "differs from the experiment in sweep.json",
-                        Cure::RestoreExperiment,
-                    );
+            let copy = files::read_if_there(&sweep.experiment());
+            match self.read(None, &sweep.experiment(), copy) {
+                None => {}
+                Some(None) => self.add(None, &sweep.experiment(), "is missing", Cure::RestoreExperiment),
+                Some(Some(copy)) if copy == manifest.experiment.as_bytes() => {}
+                // Whichever of the two belongs to the runs, the other is somebody's: unless it is but the number of runs.
+                Some(Some(copy)) => {
+                    let mended = same_but_for_runs(manifest.experiment.as_bytes(), &copy) || self.fits(manifest);
+                    let cure = if mended { Cure::RestoreExperiment } else { Cure::None };
+                    self.add(None, &sweep.experiment(), "differs from the experiment in sweep.json", cure);
                 }
             }
         }
@@ -186,74 +266,165 @@ impl Walk<'_> {
                 self.add(None, &path, format!("cannot be used ({cause})"), Cure::None);
             }
         }
-        for path in listed(sweep.root())? {
+        for path in self.listed(sweep.root()) {
             if path == sweep.lock() {
-                self.lock(None, &path)?;
+                self.lock(None, &path);
             } else if files::is_temporary(&path) {
                 self.add(None, &path, UNFINISHED, Cure::Remove);
             } else if !ours.contains(&path) {
                 self.add(None, &path, STRAY, Cure::None);
             }
         }
+        self.jobs();
+        let mut made_from = BTreeSet::new();
         for folder in [sweep.analysis(), sweep.report()] {
-            for (path, what) in index::complaints(&folder)? {
-                self.add(None, &path, what, Cure::RemoveDerived);
+            if self.is_folder(&folder) {
+                let complaints = index::complaints(&folder);
+                for (path, what, wrong) in self.read(None, &folder, complaints).unwrap_or_default() {
+                    let cure = match wrong {
+                        Wrong::Damaged | Wrong::Index => Cure::RemoveDerived,
+                        Wrong::Stray => Cure::None,
+                    };
+                    self.add(None, &path, what, cure);
+                }
+                made_from.extend(index::sources(&folder));
             }
         }
+        let mut expected = manifest.as_ref().map(Expected::of).unwrap_or_default();
         let runs = manifest.map(|manifest| manifest.runs);
-        for path in listed(&sweep.runs())? {
-            let index = path.file_name().and_then(|name| name.to_str()).and_then(layout::parse_number);
-            match index.filter(|index| path.is_dir() && runs.is_none_or(|runs| *index < runs)) {
-                Some(index) => self.run(&sweep.run(index))?,
-                None => self.add(None, &path, STRAY, Cure::None),
+        if self.is_folder(&sweep.runs()) {
+            for path in self.listed(&sweep.runs()) {
+                let index = path.file_name().and_then(|name| name.to_str()).and_then(layout::parse_number);
+                match index.filter(|index| runs.is_none_or(|runs| *index < runs)) {
+                    Some(index) if self.is_folder(&path) => {
+                        made_from.remove(&index);
+                        self.run(&sweep.run(index), &mut expected);
+                    }
+                    Some(_) => {}
+                    None => self.add(None, &path, STRAY, Cure::None),
+                }
             }
         }
-        Ok(())
-    }
-
-    fn lock(&mut self, run: Option<usize>, path: &Path) -> Result<()> {
-        let found = fs::symlink_metadata(path).map_err(|cause| Error::io("read", path, &cause))?;
-        if !found.is_file() || found.len() > 0 {
-            self.add(run, path, NOT_EMPTY, if found.is_file() { Cure::Empty } else { Cure::None });
+        // The runs of a night that was pruned are gone because somebody wanted it.
+        if matches!(NightValues::read(&sweep.night()), Ok(Some(_))) {
+            made_from.clear();
         }
-        Ok(())
+        for run in made_from {
+            let what = "is gone: it was complete when the analysis or the report was made";
+            self.add(Some(run), sweep.run(run).root(), what, Cure::Resume);
+        }
     }
 
-    fn run(&mut self, dir: &RunDir) -> Result<()> {
-        match RunManifest::read(&dir.manifest()) {
+    /// Whether a complete run says that it was trained for the experiment in `sweep.json`.
+    fn fits(&self, manifest: &SweepManifest) -> bool {
+        let runs = self.sweep.indices().unwrap_or_default();
+        let mut told = runs.into_iter().filter_map(|run| RunManifest::read(&self.sweep.run(run)).ok()??.identity);
+        // Where nobody says anything, `sweep.json` with its digest is believed.
+        told.next()
+            .is_none_or(|identity| manifest.training.as_ref().is_none_or(|training| *training == identity.training))
+    }
+
+    /// Whether a folder lies at `path`; anything else there is a problem.
+    fn is_folder(&mut self, path: &Path) -> bool {
+        let found = files::look(path);
+        let what = match self.read(None, path, found) {
+            Some(Found::Folder) => return true,
+            Some(Found::Nothing) | None => return false,
+            Some(Found::File(_)) => "a file",
+            Some(Found::Odd(what)) => what,
+        };
+        self.add(None, path, format!("is {what} where a folder was made: nothing behind it is looked at"), Cure::None);
+        false
+    }
+
+    fn jobs(&mut self) {
+        let folder = self.sweep.slurm();
+        if !self.is_folder(&folder) {
+            return;
+        }
+        let path = folder.join(JOBS);
+        let bytes = files::read_if_there(&path);
+        let Some(Some(bytes)) = self.read(None, &path, bytes) else { return };
+        // The first version had no checksum.
+        let old = checksum::schema_of(&bytes).is_some_and(|schema| schema == "harness.slurm/1");
+        if !old && !checksum::intact(&bytes) {
+            self.add(None, &path, "is not as it was written: which jobs are the sweep's is not known", Cure::None);
+        }
+    }
+
+    fn listed(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let found = files::entries(folder);
+        let entries = self.read(None, folder, found).unwrap_or_default();
+        entries.into_iter().map(|entry| entry.path()).collect()
+    }
+
+    fn lock(&mut self, run: Option<usize>, path: &Path) {
+        let found = files::look(path);
+        match self.read(run, path, found) {
+            None | Some(Found::Nothing | Found::File(0)) => {}
+            Some(Found::File(_)) => self.add(run, path, NOT_EMPTY, Cure::Empty),
+            Some(Found::Folder | Found::Odd(_)) => self.add(run, path, NOT_EMPTY, Cure::None),
+        }
+    }
+
+    fn run(&mut self, dir: &RunDir, expected: &mut Expected) {
+        let run = Some(dir.index());
+        match RunManifest::read(dir) {
+            Ok(Some(manifest)) if manifest.status == Status::Complete => {
+                if let Some(complaint) = expected.complaint(&manifest, dir.index()) {
+                    let what = format!("{complaint}: move the run away, and `harness resume` trains it");
+                    self.add(run, &dir.manifest(), what, Cure::None);
+                }
+                self.complete_run(dir, &manifest);
+            }
             Ok(Some(manifest)) if manifest.run != dir.index() => {
-                let what = format!("is the manifest of run {}", manifest.run);
-                self.add(Some(dir.index()), &dir.manifest(), what, Cure::ForgetRun(dir.index()));
-                Ok(())
+                self.add(run, &dir.manifest(), format!("is the manifest of run {}", manifest.run), Cure::Remove);
             }
-            Ok(Some(manifest)) if manifest.status == Status::Complete => self.complete_run(dir, &manifest),
             // Metrics come right before the manifest, and the lease goes right after it.
             Ok(None) if dir.metrics().exists() && !dir.lease().exists() => {
-                self.add(Some(dir.index()), &dir.manifest(), "is missing", Cure::ForgetRun(dir.index()));
-                Ok(())
+                self.add(run, &dir.manifest(), "is missing", Cure::ForgetRun(dir.index()));
             }
-            Ok(_) => self.unfinished_run(dir),
-            Err(error @ (Error::Corrupt(_) | Error::Invalid(_))) => {
-                let cure = if matches!(error, Error::Corrupt(_)) { Cure::ForgetRun(dir.index()) } else { Cure::None };
-                self.add(Some(dir.index()), &dir.manifest(), format!("cannot be used: {error}"), cure);
-                Ok(())
+            Ok(_) => self.unfinished_run(dir, expected),
+            Err(error) => {
+                let cure = match (&error, files::look(&dir.manifest())) {
+                    (Error::Corrupt(_), Ok(Found::File(_))) => Cure::ForgetRun(dir.index()),
+                    _ => Cure::None,
+                };
+                self.add(run, &dir.manifest(), format!("cannot be used: {error}"), cure);
             }
-            Err(error) => Err(error),
         }
     }
 
-    fn complete_run(&mut self, dir: &RunDir, manifest: &RunManifest) -> Result<()> {
+    /// Everything below the run; what cannot be listed is a problem.
+    fn below(&mut self, dir: &RunDir) -> Vec<PathBuf> {
+        let found = files::walk(dir.root());
+        self.read(Some(dir.index()), dir.root(), found).unwrap_or_default()
+    }
+
+    /// What is wrong with a file that a manifest or a state lists.
+    fn complaint(&self, dir: &RunDir, entry: &super::manifest::FileEntry) -> Option<String> {
+        let path = dir.root().join(&entry.path);
+        match files::refuse_links(&dir.sweep(), &path) {
+            Err(error) => Some(format!("cannot be read: {error}")),
+            Ok(()) => entry.complaint_at(&path),
+        }
+    }
+
+    fn complete_run(&mut self, dir: &RunDir, manifest: &RunManifest) {
         let run = Some(dir.index());
         for entry in &manifest.files {
-            if let Some(complaint) = run::complaint(dir, entry)? {
-                self.add(run, &dir.root().join(&entry.path), complaint, Cure::ForgetRun(dir.index()));
+            if let Some(complaint) = self.complaint(dir, entry) {
+                let path = dir.root().join(&entry.path);
+                // Behind a link lies what is not ours to forget.
+                let linked = files::refuse_links(&dir.sweep(), &path).is_err();
+                self.add(run, &path, complaint, if linked { Cure::None } else { Cure::ForgetRun(dir.index()) });
             }
         }
         let expected: BTreeSet<PathBuf> = manifest.files.iter().map(|entry| dir.root().join(&entry.path)).collect();
         let finishing = files::is_locked(&dir.lock());
-        for path in files::walk(dir.root())? {
+        for path in self.below(dir) {
             if path == dir.lock() {
-                self.lock(run, &path)?;
+                self.lock(run, &path);
             } else if path == dir.state() || path == dir.lease() || dir.is_claim(&path) || files::is_temporary(&path) {
                 if !finishing {
                     self.add(run, &path, LEFT_OVER, Cure::Remove);
@@ -262,17 +433,22 @@ impl Walk<'_> {
                 self.add(run, &path, STRAY, Cure::None);
             }
         }
-        Ok(())
     }
 
-    /// Of an unfinished run only what its saved state vouches for can be checked; the rest will be written again.
-    fn unfinished_run(&mut self, dir: &RunDir) -> Result<()> {
+    /// Of an unfinished run only what its saved state lists can be checked; the rest will be written again.
+    fn unfinished_run(&mut self, dir: &RunDir, expected: &Expected) {
         let run = Some(dir.index());
-        if let Some(bytes) = files::read_if_there(&dir.state())? {
-            match State::decode(&bytes, "it") {
-                Ok((_, entries)) => {
-                    for entry in &entries {
-                        if let Some(complaint) = run::complaint(dir, entry)? {
+        let bytes = files::read_if_there(&dir.state());
+        if let Some(Some(bytes)) = self.read(run, &dir.state(), bytes) {
+            match SavedState::decode(&bytes, &dir.state()) {
+                Ok(file) => {
+                    if let Some(complaint) =
+                        file.identity.and_then(|found| expected.complaint_of_state(&found, dir.index()))
+                    {
+                        self.add(run, &dir.state(), complaint, Cure::ForgetState(dir.index()));
+                    }
+                    for entry in &file.files {
+                        if let Some(complaint) = self.complaint(dir, entry) {
                             self.add(run, &dir.root().join(&entry.path), complaint, Cure::ForgetState(dir.index()));
                         }
                     }
@@ -283,9 +459,9 @@ impl Walk<'_> {
             }
         }
         let ours = [dir.manifest(), dir.state(), dir.lease(), dir.metrics()];
-        for path in files::walk(dir.root())? {
+        for path in self.below(dir) {
             if path == dir.lock() {
-                self.lock(run, &path)?;
+                self.lock(run, &path);
             } else if !ours.contains(&path)
                 && !files::is_temporary(&path)
                 && !dir.is_claim(&path)
@@ -294,7 +470,6 @@ impl Walk<'_> {
                 self.add(run, &path, STRAY, Cure::None);
             }
         }
-        Ok(())
     }
 }
 
@@ -304,18 +479,14 @@ fn is_checkpoint_file(dir: &RunDir, path: &Path) -> bool {
     matches!(name, Some(layout::SOFT | layout::KERNEL | layout::SPECTRA | layout::WEIGHTS))
 }
 
-fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(files::entries(folder)?.into_iter().map(|entry| entry.path()).collect())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::{Rng, SeedableRng};
 
-    use super::super::manifest::SWEEP_SCHEMA;
-    use super::super::provenance::{Origin, Provenance};
-    use super::super::testing::{fake_run, finish, folder};
+    use super::super::testing::{fake_run, finish, folder, sweep_manifest};
     use super::*;
 
     const EXPERIMENT: &str = "name = \"fake\"\n";
@@ -325,15 +496,7 @@ mod tests {
         let folder = folder();
         let sweep = SweepDir::new(&folder.path().join("fake"));
         files::create_folder(&sweep.runs()).unwrap();
-        let manifest = SweepManifest {
-            schema: SWEEP_SCHEMA.into(),
-            name: "fake".into(),
-            hash: "00".into(),
-            runs: RUNS,
-            experiment: EXPERIMENT.into(),
-            provenance: Provenance::now(Origin::default()),
-        };
-        manifest.write(&sweep.manifest()).unwrap();
+        sweep_manifest(EXPERIMENT, RUNS).write(&sweep).unwrap();
         files::write(&sweep.experiment(), EXPERIMENT.as_bytes()).unwrap();
         files::write(&sweep.lock(), b"").unwrap();
         for run in 0..RUNS {
@@ -342,13 +505,13 @@ mod tests {
         }
         files::create_folder(&sweep.analysis()).unwrap();
         files::write(&sweep.analysis().join("summary.json"), b"{}").unwrap();
-        index::write(&sweep.analysis()).unwrap();
+        index::write(&sweep, &sweep.analysis(), &BTreeMap::new()).unwrap();
         (folder, sweep)
     }
 
     /// Repairs, trains what is missing, and expects everything to be well.
-    fn recover(sweep: &SweepDir, problems: &[Problem]) -> Vec<String> {
-        let done = repair(sweep, problems).unwrap();
+    fn recover(sweep: &SweepDir) -> Vec<String> {
+        let done = repair(sweep).unwrap();
         for run in 0..RUNS {
             finish(&sweep.run(run), 2).unwrap();
         }
@@ -390,7 +553,7 @@ mod tests {
             if path == sweep.manifest() {
                 fs::write(&path, &bytes).unwrap();
             } else if round % 25 == 0 {
-                recover(&sweep, &problems);
+                recover(&sweep);
                 let after = verify(&sweep).unwrap();
                 assert_eq!(after, [], "round {round}: {name}");
                 if path.starts_with(sweep.runs()) && path.file_name().unwrap() != "run.json" {
@@ -436,9 +599,9 @@ mod tests {
         for (text, expected) in text.iter().zip(expected) {
             assert!(text.starts_with(expected), "{text} / {expected}");
         }
-        recover(&sweep, &problems);
+        recover(&sweep);
         let left: Vec<String> = verify(&sweep).unwrap().into_iter().map(|problem| problem.file).collect();
-        assert_eq!(left, ["plan.txt", "runs/0003", "runs/0001/notes.txt"]);
+        assert_eq!(left, ["analysis/more.json", "plan.txt", "runs/0003", "runs/0001/notes.txt"]);
     }
 
     #[test]
@@ -454,7 +617,7 @@ mod tests {
         fs::write(&soft, bytes).unwrap();
         let problems = verify(&sweep).unwrap();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert_eq!(recover(&sweep, &problems).len(), 1);
+        assert_eq!(recover(&sweep).len(), 1);
         assert_eq!(verify(&sweep).unwrap(), []);
     }
 

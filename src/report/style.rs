@@ -18,11 +18,11 @@ pub enum Paint {
     Typical,
     /// Limits and thresholds.
     Limit,
-    /// One of [`SERIES`] colours, counted round.
+    /// One of `SERIES` colours, counted round.
     Series(usize),
     /// The end of the scale of a heat map; its opacity is the value.
     Heat,
-    /// One of [`STAGES`] steps from pale to dark: checkpoints in order of time.
+    /// One of `STAGES` steps from pale to dark: checkpoints in order of time.
     Stage(usize),
     /// What has no value: the diagonal of a matrix, the period of a baseline.
     Void,

@@ -1,11 +1,12 @@
 //! The directory of a sweep: made, found again, or enlarged; never silently changed.
 
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::record::manifest::SWEEP_SCHEMA;
-use crate::record::{Provenance, SweepDir, SweepManifest, files};
+use crate::record::reader::no_manifest;
+use crate::record::{Expected, Provenance, RunManifest, SWEEP_SCHEMA, Status, SweepDir, SweepManifest, files};
 
 /// The one key in which an experiment may differ from that of its sweep.
 const RUNS: &str = "sweep.runs";
@@ -14,8 +15,10 @@ const RUNS: &str = "sweep.runs";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     pub name: String,
-    /// BLAKE3 of the resolved experiment, in hex.
+    /// BLAKE3 of `toml`, in hex.
     pub hash: String,
+    /// BLAKE3 of what determines the bytes of a run, in hex.
+    pub training: String,
     /// The resolved experiment as TOML.
     pub toml: String,
     pub runs: usize,
@@ -31,13 +34,16 @@ pub enum Opened {
     Enlarged(usize),
 }
 
-/// Makes the directory of a sweep, or finds it with the same experiment; more runs than it had are added.
+/// Makes the directory of a sweep, or finds it with the same experiment and data; more runs than it had are added, and a
+/// `sweep.json` that is lost or damaged is written again from `experiment.toml`.
 ///
-/// `differing` gives the keys in which two experiments, stored as TOML, differ, as `train.epochs`.
+/// `differing` gives the keys in which two experiments, stored as TOML, differ, as `train.epochs`. The digest of the data is
+/// that of `provenance`.
 ///
 /// # Errors
-/// `Invalid` if the directory holds another experiment (named are the keys that differ), more runs than asked for, or
-/// something else than a sweep; what `differing` and the file system refuse.
+/// `Invalid` if the directory holds another experiment (named are the keys that differ), runs of other data, more runs than
+/// asked for, something else than a sweep, or a sweep of a newer version of harness; `Corrupt` if parts of it are links;
+/// what `differing` and the file system refuse.
 pub fn open_or_create(
     sweep: &SweepDir,
     wanted: &Definition,
@@ -46,16 +52,17 @@ pub fn open_or_create(
 ) -> Result<Opened> {
     let root = sweep.root();
     refuse_other_folders(sweep)?;
+    sweep.refuse_links()?;
     files::create_folder(root)?;
-    let _lock = lock(&sweep.lock())?;
-    let found = match SweepManifest::read(&sweep.manifest()) {
-        // What is damaged is written again if the copy for people shows that it was the same experiment.
-        Err(Error::Corrupt(_))
-            if files::read_if_there(&sweep.experiment())?.as_deref() == Some(wanted.toml.as_bytes()) =>
-        {
-            None
-        }
-        found => found?,
+    let _lock = lock(sweep)?;
+    let stored = match SweepManifest::read(sweep) {
+        Err(Error::Corrupt(_)) => None,
+        read => read?,
+    };
+    let lost = stored.is_none();
+    let found = match stored {
+        Some(found) => Some(found),
+        None => rebuilt(sweep, &provenance)?,
     };
     let opened = match &found {
         None => Opened::Created,
@@ -81,37 +88,130 @@ pub fn open_or_create(
             if wanted.runs == found.runs { Opened::Found } else { Opened::Enlarged(found.runs) }
         }
     };
-    if opened != Opened::Found {
-        files::create_folder(&sweep.runs())?;
-        let manifest = SweepManifest {
-            schema: SWEEP_SCHEMA.into(),
+    let mut manifest = match found {
+        None => SweepManifest {
+            schema: SWEEP_SCHEMA.name(),
             name: wanted.name.clone(),
             hash: wanted.hash.clone(),
+            training: Some(wanted.training.clone()),
+            older: BTreeMap::new(),
             runs: wanted.runs,
             experiment: wanted.toml.clone(),
-            provenance: found.map_or(provenance, |found| found.provenance),
-        };
-        manifest.write(&sweep.manifest())?;
-        files::write(&sweep.experiment(), wanted.toml.as_bytes())?;
+            provenance,
+        },
+        Some(mut found) => {
+            SWEEP_SCHEMA.refuse_newer(&found.schema, &sweep.manifest())?;
+            let known = found.data().map(str::to_owned).or_else(|| data_of_runs(sweep));
+            let data = same_data(sweep, known, provenance.data_digest)?;
+            if !lost && opened == Opened::Found && found.training.is_some() && found.provenance.data_digest == data {
+                return restore_copy(sweep, differing).map(|()| opened);
+            }
+            found.provenance.data_digest = data;
+            found
+        }
+    };
+    if matches!(opened, Opened::Enlarged(_)) {
+        manifest.name.clone_from(&wanted.name);
+        manifest.hash.clone_from(&wanted.hash);
+        manifest.runs = wanted.runs;
+        manifest.experiment.clone_from(&wanted.toml);
+    }
+    manifest.schema = SWEEP_SCHEMA.name();
+    if manifest.training.is_none() {
+        manifest.older = older_runs(sweep, &manifest);
+        manifest.training = Some(wanted.training.clone());
+    }
+    files::create_folder(&sweep.runs())?;
+    manifest.write(sweep)?;
+    if opened != Opened::Found {
+        files::write(&sweep.experiment(), manifest.experiment.as_bytes())?;
     }
     restore_copy(sweep, differing)?;
     Ok(opened)
 }
 
-/// Opens the sweep in `root` to go on with it.
+/// What `sweep.json` said, as far as `experiment.toml` tells it; nothing without one.
+fn rebuilt(sweep: &SweepDir, provenance: &Provenance) -> Result<Option<SweepManifest>> {
+    let path = sweep.experiment();
+    let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
+    let damaged = || {
+        Error::Corrupt(format!(
+            "{} cannot be understood, and sweep.json is lost or damaged: nothing says what the sweep was",
+            path.display()
+        ))
+    };
+    let experiment = String::from_utf8(bytes).map_err(|_| damaged())?;
+    let table: toml::Table = experiment.parse().map_err(|_| damaged())?;
+    let runs = table.get("sweep").and_then(|sweep| sweep.get("runs")).and_then(toml::Value::as_integer);
+    let name = table.get("name").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+    let runs = runs.and_then(|runs| usize::try_from(runs).ok()).ok_or_else(damaged)?;
+    let hash = blake3::hash(experiment.as_bytes()).to_hex().to_string();
+    let mut provenance = provenance.clone();
+    provenance.data_digest = None;
+    Ok(Some(SweepManifest {
+        schema: SWEEP_SCHEMA.name(),
+        name,
+        hash,
+        training: None,
+        older: BTreeMap::new(),
+        runs,
+        experiment,
+        provenance,
+    }))
+}
+
+/// The complete runs that do not say what they belong to, by the digest of their manifests; their seeds and epochs are
+/// checked against the experiment before a run is trained.
+fn older_runs(sweep: &SweepDir, manifest: &SweepManifest) -> BTreeMap<usize, String> {
+    let digest = |run: usize| match RunManifest::read(&sweep.run(run)) {
+        Ok(Some(found)) if found.status == Status::Complete && found.run == run => found.digest,
+        _ => None,
+    };
+    (0..manifest.runs).filter_map(|run| Some((run, digest(run)?))).collect()
+}
+
+/// The digest of the data that the first complete run was trained on, for a sweep that does not say it itself.
+fn data_of_runs(sweep: &SweepDir) -> Option<String> {
+    let mut expected = Expected::default();
+    for run in sweep.indices().ok()? {
+        if let Ok(Some(found)) = RunManifest::read(&sweep.run(run))
+            && found.status == Status::Complete
+            && expected.complaint(&found, run).is_none()
+            && expected.data().is_some()
+        {
+            break;
+        }
+    }
+    expected.data().map(str::to_owned)
+}
+
+/// The digest of the data, which must be the same as before.
+fn same_data(sweep: &SweepDir, known: Option<String>, now: Option<String>) -> Result<Option<String>> {
+    match (known, now) {
+        (Some(known), Some(now)) if known != now => Err(Error::Invalid(format!(
+            "the data are not those that {} was begun with (their digest was {}, and is {} now): put the old data back, or \
+             begin another sweep with --out",
+            sweep.root().display(),
+            known.get(..12).unwrap_or(&known),
+            now.get(..12).unwrap_or(&now)
+        ))),
+        (known, now) => Ok(known.or(now)),
+    }
+}
+
+/// Opens the sweep in `root` to look at it, or to go on with one run of it.
 ///
 /// # Errors
 /// `Invalid` if it is no sweep, is one of another version, or its `experiment.toml` was edited; `Corrupt` if `sweep.json`
-/// is damaged.
+/// is damaged or lost, or parts of the sweep are links.
 pub fn open(root: &Path, differing: impl Fn(&str, &str) -> Result<Vec<String>>) -> Result<(SweepDir, SweepManifest)> {
     let sweep = SweepDir::new(root);
-    let manifest = SweepManifest::read(&sweep.manifest())?.ok_or_else(|| {
-        Error::Invalid(format!("{} is not the directory of a sweep: there is no sweep.json in it", root.display()))
-    })?;
+    sweep.refuse_links()?;
+    let manifest = SweepManifest::read(&sweep)?.ok_or_else(|| no_manifest(&sweep))?;
     // Nothing is written where nothing is amiss, so that a sweep on a read-only disk can be looked at.
     let same = files::read_if_there(&sweep.experiment())?.as_deref() == Some(manifest.experiment.as_bytes());
     if !same || files::has_temporaries_in(root)? {
-        let _lock = lock(&sweep.lock())?;
+        let _lock = lock(&sweep)?;
         restore_copy(&sweep, differing)?;
     }
     Ok((sweep, manifest))
@@ -120,7 +220,7 @@ pub fn open(root: &Path, differing: impl Fn(&str, &str) -> Result<Vec<String>>) 
 /// Makes `experiment.toml` agree with `sweep.json` after a crash between the two; an edit is refused.
 fn restore_copy(sweep: &SweepDir, differing: impl Fn(&str, &str) -> Result<Vec<String>>) -> Result<()> {
     files::remove_temporaries_in(sweep.root())?;
-    let Some(manifest) = SweepManifest::read(&sweep.manifest())? else { return Ok(()) };
+    let Some(manifest) = SweepManifest::read(sweep)? else { return Ok(()) };
     let path = sweep.experiment();
     if let Some(copy) = files::read_if_there(&path)? {
         if copy == manifest.experiment.as_bytes() {
@@ -141,7 +241,7 @@ fn restore_copy(sweep: &SweepDir, differing: impl Fn(&str, &str) -> Result<Vec<S
 /// A directory that is there must be a sweep, or empty, or one whose creation was cut short.
 fn refuse_other_folders(sweep: &SweepDir) -> Result<()> {
     let root = sweep.root();
-    if sweep.manifest().exists() || !root.exists() {
+    if sweep.is_there() || !root.exists() {
         return Ok(());
     }
     let ours = [sweep.lock(), sweep.runs(), sweep.experiment()];
@@ -160,14 +260,8 @@ fn refuse_other_folders(sweep: &SweepDir) -> Result<()> {
 }
 
 /// Waits for the lock of the sweep's directory; where the file system knows no locks, goes on without.
-fn lock(path: &Path) -> Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|cause| Error::io("open the lock", path, &cause))?;
+fn lock(sweep: &SweepDir) -> Result<File> {
+    let file = files::open_lock(&sweep.lock())?;
     // What it guards is idempotent; the lock only spares two creators at one moment from meeting.
     let _ = file.lock();
     Ok(file)
@@ -180,7 +274,8 @@ mod tests {
 
     fn definition(runs: usize, epochs: usize) -> Definition {
         let toml = format!("name = \"fake\"\n[train]\nepochs = {epochs}\n[sweep]\nruns = {runs}\n");
-        Definition { name: "fake".into(), hash: blake3::hash(toml.as_bytes()).to_hex().to_string(), toml, runs }
+        let hash = blake3::hash(toml.as_bytes()).to_hex().to_string();
+        Definition { name: "fake".into(), hash, training: "0f".into(), toml, runs }
     }
 
     /// Compares line by line; enough for what [`definition`] writes.
@@ -200,9 +295,9 @@ mod tests {
         let sweep = SweepDir::new(&folder.path().join("deep/fake"));
         assert_eq!(open_it(&sweep, &definition(10, 3)).unwrap(), Opened::Created);
         assert_eq!(open_it(&sweep, &definition(10, 3)).unwrap(), Opened::Found);
-        let started = SweepManifest::read(&sweep.manifest()).unwrap().unwrap().provenance.started;
+        let started = SweepManifest::read(&sweep).unwrap().unwrap().provenance.started;
         assert_eq!(open_it(&sweep, &definition(20, 3)).unwrap(), Opened::Enlarged(10));
-        let manifest = SweepManifest::read(&sweep.manifest()).unwrap().unwrap();
+        let manifest = SweepManifest::read(&sweep).unwrap().unwrap();
         assert_eq!((manifest.runs, manifest.provenance.started), (20, started));
         assert_eq!(files::read(&sweep.experiment()).unwrap(), definition(20, 3).toml.as_bytes());
         let error = open_it(&sweep, &definition(5, 3)).unwrap_err();
@@ -243,10 +338,85 @@ mod tests {
         std::fs::remove_file(sweep.experiment()).unwrap();
         assert_eq!(open_it(&sweep, &definition(20, 3)).unwrap(), Opened::Found);
         assert_eq!(crate::record::verify(&sweep).unwrap(), []);
-        files::write(&sweep.manifest(), b"damaged").unwrap();
-        assert!(matches!(open(sweep.root(), differing), Err(Error::Corrupt(_))));
-        assert!(matches!(open_it(&sweep, &definition(10, 3)), Err(Error::Corrupt(_))));
-        assert_eq!(open_it(&sweep, &definition(20, 3)).unwrap(), Opened::Created);
+    }
+
+    #[test]
+    fn a_manifest_that_is_damaged_or_lost_is_written_again_from_the_experiment() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = SweepDir::new(&folder.path().join("fake"));
+        open_it(&sweep, &definition(20, 3)).unwrap();
+        files::create_folder(&sweep.analysis()).unwrap();
+        for lose in
+            [|path: &Path| files::write(path, b"damaged").unwrap(), |path: &Path| std::fs::remove_file(path).unwrap()]
+        {
+            lose(&sweep.manifest());
+            assert!(matches!(open(sweep.root(), differing), Err(Error::Corrupt(_))));
+            assert!(
+                matches!(open_it(&sweep, &definition(20, 4)), Err(Error::Invalid(text)) if text.contains("epochs"))
+            );
+            assert!(
+                matches!(open_it(&sweep, &definition(10, 3)), Err(Error::Invalid(text)) if text.contains("20 runs"))
+            );
+            assert_eq!(open_it(&sweep, &definition(20, 3)).unwrap(), Opened::Found);
+            assert_eq!(crate::record::verify(&sweep).unwrap(), []);
+            let manifest = open(sweep.root(), differing).unwrap().1;
+            assert_eq!((manifest.training.as_deref(), manifest.runs), (Some("0f"), 20));
+        }
+    }
+
+    #[test]
+    fn other_data_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = SweepDir::new(&folder.path().join("fake"));
+        let with = |digest: &str| {
+            let origin = Origin { data_digest: Some(digest.into()), ..Origin::default() };
+            open_or_create(&sweep, &definition(10, 3), Provenance::now(origin), differing)
+        };
+        with("aaaa").unwrap();
+        assert_eq!(with("aaaa").unwrap(), Opened::Found);
+        let error = with("bbbb").unwrap_err();
+        assert!(matches!(&error, Error::Invalid(text) if text.contains("aaaa") && text.contains("bbbb")), "{error}");
+    }
+
+    #[test]
+    fn a_sweep_of_an_older_version_learns_what_it_did_not_say() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = SweepDir::new(&folder.path().join("fake"));
+        open_it(&sweep, &definition(10, 3)).unwrap();
+        let mut old = SweepManifest::read(&sweep).unwrap().unwrap();
+        old.schema = "harness.sweep/1".into();
+        old.training = None;
+        old.write(&sweep).unwrap();
+        assert_eq!(open_it(&sweep, &definition(10, 3)).unwrap(), Opened::Found);
+        let new = SweepManifest::read(&sweep).unwrap().unwrap();
+        assert_eq!((new.training.as_deref(), new.schema.as_str()), (Some("0f"), "harness.sweep/1.1"));
+        let newer = SweepManifest { schema: "harness.sweep/1.5".into(), ..new };
+        newer.write(&sweep).unwrap();
+        assert!(open(sweep.root(), differing).is_ok());
+        assert!(matches!(open_it(&sweep, &definition(20, 3)), Err(Error::Invalid(text)) if text.contains("1.5")));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_sweep_with_linked_parts_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let sweep = SweepDir::new(&folder.path().join("fake"));
+        open_it(&sweep, &definition(10, 3)).unwrap();
+        for part in ["runs", "report", "analysis", "slurm", "sweep.lock"] {
+            let path = sweep.root().join(part);
+            let kept = folder.path().join("kept");
+            let there = std::fs::rename(&path, &kept).is_ok();
+            std::os::unix::fs::symlink(folder.path(), &path).unwrap();
+            assert!(
+                matches!(open(sweep.root(), differing), Err(Error::Corrupt(text)) if text.contains("a link")),
+                "{part}"
+            );
+            assert!(matches!(open_it(&sweep, &definition(10, 3)), Err(Error::Corrupt(_))), "{part}");
+            std::fs::remove_file(&path).unwrap();
+            if there {
+                std::fs::rename(&kept, &path).unwrap();
+            }
+        }
     }
 
     #[test]

@@ -2,29 +2,30 @@
 //! gone is known to be free.
 //!
 //! A lease is a lock on `lease.lock`, which the kernel drops with the process, however that ends, and a record
-//! `lease.json` that says who it is and is touched every few seconds. Where the lock is refused, the run is held. Where it
-//! is granted, nobody on this machine holds the run; a holder on another machine, which this lock may not reach, is
-//! believed for as long as its record is fresh. On file systems without locks the holder's process is looked up instead
-//! (by number and start time, since numbers are used again), and attempts are claimed by creating a file that must not
-//! exist yet.
+//! `lease.json` that says who it is, with a heartbeat every five seconds. Where the lock is refused, the run is held. Where
+//! it is granted, nobody on this machine holds the run; a holder on another machine, which this lock may not reach, is
+//! believed for 60 seconds after its last heartbeat. Heartbeats are timed by the clock of the file system on both sides,
+//! so that clocks of machines which differ neither hold a dead run nor lose a living one. On file systems without locks the
+//! holder's process is looked up instead (by number and start time, since numbers are used again), and attempts are claimed
+//! by creating a file that must not exist yet.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::identity::Identity;
+use super::process::Process;
 use crate::error::{Error, Result};
 use crate::record::{RunDir, files};
 
 const SCHEMA: &str = "harness.lease/1";
-const BEAT: Duration = Duration::from_secs(5);
-/// How long a record from another machine is believed without a beat.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a record from another machine is believed without a heartbeat: the time until a dead holder's run is taken over.
 const FRESH: Duration = Duration::from_secs(60);
 
 /// `lease.json`: who trains a run, or trained it last.
@@ -32,7 +33,7 @@ const FRESH: Duration = Duration::from_secs(60);
 pub struct Holder {
     pub schema: String,
     #[serde(flatten)]
-    pub process: Identity,
+    pub process: Process,
     /// The first is 1.
     pub attempt: u32,
     pub since: Timestamp,
@@ -44,12 +45,12 @@ pub struct Lease {
     attempt: u32,
     /// Locked until dropped; none where the file system knows no locks.
     _lock: Option<File>,
-    heart: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+    heartbeat: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
 /// Whether somebody holds a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum Tenure {
     /// Nobody ever did, or the run is complete.
     Free,
     /// A living process does, who is known unless its record is not written yet.
@@ -68,6 +69,7 @@ impl Lease {
     }
 
     fn acquire_with(dir: &RunDir, locks: Locks) -> Result<Self> {
+        dir.refuse_links()?;
         files::create_folder(dir.root())?;
         let lock = match take_lock(&dir.lock(), locks)? {
             Lock::Refused => return Err(held(dir, read(dir)?.as_ref())),
@@ -84,11 +86,11 @@ impl Lease {
         if lock.is_none() {
             attempt = claim(dir, attempt)?;
         }
-        let holder = Holder { schema: SCHEMA.into(), process: Identity::own(), attempt, since: Timestamp::now() };
+        let holder = Holder { schema: SCHEMA.into(), process: Process::own(), attempt, since: Timestamp::now() };
         let text = serde_json::to_vec_pretty(&holder)
             .map_err(|cause| Error::Unexpected(format!("cannot write a lease as JSON: {cause}")))?;
         files::write(&dir.lease(), &text)?;
-        Ok(Self { attempt, _lock: lock, heart: Some(heart(dir.lease())) })
+        Ok(Self { attempt, _lock: lock, heartbeat: Some(heartbeat(dir.lease())) })
     }
 
     /// Which attempt at the run this is; the first is 1.
@@ -100,9 +102,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some((sender, thread)) = self.heart.take() {
+        if let Some((sender, thread)) = self.heartbeat.take() {
             drop(sender);
-            // A heart that failed has nothing more to say.
+            // A thread that failed has nothing more to do.
             let _ = thread.join();
         }
     }
@@ -112,13 +114,13 @@ impl Drop for Lease {
 ///
 /// # Errors
 /// The lease cannot be read.
-pub fn standing(dir: &RunDir) -> Result<Standing> {
+pub fn tenure(dir: &RunDir) -> Result<Tenure> {
     let locked = files::is_locked(&dir.lock());
     Ok(match read(dir)? {
-        holder if locked => Standing::Held(holder.map(Box::new)),
-        None => Standing::Free,
-        Some(holder) if lives(dir, &holder, locks_work(&dir.lock())) => Standing::Held(Some(Box::new(holder))),
-        Some(holder) => Standing::Abandoned(Box::new(holder)),
+        holder if locked => Tenure::Held(holder.map(Box::new)),
+        None => Tenure::Free,
+        Some(holder) if lives(dir, &holder, locks_work(&dir.lock())) => Tenure::Held(Some(Box::new(holder))),
+        Some(holder) => Tenure::Abandoned(Box::new(holder)),
     })
 }
 
@@ -143,13 +145,7 @@ fn take_lock(path: &Path, locks: Locks) -> Result<Lock> {
         return Ok(Lock::Unknown);
     }
     let _ = locks;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|cause| Error::io("open the lock", path, &cause))?;
+    let file = files::open_lock(path)?;
     // Someone who only asks whether the run is held locks for an instant too.
     for _ in 0..20 {
         match file.try_lock() {
@@ -175,10 +171,12 @@ fn lives(dir: &RunDir, holder: &Holder, lock_is_free: bool) -> bool {
     }
 }
 
+/// Whether `path` was written within [`FRESH`], by the clock of its file system. A time that lies further ahead than that is
+/// nobody's heartbeat.
 fn fresh(path: &Path) -> bool {
-    let touched = std::fs::metadata(path).and_then(|found| found.modified());
-    // A time in the future is another machine's clock: take it as now.
-    touched.is_ok_and(|touched| SystemTime::now().duration_since(touched).unwrap_or_default() < FRESH)
+    let Ok(touched) = std::fs::metadata(path).and_then(|found| found.modified()) else { return false };
+    let now = files::file_system_time(path.parent().unwrap_or(Path::new(".")));
+    now.duration_since(touched).unwrap_or_else(|ahead| ahead.duration()) < FRESH
 }
 
 /// The record of the run's lease. One that cannot be understood tells nothing but that there was an attempt.
@@ -208,19 +206,36 @@ fn claim(dir: &RunDir, mut attempt: u32) -> Result<u32> {
 }
 
 /// Touches the record until the sender is dropped.
-fn heart(path: PathBuf) -> (mpsc::Sender<()>, JoinHandle<()>) {
+fn heartbeat(path: PathBuf) -> (mpsc::Sender<()>, JoinHandle<()>) {
     let (sender, stopped) = mpsc::channel();
+    let own = std::fs::read(&path).unwrap_or_default();
     let thread = std::thread::spawn(move || {
-        while stopped.recv_timeout(BEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // A beat that is missed is made good by the next; a complete run has no record any more.
-            let _ = File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        while stopped.recv_timeout(HEARTBEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // One that is missed is made good by the next; a complete run has no record any more.
+            let _ = touch(&path, &own);
         }
     });
     (sender, thread)
 }
 
+/// Writes the first byte of the record `own` again, so that the file system notes the time by its own clock. A record of
+/// somebody else is left alone.
+fn touch(path: &Path, own: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut found = Vec::new();
+    file.read_to_end(&mut found)?;
+    if found != own {
+        return Ok(());
+    }
+    file.rewind()?;
+    file.write_all(own.get(..1).unwrap_or_default())?;
+    file.sync_data()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::super::testing;
     use super::*;
     use crate::record::SweepDir;
@@ -231,9 +246,9 @@ mod tests {
         (folder, dir)
     }
 
-    fn write(dir: &RunDir, change: impl FnOnce(&mut Identity)) {
+    fn write(dir: &RunDir, change: impl FnOnce(&mut Process)) {
         files::create_folder(dir.root()).unwrap();
-        let mut process = Identity::own();
+        let mut process = Process::own();
         change(&mut process);
         let holder = Holder { schema: SCHEMA.into(), process, attempt: 4, since: Timestamp::now() };
         files::write(&dir.lease(), &serde_json::to_vec(&holder).unwrap()).unwrap();
@@ -245,17 +260,34 @@ mod tests {
     }
 
     #[test]
+    fn a_heartbeat_is_timed_by_the_file_system_and_touches_only_its_own_record() {
+        let (_folder, dir) = run();
+        write(&dir, |process| process.boot = "another".into());
+        let own = files::read(&dir.lease()).unwrap();
+        // As a machine whose clock is an hour ahead left it.
+        let ahead = SystemTime::now() + Duration::from_secs(3600);
+        File::options().write(true).open(dir.lease()).unwrap().set_modified(ahead).unwrap();
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Abandoned(_)), "a dead run is not held by a clock");
+        touch(&dir.lease(), &own).unwrap();
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Held(_)));
+        assert_eq!(files::read(&dir.lease()).unwrap(), own);
+        age(&dir.lease(), FRESH.as_secs() + 1);
+        touch(&dir.lease(), b"somebody else's").unwrap();
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Abandoned(_)));
+    }
+
+    #[test]
     fn a_second_holder_is_refused_and_the_next_counts_on() {
         let (_folder, dir) = run();
-        assert_eq!(standing(&dir).unwrap(), Standing::Free);
+        assert_eq!(tenure(&dir).unwrap(), Tenure::Free);
         let first = Lease::acquire(&dir).unwrap();
         assert_eq!(first.attempt(), 1);
         let error = Lease::acquire(&dir).unwrap_err();
         assert_eq!(error.exit_code(), crate::error::exit::INTERRUPTED);
         assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
-        assert!(matches!(standing(&dir).unwrap(), Standing::Held(Some(holder)) if holder.attempt == 1));
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Held(Some(holder)) if holder.attempt == 1));
         drop(first);
-        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(holder) if holder.attempt == 1));
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Abandoned(holder) if holder.attempt == 1));
         assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 2);
     }
 
@@ -286,11 +318,11 @@ mod tests {
             process.host = "elsewhere".into();
             process.boot = "another".into();
         });
-        assert!(matches!(standing(&dir).unwrap(), Standing::Held(Some(_))));
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Held(Some(_))));
         let error = Lease::acquire(&dir).unwrap_err();
         assert!(error.to_string().contains("elsewhere"), "{error}");
         age(&dir.lease(), FRESH.as_secs() + 1);
-        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(_)));
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Abandoned(_)));
         assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 5);
     }
 
@@ -300,7 +332,7 @@ mod tests {
         let (_folder, dir) = run();
         write(&dir, |_| {});
         File::create(dir.lock()).unwrap();
-        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(_)));
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Abandoned(_)));
         assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 5);
     }
 
@@ -332,11 +364,11 @@ mod tests {
     fn the_lease_goes_with_a_killed_process() {
         let (folder, dir) = run();
         let mut child = testing::command(testing::HOLD, folder.path(), 3).spawn().unwrap();
-        testing::wait_for(|| matches!(standing(&dir).unwrap(), Standing::Held(Some(_))));
+        testing::wait_for(|| matches!(tenure(&dir).unwrap(), Tenure::Held(Some(_))));
         assert!(matches!(Lease::acquire(&dir), Err(Error::Interrupted(_))));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(matches!(standing(&dir).unwrap(), Standing::Abandoned(_)));
+        assert!(matches!(tenure(&dir).unwrap(), Tenure::Abandoned(_)));
         assert_eq!(Lease::acquire(&dir).unwrap().attempt(), 2);
     }
 }

@@ -6,16 +6,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, Signal, System};
 
+use super::belongs::Guard;
 use super::progress::{Ended, Observer};
 use super::state::{self, RunState};
 use super::stop::{PARENT_VARIABLE, Stop};
-use super::unit::Progress;
+use super::unit::ProgressLine;
 use crate::config::Backend;
 use crate::error::{Error, Result, exit};
 use crate::record::{SweepDir, files, record_failure, tidy};
@@ -26,6 +28,8 @@ const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long the output of a process that has ended may still trickle in, if a child of its own holds it open.
 const TRICKLE: Duration = Duration::from_secs(1);
+/// How long after a request to stop a process that still runs is named.
+const NAMED_AFTER: Duration = Duration::from_secs(10);
 /// Lines of a process's errors that are kept.
 const LINES: usize = 20;
 
@@ -38,6 +42,8 @@ pub struct Options {
     pub devices: Vec<String>,
     /// How often a run that failed is tried again.
     pub retries: u32,
+    /// How long a process may take for one step of training before it is taken for stuck and ended; none for ever.
+    pub stall: Option<Duration>,
 }
 
 /// A run that did not become complete, and what it said last.
@@ -50,10 +56,14 @@ pub struct Failure {
 /// What became of the runs that were asked for, each list in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Summary {
+    /// Of the sweep, for the command that goes on.
+    pub root: PathBuf,
     pub complete: Vec<usize>,
     pub failed: Vec<Failure>,
     /// Stopped before they were complete, or not begun.
     pub interrupted: Vec<usize>,
+    /// Those of `interrupted` that were not begun by this engine.
+    pub not_begun: Vec<usize>,
 }
 
 impl Summary {
@@ -67,20 +77,30 @@ impl Summary {
         };
         let failed: Vec<String> = self.failed.iter().map(last).collect();
         let failed = failed.join("; ");
-        match (self.interrupted.as_slice(), self.failed.len()) {
-            ([], 0) => Ok(()),
-            ([], count) => {
-                let runs = if count == 1 { "1 run" } else { &format!("{count} runs") };
-                Err(Error::RunsFailed(format!("{runs} failed ({failed}); `harness resume` tries again")))
-            }
-            (stopped, 0) => {
-                Err(Error::Interrupted(format!("{} runs were stopped; `harness resume` goes on", stopped.len())))
-            }
-            (stopped, count) => Err(Error::Interrupted(format!(
-                "{} runs were stopped and {count} failed ({failed}); `harness resume` goes on",
-                stopped.len()
-            ))),
+        let count = |runs: usize| if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+        let go_on = format!("`harness resume {}`", self.root.display());
+        if self.interrupted.is_empty() && self.failed.is_empty() {
+            return Ok(());
         }
+        if self.interrupted.is_empty() {
+            return Err(Error::RunsFailed(format!(
+                "{} failed ({failed}); {go_on} tries again",
+                count(self.failed.len())
+            )));
+        }
+        let was = |runs: usize| if runs == 1 { "was" } else { "were" };
+        let mut parts = Vec::new();
+        let stopped = self.interrupted.len().saturating_sub(self.not_begun.len());
+        if stopped > 0 {
+            parts.push(format!("{} {} stopped", count(stopped), was(stopped)));
+        }
+        if !self.not_begun.is_empty() {
+            parts.push(format!("{} never began", count(self.not_begun.len())));
+        }
+        if !self.failed.is_empty() {
+            parts.push(format!("{} failed ({failed})", count(self.failed.len())));
+        }
+        Err(Error::Interrupted(format!("{}: {go_on} goes on", parts.join(", "))))
     }
 }
 
@@ -97,6 +117,7 @@ pub fn execute(
     stop: &Stop,
     observer: &mut dyn Observer,
 ) -> Result<Summary> {
+    stop.heed();
     let (sender, news) = mpsc::channel();
     let mut executor = Executor {
         sweep,
@@ -109,7 +130,8 @@ pub fn execute(
         elsewhere: Vec::new(),
         working: BTreeMap::new(),
         next_token: 0,
-        summary: Summary::default(),
+        summary: Summary { root: sweep.root().to_path_buf(), ..Summary::default() },
+        guard: Guard::new(sweep)?,
     };
     let result = executor.run(&news);
     executor.observer.end();
@@ -118,6 +140,7 @@ pub fn execute(
     let mut summary = executor.summary;
     summary.complete.sort_unstable();
     summary.interrupted.sort_unstable();
+    summary.not_begun.sort_unstable();
     summary.failed.sort_by_key(|failure| failure.run);
     Ok(summary)
 }
@@ -150,6 +173,10 @@ struct Worker {
     /// Outputs that are still open.
     open: usize,
     ended: Option<(ExitStatus, Instant)>,
+    /// When it made its last step, while it is expected to make another.
+    stepped: Option<Instant>,
+    /// Why we ended it, if we did.
+    killed: Option<String>,
 }
 
 enum News {
@@ -171,27 +198,42 @@ struct Executor<'a, F> {
     working: BTreeMap<u64, Worker>,
     next_token: u64,
     summary: Summary,
+    guard: Guard,
 }
 
 impl<F: Fn(usize) -> Command> Executor<'_, F> {
     fn run(&mut self, news: &Receiver<(u64, News)>) -> Result<()> {
         tidy_complete(self.sweep)?;
         self.observer.begin(self.queue.len());
-        let mut told = false;
+        let mut told: Option<Instant> = None;
+        let mut named = false;
         let mut looked = Instant::now();
         loop {
             if self.stop.asked() {
-                if !told {
+                if told.is_none() {
                     self.tell_to_stop();
-                    told = true;
+                    told = Some(Instant::now());
                 }
-                let waiting = self.queue.drain(..).chain(self.elsewhere.drain(..));
-                self.summary.interrupted.extend(waiting.map(|(run, _)| run));
+                let waiting: Vec<usize> =
+                    self.queue.drain(..).chain(self.elsewhere.drain(..)).map(|held| held.0).collect();
+                self.summary.not_begun.extend(&waiting);
+                self.summary.interrupted.extend(waiting);
+                if self.stop.insisted() {
+                    self.end_all("was asked twice to stop");
+                } else if !named && told.is_some_and(|at| at.elapsed() > NAMED_AFTER) {
+                    self.name_the_slow();
+                    named = true;
+                }
             } else {
                 self.fill_places()?;
             }
             if looked.elapsed() >= LOOK {
+                if let Err(error) = self.guard.check() {
+                    self.tell_to_stop();
+                    return Err(error);
+                }
                 self.look_elsewhere()?;
+                self.end_the_stuck();
                 looked = Instant::now();
             }
             if self.queue.is_empty() && self.elsewhere.is_empty() && self.working.is_empty() {
@@ -249,15 +291,20 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         }
         let input = child.stdin.take();
         self.observer.started(run, tried + 1);
-        let worker = Worker { run, place, tried, child, input, said: VecDeque::new(), open, ended: None };
+        let said = VecDeque::new();
+        let worker = Worker { run, place, tried, child, input, said, open, ended: None, stepped: None, killed: None };
         self.working.insert(token, worker);
     }
 
     fn hear(&mut self, (token, news): (u64, News)) {
         let Some(worker) = self.working.get_mut(&token) else { return };
         match news {
-            News::Output(line) => match Progress::parse(&line) {
-                Some(progress) => self.observer.progress(worker.run, &progress),
+            News::Output(line) => match ProgressLine::parse(&line) {
+                Some(progress) => {
+                    // After the last step of an epoch a run records, which may take any time.
+                    worker.stepped = (progress.step < progress.steps).then(Instant::now);
+                    self.observer.progress(worker.run, &progress);
+                }
                 None => self.observer.message(worker.run, &line),
             },
             News::Error(line) => {
@@ -296,6 +343,7 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         let run = worker.run;
         let dir = self.sweep.run(run);
         let Some((status, _)) = worker.ended else { return Ok(()) };
+        self.guard.check()?;
         let found = state::of(&dir)?;
         let stopped = status.code() == Some(i32::from(exit::INTERRUPTED));
         match found.state {
@@ -307,6 +355,10 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
             RunState::Pending | RunState::Failed | RunState::Interrupted => {}
         }
         if self.stop.asked() || (stopped && worker.tried >= self.options.retries) {
+            if let Some(why) = &worker.killed {
+                let pid = worker.child.id();
+                self.observer.message(run, &format!("its process {pid} {why} and was ended; its saved state is kept"));
+            }
             self.summary.interrupted.push(run);
             self.observer.ended(run, Ended::Interrupted);
             return Ok(());
@@ -316,9 +368,10 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
             errors = worker.said.into();
             // The last line is what the sweep's own error quotes: what the process said, unless it was cut short.
             let place = if status.code().is_some() { 0 } else { errors.len() };
-            errors.insert(place, describe(status));
-            // A process that was killed leaves an interrupted run; one that gave up by itself, a failed one.
-            if status.code().is_some() && !stopped {
+            let killed = worker.killed.as_ref().map(|why| format!("its process {why} and was ended"));
+            errors.insert(place, killed.clone().unwrap_or_else(|| describe(status)));
+            // A process that was killed leaves an interrupted run; one that gave up by itself or got stuck, a failed one.
+            if (status.code().is_some() && !stopped) || worker.killed.is_some() {
                 record_failure(&dir, found.attempt, errors.clone())
                     .unwrap_or_else(|error| errors.push(error.to_string()));
             }
@@ -337,7 +390,40 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         }
     }
 
+    /// Ends the processes that have made no step for longer than [`Options::stall`].
+    fn end_the_stuck(&mut self) {
+        let Some(limit) = self.options.stall else { return };
+        for worker in self.working.values_mut() {
+            if worker.killed.is_none() && worker.stepped.is_some_and(|at| at.elapsed() > limit) {
+                worker.killed = Some(format!("made no step for {} s (train.stall)", limit.as_secs()));
+                // One that cannot be killed has ended.
+                let _ = worker.child.kill();
+            }
+        }
+    }
+
+    /// Ends every process that is left, which costs what it did since its last saved state.
+    fn end_all(&mut self, why: &str) {
+        for worker in self.working.values_mut() {
+            if worker.killed.is_none() {
+                worker.killed = Some(why.to_owned());
+                let _ = worker.child.kill();
+            }
+        }
+    }
+
+    /// Says which processes have not stopped yet.
+    fn name_the_slow(&mut self) {
+        for worker in self.working.values() {
+            let pid = worker.child.id();
+            let text =
+                format!("its process {pid} has not stopped yet; another Ctrl-C ends it, and its saved state is kept");
+            self.observer.message(worker.run, &text);
+        }
+    }
+
     fn completed(&mut self, run: usize) -> Result<()> {
+        self.guard.check()?;
         tidy(&self.sweep.run(run))?;
         self.observer.ended(run, Ended::Complete);
         self.summary.complete.push(run);

@@ -5,12 +5,13 @@
 //! missing, and may be killed at any moment. The process of a run takes the run's [`Lease`], so that engines need not
 //! know of each other.
 
-mod adopt;
+mod belongs;
 mod create;
-mod identity;
 mod lease;
+mod link;
 pub mod local;
 mod machine;
+mod process;
 pub mod progress;
 pub mod slurm;
 mod state;
@@ -20,12 +21,13 @@ mod stop;
 mod testing;
 mod unit;
 
-pub use adopt::adopt;
+pub use belongs::{Finding, Guard, identity, inspect};
 pub use create::{Definition, Opened, open, open_or_create};
-pub use identity::Identity;
-pub use lease::{Holder, Lease, Standing, standing};
+pub use lease::{Holder, Lease, Tenure, tenure};
+pub use link::link;
 pub use machine::Machine;
+pub use process::Process;
 pub use state::{RunState, Standpoint, of};
 pub use status::{Counts, RunStatus, SweepStatus, missing, status};
 pub use stop::{PARENT_VARIABLE, Stop};
-pub use unit::{Progress, Reporter};
+pub use unit::{ProgressLine, Reporter};

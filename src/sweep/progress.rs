@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::unit::Progress;
+use super::unit::ProgressLine;
 
 /// How one attempt at a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub trait Observer {
     fn begin(&mut self, runs: usize);
     /// A process has begun with a run; the first attempt is 1.
     fn started(&mut self, run: usize, attempt: u32);
-    fn progress(&mut self, run: usize, progress: &Progress);
+    fn progress(&mut self, run: usize, progress: &ProgressLine);
     /// A run said something.
     fn message(&mut self, run: usize, text: &str);
     fn ended(&mut self, run: usize, how: Ended<'_>);
@@ -53,7 +53,7 @@ pub struct Silent;
 impl Observer for Silent {
     fn begin(&mut self, _runs: usize) {}
     fn started(&mut self, _run: usize, _attempt: u32) {}
-    fn progress(&mut self, _run: usize, _progress: &Progress) {}
+    fn progress(&mut self, _run: usize, _progress: &ProgressLine) {}
     fn message(&mut self, _run: usize, _text: &str) {}
     fn ended(&mut self, _run: usize, _how: Ended<'_>) {}
     fn end(&mut self) {}
@@ -134,7 +134,7 @@ impl<W: Write> Lines<W> {
     }
 
     fn line(&mut self, text: &str) {
-        // Progress that nobody can read must not end a sweep.
+        // ProgressLine that nobody can read must not end a sweep.
         let _ = writeln!(self.output, "{text}");
     }
 }
@@ -153,7 +153,7 @@ impl<W: Write> Observer for Lines<W> {
         }
     }
 
-    fn progress(&mut self, run: usize, progress: &Progress) {
+    fn progress(&mut self, run: usize, progress: &ProgressLine) {
         self.tally.progress(run, progress.share());
         let now = Instant::now();
         if self.shown.get(&run).is_none_or(|at| now.duration_since(*at) >= LINE_EVERY) {
@@ -216,7 +216,7 @@ impl Bars {
     }
 
     fn above(&self, text: &str) {
-        // Progress that nobody can read must not end a sweep.
+        // ProgressLine that nobody can read must not end a sweep.
         let _ = self.screen.println(text);
     }
 }
@@ -235,7 +235,7 @@ impl Observer for Bars {
         self.runs.insert(run, bar);
     }
 
-    fn progress(&mut self, run: usize, progress: &Progress) {
+    fn progress(&mut self, run: usize, progress: &ProgressLine) {
         self.tally.progress(run, progress.share());
         if let Some(bar) = self.runs.get(&run) {
             bar.set_position(position(progress.share()));
@@ -337,7 +337,7 @@ mod tests {
         observer.begin(2);
         observer.started(0, 1);
         observer.started(1, 1);
-        observer.progress(0, &Progress { epoch: 1, epochs: 4, step: 0, steps: 10 });
+        observer.progress(0, &ProgressLine { epoch: 1, epochs: 4, step: 0, steps: 10 });
         observer.message(1, "the disk is full");
         observer.ended(1, Ended::Retried(&["first".into(), "no space left".into()]));
         observer.started(1, 2);
@@ -371,7 +371,7 @@ mod tests {
         assert!(text.contains("   run 0 ["), "{text}");
         for epoch in [2, 3] {
             std::thread::sleep(Duration::from_millis(100));
-            bars.progress(1, &Progress { epoch, epochs: 4, step: 0, steps: 10 });
+            bars.progress(1, &ProgressLine { epoch, epochs: 4, step: 0, steps: 10 });
         }
         let text = terminal.take();
         assert!(text.contains("   run 1 [") && text.contains("75 %  epoch 3 of 4"), "{text}");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lease::{self, Holder, Standing};
+use super::lease::{self, Holder, Tenure};
 use crate::error::{Error, Result};
 use crate::record::{RunDir, RunManifest, Status};
 
@@ -54,18 +54,22 @@ pub struct Standpoint {
 /// # Errors
 /// Its files cannot be read. A manifest that is damaged or of another version makes the run `failed`, with the reason.
 pub fn of(dir: &RunDir) -> Result<Standpoint> {
-    let manifest = match RunManifest::read(&dir.manifest()) {
+    let run = dir.index();
+    if let Err(error) = dir.refuse_links() {
+        let errors = vec![error.to_string()];
+        return Ok(Standpoint { run, state: RunState::Failed, attempt: 0, holder: None, errors });
+    }
+    let manifest = match RunManifest::read(dir) {
         Err(error @ (Error::Corrupt(_) | Error::Invalid(_))) => Err(error.to_string()),
         read => Ok(read?),
     };
-    let run = dir.index();
     if let Ok(Some(RunManifest { status: Status::Complete, attempt, .. })) = manifest {
         return Ok(Standpoint { run, state: RunState::Complete, attempt, holder: None, errors: Vec::new() });
     }
-    let (holder, lives) = match lease::standing(dir)? {
-        Standing::Free => (None, false),
-        Standing::Held(holder) => (holder, true),
-        Standing::Abandoned(holder) => (Some(holder), false),
+    let (holder, lives) = match lease::tenure(dir)? {
+        Tenure::Free => (None, false),
+        Tenure::Held(holder) => (holder, true),
+        Tenure::Abandoned(holder) => (Some(holder), false),
     };
     let mut attempt = holder.as_ref().map_or(0, |holder| holder.attempt);
     let (state, errors) = match manifest {

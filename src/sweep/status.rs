@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::state::{self, RunState};
 use crate::error::Result;
-use crate::record::{RunManifest, State, SweepDir, SweepManifest, files};
+use crate::record::{Expected, RunDir, RunManifest, SavedState, SweepDir, SweepManifest, files};
 
 /// Name and version of the JSON.
 pub const SCHEMA: &str = "harness.status/1";
@@ -67,7 +67,8 @@ impl Counts {
 /// # Errors
 /// The files cannot be read.
 pub fn status(sweep: &SweepDir, manifest: &SweepManifest) -> Result<SweepStatus> {
-    let runs = (0..manifest.runs).map(|run| run_status(sweep, run)).collect::<Result<Vec<_>>>()?;
+    let mut expected = Expected::of(manifest);
+    let runs = (0..manifest.runs).map(|run| run_status(&sweep.run(run), &mut expected)).collect::<Result<Vec<_>>>()?;
     Ok(SweepStatus {
         schema: SCHEMA,
         name: manifest.name.clone(),
@@ -91,19 +92,22 @@ pub fn missing(sweep: &SweepDir, runs: usize) -> Result<Vec<usize>> {
     Ok(missing)
 }
 
-fn run_status(sweep: &SweepDir, run: usize) -> Result<RunStatus> {
-    let dir = sweep.run(run);
-    let mut found = state::of(&dir)?;
-    let epoch = if found.state == RunState::Complete {
-        RunManifest::read(&dir.manifest())?.and_then(|manifest| manifest.outcome).map(|outcome| outcome.epochs)
-    } else {
+fn run_status(dir: &RunDir, expected: &mut Expected) -> Result<RunStatus> {
+    let mut found = state::of(dir)?;
+    let mut epoch = None;
+    if found.state == RunState::Complete {
+        let manifest = RunManifest::read(dir)?;
+        if let Some(why) = manifest.as_ref().and_then(|manifest| unreliable(dir, manifest, expected)) {
+            found.state = RunState::Failed;
+            found.errors.push(why);
+        }
+        epoch = manifest.and_then(|manifest| manifest.outcome).map(|outcome| outcome.epochs);
+    } else if let Ok(Some(bytes)) = files::read_if_there(&dir.state()) {
         // A state that cannot be used is as good as none; the run will start anew.
-        files::read_if_there(&dir.state())?
-            .and_then(|bytes| State::decode(&bytes, "").ok())
-            .map(|(state, _)| state.epoch)
-    };
+        epoch = SavedState::decode(&bytes, &dir.state()).ok().map(|file| file.state.epoch);
+    }
     Ok(RunStatus {
-        run,
+        run: dir.index(),
         state: found.state,
         attempt: found.attempt,
         epoch: epoch.unwrap_or_default(),
@@ -113,4 +117,21 @@ fn run_status(sweep: &SweepDir, run: usize) -> Result<RunStatus> {
         queue: None,
         error: found.errors.pop(),
     })
+}
+
+/// Why a run that calls itself complete is not, as far as can be seen without reading its files.
+fn unreliable(dir: &RunDir, manifest: &RunManifest, expected: &mut Expected) -> Option<String> {
+    if let Some(complaint) = expected.complaint(manifest, dir.index()) {
+        return Some(format!("it {complaint}"));
+    }
+    let complaint = |entry: &crate::record::FileEntry| match files::look(&dir.root().join(&entry.path)) {
+        Ok(files::Found::File(bytes)) if bytes == entry.bytes => None,
+        Ok(files::Found::Nothing) => Some(format!("{} is missing", entry.path)),
+        Ok(files::Found::File(bytes)) => {
+            Some(format!("{} holds {bytes} bytes where {} were written", entry.path, entry.bytes))
+        }
+        _ => Some(format!("{} is no plain file", entry.path)),
+    };
+    let damage = manifest.files.iter().find_map(complaint)?;
+    Some(format!("it is damaged: {damage}; `harness resume` trains it again"))
 }

@@ -21,6 +21,9 @@ pub const PARENT_VARIABLE: &str = "HARNESS_PARENT";
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
+    insisted: Arc<AtomicBool>,
+    /// Whether somebody heeds a second wish, so that the process need not end by itself.
+    heeded: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -30,8 +33,8 @@ impl Stop {
         Self::default()
     }
 
-    /// Asked by Ctrl-C and by a request to terminate; another one after [`PATIENCE`] ends the process at once with exit
-    /// code 75. Also asked by the death of the parent, if [`PARENT_VARIABLE`] says that there is one that watches over us.
+    /// Asked by Ctrl-C and by a request to terminate; another one after `PATIENCE` ends the process at once with exit
+    /// code 75, or, where an engine heeds it ([`Stop::heed`]), the processes of its runs; the third ends it in any case. Also asked by the death of the parent, if [`PARENT_VARIABLE`] says that there is one that watches over us.
     ///
     /// # Errors
     /// `Unexpected` if signals cannot be caught.
@@ -41,13 +44,18 @@ impl Stop {
             .map_err(|cause| Error::Unexpected(format!("cannot catch signals: {cause}")))?;
         let asked = stop.clone();
         std::thread::spawn(move || {
-            let mut first = None;
+            let mut last: Option<Instant> = None;
             for _ in signals.forever() {
-                asked.ask();
                 // A terminal and a parent may both pass on the same wish.
-                if first.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                if last.is_some_and(|at| at.elapsed() <= PATIENCE) {
+                    continue;
+                }
+                if last.is_some() && (asked.insisted() || !asked.heeded.load(Ordering::Relaxed)) {
                     std::process::exit(i32::from(exit::INTERRUPTED));
                 }
+                asked.insisted.store(last.is_some(), Ordering::Relaxed);
+                last = Some(Instant::now());
+                asked.ask();
             }
         });
         if std::env::var_os(PARENT_VARIABLE).is_some() {
@@ -65,6 +73,23 @@ impl Stop {
     /// Asks to stop.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on a second wish is an engine's to fulfil.
+    pub fn heed(&self) {
+        self.heeded.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked twice: not to wait for anything any more.
+    #[must_use]
+    pub fn insisted(&self) -> bool {
+        self.insisted.load(Ordering::Relaxed)
+    }
+
+    /// Asks as one who does not want to wait.
+    pub fn insist(&self) {
+        self.ask();
+        self.insisted.store(true, Ordering::Relaxed);
     }
 
     /// Whether somebody asked.

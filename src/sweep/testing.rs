@@ -9,7 +9,7 @@ use super::lease::Lease;
 use super::local;
 use super::progress::Silent;
 use super::stop::Stop;
-use super::unit::{Progress, Reporter};
+use super::unit::{ProgressLine, Reporter};
 use crate::error::{Error, exit};
 use crate::record::testing::fake_run;
 use crate::record::{SweepDir, record_failure};
@@ -75,7 +75,7 @@ fn play(part: &str, sweep: &SweepDir, run: usize) -> crate::error::Result<bool> 
     let stop = Stop::on_signals()?;
     if part == ENGINE {
         let runs: Vec<usize> = (0..run).collect();
-        let options = local::Options { threads: vec![1; 2], devices: Vec::new(), retries: 0 };
+        let options = local::Options { threads: vec![1; 2], devices: Vec::new(), retries: 0, stall: None };
         let train = |run| command(TRAIN, sweep.root(), run);
         let summary = local::execute(sweep, &runs, train, &options, &stop, &mut Silent)?;
         return summary.check().map(|()| true);
@@ -101,7 +101,7 @@ fn play(part: &str, sweep: &SweepDir, run: usize) -> crate::error::Result<bool> 
         if !std::mem::replace(&mut trains, true) {
             note(sweep, run);
         }
-        reporter.report(Progress { epoch: epoch - 1, epochs: 4, step: 0, steps: 1 }, &mut std::io::stdout());
+        reporter.report(ProgressLine { epoch: epoch - 1, epochs: 4, step: 0, steps: 1 }, &mut std::io::stdout());
         let end = Instant::now() + pause;
         while Instant::now() < end && !stop.asked() {
             std::thread::sleep(Duration::from_millis(1));

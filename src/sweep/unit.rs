@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Progress {
+pub struct ProgressLine {
     /// Epochs that are done.
     pub epoch: usize,
     pub epochs: usize,
@@ -17,7 +17,7 @@ pub struct Progress {
     pub steps: usize,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Share of the training that is done, 0 to 1.
     #[must_use]
     pub fn share(&self) -> f64 {
@@ -46,7 +46,7 @@ impl Default for Reporter {
 }
 
 impl Reporter {
-    /// Ten times a second, and at the end of every epoch.
+    /// Ten times a second, and at the last step of every epoch.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -54,8 +54,10 @@ impl Reporter {
 
     /// Writes a line to `output`, if it is time for one. That nobody reads it is no reason to stop: the parent's death is
     /// noticed by [`super::Stop`].
-    pub fn report(&mut self, progress: Progress, output: &mut dyn Write) {
-        let due = self.last.is_none_or(|(at, epoch)| epoch != progress.epoch || at.elapsed() >= self.every);
+    pub fn report(&mut self, progress: ProgressLine, output: &mut dyn Write) {
+        // The last step is told too: after it the run records, and is not expected to make another step.
+        let ends = progress.step == progress.steps;
+        let due = ends || self.last.is_none_or(|(at, epoch)| epoch != progress.epoch || at.elapsed() >= self.every);
         if due && let Ok(line) = serde_json::to_string(&progress) {
             let _ = writeln!(output, "{line}").and_then(|()| output.flush());
             self.last = Some((Instant::now(), progress.epoch));
@@ -69,24 +71,24 @@ mod tests {
 
     #[test]
     fn progress_goes_over_the_line() {
-        let progress = Progress { epoch: 3, epochs: 20, step: 5, steps: 10 };
+        let progress = ProgressLine { epoch: 3, epochs: 20, step: 5, steps: 10 };
         let mut output = Vec::new();
         let mut reporter = Reporter::new();
         reporter.report(progress, &mut output);
-        reporter.report(Progress { step: 6, ..progress }, &mut output);
-        reporter.report(Progress { epoch: 4, step: 0, ..progress }, &mut output);
+        reporter.report(ProgressLine { step: 6, ..progress }, &mut output);
+        reporter.report(ProgressLine { epoch: 4, step: 0, ..progress }, &mut output);
         let text = String::from_utf8(output).unwrap();
-        let lines: Vec<Option<Progress>> = text.lines().map(Progress::parse).collect();
-        assert_eq!(lines, [Some(progress), Some(Progress { epoch: 4, step: 0, ..progress })]);
+        let lines: Vec<Option<ProgressLine>> = text.lines().map(ProgressLine::parse).collect();
+        assert_eq!(lines, [Some(progress), Some(ProgressLine { epoch: 4, step: 0, ..progress })]);
         assert_eq!(text.lines().next(), Some(r#"{"epoch":3,"epochs":20,"step":5,"steps":10}"#));
         for other in ["", "epoch 3", "{\"epoch\":3}", "{\"epoch\":-1,\"epochs\":2,\"step\":0,\"steps\":1}"] {
-            assert_eq!(Progress::parse(other), None, "{other}");
+            assert_eq!(ProgressLine::parse(other), None, "{other}");
         }
     }
 
     #[test]
     fn the_share_stays_between_0_and_1() {
-        let share = |epoch, epochs, step, steps| Progress { epoch, epochs, step, steps }.share();
+        let share = |epoch, epochs, step, steps| ProgressLine { epoch, epochs, step, steps }.share();
         assert_eq!(share(3, 20, 5, 10), 0.175);
         assert_eq!(share(0, 0, 0, 0), 1.0);
         assert_eq!(share(20, 20, 10, 10), 1.0);

@@ -30,6 +30,8 @@ pub struct Progress {
 
 /// Prefix of the weights among the tensors of a saved state.
 const WEIGHTS: &str = "weights/";
+/// Name of the microseconds by phase among the counters there.
+const SPENT: &str = "microseconds";
 /// Name of the optimiser's bytes there.
 const OPTIMIZER: &str = "optimizer";
 
@@ -47,6 +49,13 @@ pub struct Job<'a> {
 struct Clock(BTreeMap<String, f64>);
 
 impl Clock {
+    /// What earlier attempts spent.
+    fn of(saved: &record::SavedState) -> Self {
+        let spent = saved.counters.get(SPENT).and_then(serde_json::Value::as_object);
+        let phases = spent.into_iter().flatten();
+        Self(phases.filter_map(|(phase, spent)| Some((phase.clone(), spent.as_u64()? as f64 / 1e6))).collect())
+    }
+
     fn time<T>(&mut self, phase: &str, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let out = work();
@@ -61,16 +70,18 @@ impl Clock {
 /// `Interrupted` when it was stopped: everything up to the last finished epoch is saved. Otherwise whatever data, model
 /// or file system refuse.
 pub fn execute(job: &Job, begun: Begin, stop: &dyn Fn() -> bool, progress: &mut dyn FnMut(Progress)) -> Result<()> {
+    let mut clock = Clock::default();
     let (writer, trainer, metrics) = match begun {
         Begin::Complete => return Ok(()),
         Begin::Start(writer, _) => (writer, Trainer::new(job.experiment, job.data, job.run as u64)?, Vec::new()),
         Begin::Resume(writer, saved) => {
             let metrics = saved.metrics.clone();
+            clock = Clock::of(&saved);
             let state = unpack(*saved)?;
             (writer, Trainer::resume(job.experiment, job.data, job.run as u64, state)?, metrics)
         }
     };
-    Recording { job, writer, trainer, metrics, clock: Clock::default() }.run(stop, progress)
+    Recording { job, writer, trainer, metrics, clock }.run(stop, progress)
 }
 
 struct Recording<'a> {
@@ -159,15 +170,19 @@ impl Recording<'_> {
         let mut tensors = Tensors::new();
         insert(&mut tensors, WEIGHTS, weights)?;
         tensors.insert(OPTIMIZER, &[optimizer.len()], optimizer)?;
-        let state = record::State { epoch, metrics: self.metrics.clone(), counters: json!({}), tensors };
+        // In whole microseconds: a fraction would not keep every bit.
+        let spent: BTreeMap<&str, u64> =
+            self.clock.0.iter().map(|(phase, seconds)| (phase.as_str(), (seconds * 1e6) as u64)).collect();
+        let counters = json!({ (SPENT): spent });
+        let state = record::SavedState { epoch, metrics: self.metrics.clone(), counters, tensors };
         self.clock.time("write", || self.writer.save_state(&state))
     }
 
     fn outcome(&mut self, provenance: Provenance) -> Outcome {
         let Job { experiment, data, run, .. } = self.job;
-        let streams = [Stream::Init, Stream::Order, Stream::Augment, Stream::Dropout, Stream::Bit];
-        let streams = streams
-            .into_iter()
+        let streams = Stream::ALL
+            .iter()
+            .copied()
             .map(|stream| {
                 let varies = experiment.sweep.vary.contains(&stream);
                 let seed = experiment.sweep.stream_seed(stream, *run as u64);
@@ -229,7 +244,7 @@ fn insert(tensors: &mut Tensors, prefix: &str, weights: Vec<HostTensor>) -> Resu
 }
 
 /// Turns a saved state's tensors back into weights and the optimiser's bytes.
-fn unpack(saved: record::State) -> Result<State> {
+fn unpack(saved: record::SavedState) -> Result<State> {
     let mut weights = Vec::new();
     let mut optimizer = None;
     for (name, shape, values) in saved.tensors.iter() {

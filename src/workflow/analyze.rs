@@ -7,7 +7,7 @@ use crate::analysis::{Analysis, Fact, Images, Settings, analyze, ensembles, imag
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
-use crate::record::{RunReader, SweepDir, SweepReader, index};
+use crate::record::{Origin, Provenance, RunReader, SweepDir, SweepReader, files, index};
 use crate::report::{self, Extras};
 
 /// Bytes of all pictures of a page, at most.
@@ -78,7 +78,7 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &Changes) -> Result<
 /// Whether the directory of a sweep lies at `path`.
 #[must_use]
 pub fn is_sweep(path: &Path) -> bool {
-    path.is_dir() && SweepDir::new(path).manifest().exists()
+    path.is_dir() && SweepDir::new(path).is_there()
 }
 
 /// Which examples of the evaluation set the recorded kernels are of; none where the experiment records no kernels.
@@ -141,8 +141,13 @@ fn in_words(value: &serde_json::Value) -> String {
 /// # Errors
 /// [`Error::Unexpected`] when the file system refuses.
 pub fn write(sweep: &SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<Written> {
-    write_tables(sweep, analysis)?;
-    let (extras, remarks) = extras(sweep.root(), analysis)?;
+    // A report that goes elsewhere needs nothing of the sweep's directory but to be read.
+    let remark = match folder {
+        Some(_) => write_tables(sweep, analysis)?,
+        None => index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder)).map(|()| None)?,
+    };
+    let (extras, mut remarks) = extras(sweep.root(), analysis)?;
+    remarks.extend(remark);
     let folder = match folder {
         Some(folder) => {
             report::write(analysis, &extras, folder)?;
@@ -157,12 +162,17 @@ pub fn write(sweep: &SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Re
     Ok(Written { folder, remarks })
 }
 
-/// Writes the tables of a sweep's analysis into the sweep.
+/// Writes the tables of a sweep's analysis into the sweep; says why not where nothing can be written there, as on a read-only
+/// disk or in a colleague's sweep.
 ///
 /// # Errors
 /// [`Error::Unexpected`] when the file system refuses.
-pub fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<()> {
-    index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder))
+pub fn write_tables(sweep: &SweepDir, analysis: &Analysis) -> Result<Option<String>> {
+    if !files::can_write(sweep.root()) {
+        let root = sweep.root().display();
+        return Ok(Some(format!("the tables were not written: {root} cannot be written to")));
+    }
+    index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder)).map(|()| None)
 }
 
 /// Writes tables and report into a folder that belongs to no sweep.
@@ -208,6 +218,13 @@ pub fn made() -> Vec<Fact> {
         ),
         fact("command", command.join(" ")),
     ]
+}
+
+/// The machine on which this is running.
+#[must_use]
+pub fn machine() -> Fact {
+    let here = Provenance::now(Origin::default());
+    fact("machine", format!("{}, {}, {}", here.host, here.system, here.cpu))
 }
 
 /// When the runs were trained.

@@ -60,7 +60,7 @@ pub fn history(paths: &[PathBuf], rules: &Rules) -> Result<History> {
 /// # Errors
 /// [`Error::Unexpected`] if `root` has lost its manifest; as [`judge`].
 pub fn against(root: &Path, folder: &Path, rules: &Rules) -> Result<History> {
-    let Some(own) = SweepManifest::read(&SweepDir::new(root).manifest())? else {
+    let Some(own) = SweepManifest::read(&SweepDir::new(root))? else {
         return Err(Error::Unexpected(format!("{} has lost its sweep.json", root.display())));
     };
     let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {

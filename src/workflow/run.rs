@@ -6,25 +6,29 @@ use std::process::Command;
 use crate::config::{self, Backend, Data, Experiment, Facts};
 use crate::data;
 use crate::error::{Error, Result};
-use crate::record::{Origin, Provenance, SweepDir};
-use crate::sweep::{self, Definition, Machine, Opened, RunState, Stop, local, progress};
-use crate::train::device::{self, Adapter};
+use crate::record::{self, Origin, Provenance, SweepDir, SweepManifest};
+use crate::sweep::{self, Definition, Finding, Lease, Machine, Opened, RunState, Stop, local, progress};
+use crate::train::{
+    self,
+    device::{self, Adapter},
+};
 
-/// Makes the sweep of an experiment in the directory `root`, or finds it there.
+/// Makes the sweep of an experiment in the directory `root`, or finds it there; its data must still be the same.
 ///
 /// # Errors
-/// [`Error::Invalid`] where another experiment's sweep is there; as [`sweep::open_or_create`].
+/// [`Error::Invalid`] where a sweep of another experiment or of other data is there; as [`sweep::open_or_create`].
 pub fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
     let sweep = SweepDir::new(root);
     let experiment = &experiment.pinned()?;
     let wanted = Definition {
         name: experiment.name.clone(),
         hash: experiment.hash(),
+        training: experiment.training_hash(),
         toml: experiment.to_toml(),
         runs: experiment.sweep.runs,
     };
     let provenance = Provenance::now(Origin {
-        data_digest: None,
+        data_digest: Some(train::load(experiment)?.digest),
         backend: device::name(experiment.train.backend).into(),
         device: device::describe(experiment.train.backend)?,
         threads: Machine::detect().cores,
@@ -78,12 +82,45 @@ pub struct Local<'a> {
     pub stop: &'a Stop,
 }
 
+/// Forgets the complete runs of which a file is damaged, so that they are trained again: each with what was found.
+///
+/// # Errors
+/// [`Error::Corrupt`] if a run belongs to another experiment, to other data or seeds: that one is nobody's to remove but the
+/// user's.
+pub fn prepare(sweep: &SweepDir, experiment: &Experiment) -> Result<Vec<(usize, String)>> {
+    let Some(manifest) = SweepManifest::read(sweep)? else { return Ok(Vec::new()) };
+    let (mut strangers, mut damaged) = (Vec::new(), Vec::new());
+    for finding in sweep::inspect(sweep, &manifest, experiment)? {
+        match finding {
+            Finding::Damaged { run, what } => damaged.push((run, what)),
+            Finding::Foreign { run, what } => strangers.push(format!("run {run} {what}")),
+        }
+    }
+    if !strangers.is_empty() {
+        return Err(Error::Corrupt(format!(
+            "{} holds runs that are not its own ({}): move their folders away, and `harness resume` trains them",
+            sweep.root().display(),
+            strangers.join("; ")
+        )));
+    }
+    for (run, what) in &mut damaged {
+        let _lease = Lease::acquire(&sweep.run(*run))?;
+        record::forget(&sweep.run(*run))?;
+        *what = format!("it is damaged and is trained again: {what}");
+    }
+    Ok(damaged)
+}
+
 /// Trains every run of the sweep that is not complete, each in a process of its own.
 ///
 /// # Errors
 /// [`Error::Usage`] for adapters of another backend; [`Error::Unexpected`] when the system refuses. Runs that fail are no
 /// error but part of the summary.
 pub fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> Result<local::Summary> {
+    let mut observer = progress::observer(how.quiet);
+    for (run, what) in prepare(sweep, experiment)? {
+        observer.message(run, &what);
+    }
     // Runs that another process trains are among them: they are waited for, and taken over if it dies.
     let mut missing = Vec::new();
     for run in 0..experiment.sweep.runs {
@@ -100,14 +137,18 @@ pub fn train(sweep: &SweepDir, experiment: &Experiment, how: &Local) -> Result<l
         None if !devices.is_empty() => devices.len().min(missing.len()).max(1),
         None => machine.jobs(missing.len(), memory_per_run(experiment)?, cap),
     };
-    let options = local::Options { threads: machine.threads(jobs), devices, retries: how.retries };
+    let options = local::Options {
+        threads: machine.threads(jobs),
+        devices,
+        retries: how.retries,
+        stall: experiment.train.patience(),
+    };
     let program = own_program()?;
     let command = |run: usize| {
         let mut command = Command::new(&program);
         command.arg("train-run").arg("--sweep").arg(sweep.root()).arg("--index").arg(run.to_string());
         command
     };
-    let mut observer = progress::observer(how.quiet);
     local::execute(sweep, &missing, command, &options, how.stop, observer.as_mut())
 }
 

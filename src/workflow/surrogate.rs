@@ -122,7 +122,7 @@ pub fn surrogate(request: &Request) -> Result<(Report, Dataset)> {
             reader.manifest().runs.saturating_sub(1)
         )));
     }
-    let run = RunReader::open(&reader.dir().run(request.run))?;
+    let run = reader.run(request.run)?;
     let (epoch, weights) = weights(request, &run)?;
     let data = data_of(&experiment, &run)?;
     let plan = experiment.plan(data.shape, data.classes.len())?;

@@ -15,8 +15,8 @@ const CALLS: &[(&str, &[&str])] = &[
     ("selection", &["select", "a", "--json"]),
     ("status", &["status", "a", "--json"]),
     ("list", &["list", ".", "--json"]),
-    ("data-list", &["data", "list", "--json"]),
-    ("data-check", &["data", "check", "set.npz", "--json"]),
+    ("data-list", &["data", "--json", "list"]),
+    ("data-check", &["data", "--json", "check", "set.npz"]),
     ("surrogate", &["kernel", "surrogate", "a", "--run", "0", "--train", "60", "--json"]),
 ];
 

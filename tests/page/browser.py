@@ -21,7 +21,7 @@ class Browser:
     """One page of a browser. `problems` holds every console message, uncaught exception and failed load; `requests` every
     address that was asked for."""
 
-    def __init__(self, program, patience=60):
+    def __init__(self, program, patience=float(os.environ.get("PAGE_PATIENCE", "300"))):
         self.patience = patience
         self.folder = tempfile.mkdtemp(prefix="page-check-")
         ours, theirs = os.pipe(), os.pipe()

@@ -16,6 +16,7 @@ import re
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -28,6 +29,7 @@ from browser import Browser
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Columns whose first click shows small values first.
 RISING = ["run", "accuracy"]
+# Bytes of a page of a thousand runs, at most.
 LIMIT = 5_000_000
 
 
@@ -103,7 +105,8 @@ def heads(page):
 def table(page, part="tbody"):
     """Cells of the table of runs by the key of their column."""
     rows = page.evaluate(f"[...document.querySelectorAll('.runs {part} tr')].map((row) => [...row.cells].map((cell) => cell.textContent))")
-    return [dict(zip(heads(page), row)) for row in rows]
+    # A number and its unit are held together by a space that does not break.
+    return [dict(zip(heads(page), [cell.replace("\u00a0", " ") for cell in row])) for row in rows]
 
 
 def shows_the_json(page, found):
@@ -455,7 +458,31 @@ def a_thousand_runs(page, program, folder):
     return path
 
 
-CASES = [a_sweep, a_file, few_classes_and_few_runs, nothing_to_judge, a_thousand_runs]
+def a_comparison(page, program, folder):
+    """Figures of a report without a table of runs are alive too."""
+    with tarfile.open(ROOT / "tests/fixtures/sweeps-0.1.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    subprocess.run([program, "compare", folder / "a", folder / "b", "--out", folder / "compared"], capture_output=True)
+    path = next((folder / "compared").glob("*.html"))
+    opens(page, path)
+    dot = "document.querySelector('#sides .panels [data-run=\"baseline-0\"]')"
+    page.click(dot)
+    page.point(1, 1)
+    held = page.evaluate("document.querySelectorAll('#sides .panels svg > [data-run=\"baseline-0\"]').length")
+    expect(page.evaluate("document.querySelectorAll('#sides .top > .picked').length"), held, "marks of the pick")
+    page.point(*page.place(dot))
+    holds(page.evaluate("document.getElementById('tip').textContent").startswith("baseline run 0: "), "the dot says nothing")
+    page.key("Escape")
+    for width in [1280, 400]:
+        page.size(width, 860, phone=width < 500)
+        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        holds(over <= 0, f"{over} pixels too wide on a screen of {width}")
+        no_text_over_text(page)
+    expect(page.problems, [], "messages in the console")
+    return path
+
+
+CASES = [a_sweep, a_file, few_classes_and_few_runs, nothing_to_judge, a_thousand_runs, a_comparison]
 
 
 def pictures(page, path, folder):

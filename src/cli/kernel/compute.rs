@@ -201,7 +201,7 @@ pub fn run(args: &ComputeArgs) -> Result<()> {
     }
     if let Some(out) = &args.out {
         files::write(out, &tensors.encode()?)?;
-        anstream::eprintln!("kernels are in {}", file::shown(out));
+        super::super::say(&format!("kernels are in {}", file::shown(out)));
     }
     if args.json {
         let text = serde_json::to_string_pretty(&report)

@@ -23,7 +23,7 @@ pub struct ConvPool {
 const SILENT: u8 = u8::MAX;
 
 impl ConvPool {
-    /// Largest `size`: all places but [`SILENT`] are those of values.
+    /// Largest `size`: all places but `SILENT` are those of values.
     pub const LARGEST: usize = 15;
 
     fn pool(&self) -> MaxPool {

@@ -1,10 +1,10 @@
 //! The kernels behind [`crate::ops`], over plain slices.
 //!
-//! A convolution works image by image. The image is copied once, padded ([`planes`]), so that every tap of a register of
-//! positions is one read; the product ([`product`]) then keeps a tile of the result in registers over the whole sum. What
+//! A convolution works image by image. The image is copied once, padded (`planes`), so that every tap of a register of
+//! positions is one read; the product (`product`) then keeps a tile of the result in registers over the whole sum. What
 //! stays in the cache decides the rest: batch norm, rectifier and pooling take the output of an image while it is there
 //! ([`conv_norm`], [`conv_pool`]), and the gradient of that output is made image by image where both gradients of the
-//! convolution use it ([`backward`]). Buffers go from one step to the next ([`buffers`]), optimisers work in place ([`descent`]).
+//! convolution use it (`backward`). Buffers go from one step to the next ([`buffers`]), optimisers work in place ([`descent`]).
 //!
 //! What that is worth, on one core of a Xeon with AVX-512 on which `gemm` multiplies 512-cubes at 192 GFLOP/s and a copy
 //! moves 30 GB/s (read and written), for one step at batch 128 of 3x32x32, ten classes, SGD with momentum:
@@ -20,7 +20,7 @@
 //! (`benches/train.rs`). The convolutions alone run at 100 to 160 GFLOP/s from 16 channels on (3x3, stride 1), at 50 to 130 from
 //! three channels.
 //!
-//! Two places are `unsafe`, each with its reason: reads of registers whose bounds are checked once ([`product`]), and the call of
+//! Two places are `unsafe`, each with its reason: reads of registers whose bounds are checked once (`product`), and the call of
 //! `gemm` ([`dense`]). The tests pass under AddressSanitizer
 //! (`RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --lib ops::cpu`).
 

@@ -192,7 +192,7 @@ impl Chart<'_> {
             self.scene.draw(shape, Paint::Ink);
         }
         if !title.is_empty() {
-            let title = cut(title, LARGE * 1.06, right - left + 20.0);
+            let title = cut(title, LARGE * 1.16, right - left + 20.0);
             self.scene.title((left, top - 16.0), &title, LARGE, Align::Start);
         }
     }

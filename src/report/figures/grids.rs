@@ -129,7 +129,7 @@ pub fn rows(scene: &mut Scene, shown: &[Row]) {
         let numbers = room_of(&row.text, SMALL);
         scene.title(
             (EDGE, text),
-            &cut(&row.name, SMALL * 1.06, scene.width - numbers - 3.0 * EDGE),
+            &cut(&row.name, SMALL * 1.16, scene.width - numbers - 3.0 * EDGE),
             SMALL,
             Align::Start,
         );
@@ -164,10 +164,10 @@ pub fn pictures(scene: &mut Scene, title: &str, shown: &Pictures) {
     let columns = shown.rows.iter().map(Vec::len).max().unwrap_or(1);
     let x = |place: usize| 12.0 + STEP * place as f64 + if place > 0 { APART } else { 0.0 };
     scene.width = scene.width.max(x(columns));
-    scene.title((x(0), 14.0), &cut(title, LARGE * 1.06, scene.width - 24.0), LARGE, Align::Start);
+    scene.title((x(0), 14.0), &cut(title, LARGE * 1.16, scene.width - 24.0), LARGE, Align::Start);
     scene.text((x(0), 33.0), &cut(&shown.note, SMALL, scene.width - 24.0), SMALL, Align::Start, Paint::Soft);
     scene.title((x(0), TOP - 12.0), &shown.heads[0], SMALL, Align::Start);
-    scene.title((x(1), TOP - 12.0), &cut(&shown.heads[1], SMALL * 1.06, scene.width - x(1)), SMALL, Align::Start);
+    scene.title((x(1), TOP - 12.0), &cut(&shown.heads[1], SMALL * 1.16, scene.width - x(1)), SMALL, Align::Start);
     for (place, row) in shown.rows.iter().enumerate() {
         let y = TOP + height * place as f64;
         for (column, picture) in row.iter().enumerate() {

@@ -21,7 +21,7 @@ impl Observer for Diary {
     fn started(&mut self, run: usize, attempt: u32) {
         self.0.push(format!("{run} started {attempt}"));
     }
-    fn progress(&mut self, run: usize, progress: &Progress) {
+    fn progress(&mut self, run: usize, progress: &ProgressLine) {
         self.0.push(format!("{run} at {}", progress.epoch));
     }
     fn message(&mut self, run: usize, text: &str) {
@@ -36,7 +36,7 @@ impl Observer for Diary {
 }
 
 fn options(jobs: usize, retries: u32) -> Options {
-    Options { threads: vec![1; jobs], devices: Vec::new(), retries }
+    Options { threads: vec![1; jobs], devices: Vec::new(), retries, stall: None }
 }
 
 fn sweep_in(folder: &Path) -> SweepDir {
@@ -46,7 +46,9 @@ fn sweep_in(folder: &Path) -> SweepDir {
 }
 
 fn create(sweep: &SweepDir, runs: usize) {
-    let definition = Definition { name: "fake".into(), hash: "00".into(), toml: "a = 1\n".into(), runs };
+    let toml = "a = 1\n".to_owned();
+    let hash = blake3::hash(toml.as_bytes()).to_hex().to_string();
+    let definition = Definition { name: "fake".into(), hash, training: "0f".into(), toml, runs };
     open_or_create(sweep, &definition, Provenance::now(Origin::default()), |_, _| Ok(Vec::new())).unwrap();
 }
 
@@ -231,7 +233,8 @@ fn threads_and_devices_are_handed_out() {
         command.args(["-c", "sleep 0.2; echo $RAYON_NUM_THREADS $HARNESS_DEVICE"]);
         command
     };
-    let options = Options { threads: vec![3, 2], devices: vec!["gpu:0".into(), "gpu:1".into()], retries: 0 };
+    let options =
+        Options { threads: vec![3, 2], devices: vec!["gpu:0".into(), "gpu:1".into()], retries: 0, stall: None };
     let mut diary = Diary::default();
     execute(&sweep, &[0, 1], command, &options, &Stop::new(), &mut diary).unwrap();
     let said: Vec<&String> = diary.0.iter().filter(|line| line.contains("says")).collect();
@@ -242,7 +245,9 @@ fn threads_and_devices_are_handed_out() {
 fn verify_finds_nothing_amiss_after_an_engine() {
     let folder = folder();
     let sweep = sweep_in(folder.path());
-    let definition = Definition { name: "fake".into(), hash: "00".into(), toml: "a = 1\n".into(), runs: 2 };
+    let toml = "a = 1\n".to_owned();
+    let hash = blake3::hash(toml.as_bytes()).to_hex().to_string();
+    let definition = Definition { name: "fake".into(), hash, training: "0f".into(), toml, runs: 2 };
     let provenance = crate::record::Provenance::now(crate::record::Origin::default());
     open_or_create(&sweep, &definition, provenance, |_, _| Ok(Vec::new())).unwrap();
     let command = train(testing::TRAIN, &sweep, 0);

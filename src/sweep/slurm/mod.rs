@@ -15,17 +15,19 @@ use serde::{Deserialize, Serialize};
 
 use super::status::SweepStatus;
 use crate::error::{Error, Result};
+use crate::record::checksum::{self, Schema};
+use crate::record::verify::JOBS;
 use crate::record::{SweepDir, files};
 
 pub use script::Options;
 
-const SCHEMA: &str = "harness.slurm/1";
+/// Version 1 had no checksum and did not say where a job was submitted from.
+const SCHEMA: Schema = Schema { family: "harness.slurm", major: 1, minor: 1 };
 /// Slurm's own default.
 const MAX_ARRAY_SIZE: usize = 1001;
 
 /// One submitted job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Job {
     pub id: u64,
     /// The runs of an array; none for the analysis.
@@ -33,11 +35,14 @@ pub struct Job {
     /// Run minus number of the task.
     pub offset: usize,
     pub submitted: Timestamp,
+    /// The directory of the sweep that it trains: a copy of that sweep has its list of jobs, but not its jobs. None in files
+    /// of version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
 }
 
 /// `slurm/jobs.json`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Jobs {
     schema: String,
     jobs: Vec<Job>,
@@ -77,9 +82,12 @@ impl Cluster {
     /// `Usage` for options that cannot be passed on; `Unexpected` with Slurm's own words if it refuses. Jobs that were
     /// submitted before that stay, and are remembered.
     pub fn submit(&self, sweep: &SweepDir, what: &Submission) -> Result<Vec<Job>> {
+        sweep.refuse_links()?;
         let folder = absolute(&sweep.slurm())?;
         let root = absolute(sweep.root())?;
         files::create_folder(&folder)?;
+        let still_there = self.own_in_queue(sweep)?;
+        let here = Some(place(sweep)?);
         let options = &what.options;
         let train = folder.join("train.sbatch");
         files::write(&train, script::train(&what.name, &root, &folder, &what.program, options)?.as_bytes())?;
@@ -94,15 +102,18 @@ impl Cluster {
                 arguments.push(format!("--dependency=afterany:{}", before.id));
             }
             let id = self.sbatch(&arguments, &train, &[offset.to_string()])?;
-            submitted.push(self.remember(sweep, Job { id, runs, offset, submitted: Timestamp::now() })?);
+            submitted
+                .push(self.remember(sweep, Job { id, runs, offset, submitted: Timestamp::now(), root: here.clone() })?);
         }
         if !what.analysis.is_empty() {
             let path = folder.join("analysis.sbatch");
             files::write(&path, script::analysis(&what.name, &folder, &what.analysis, options)?.as_bytes())?;
-            let ids: Vec<String> = submitted.iter().map(|job| job.id.to_string()).collect();
+            // It waits for what was submitted before and still trains, too.
+            let ids = still_there.into_iter().chain(submitted.iter().map(|job| job.id));
+            let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
             let wait = (!ids.is_empty()).then(|| format!("--dependency=afterany:{}", ids.join(":")));
             let id = self.sbatch(&Vec::from_iter(wait), &path, &[])?;
-            let job = Job { id, runs: Vec::new(), offset: 0, submitted: Timestamp::now() };
+            let job = Job { id, runs: Vec::new(), offset: 0, submitted: Timestamp::now(), root: here };
             submitted.push(self.remember(sweep, job)?);
         }
         Ok(submitted)
@@ -113,7 +124,7 @@ impl Cluster {
     /// # Errors
     /// `Unexpected` if Slurm cannot be asked; `jobs.json` cannot be read.
     pub fn queue(&self, sweep: &SweepDir) -> Result<BTreeMap<usize, String>> {
-        let jobs = read_jobs(sweep)?;
+        let jobs = own_jobs(sweep)?;
         let arrays: BTreeMap<u64, &Job> =
             jobs.iter().filter(|job| !job.runs.is_empty()).map(|job| (job.id, job)).collect();
         let mut queue = BTreeMap::new();
@@ -142,13 +153,19 @@ impl Cluster {
         Ok(())
     }
 
-    /// Cancels every job of the sweep that Slurm still has, and returns their numbers. Running tasks save their state.
+    /// The jobs of the sweep that Slurm still has, in order.
+    fn own_in_queue(&self, sweep: &SweepDir) -> Result<BTreeSet<u64>> {
+        let lines = self.squeue(&own_jobs(sweep)?)?;
+        Ok(lines.iter().filter_map(|line| line.split('|').next()?.parse().ok()).collect())
+    }
+
+    /// Cancels every job of the sweep that Slurm still has, and returns their numbers. Running tasks save their state. Jobs
+    /// that were submitted from another directory, of which this one is a copy, are left alone.
     ///
     /// # Errors
     /// `Unexpected` with Slurm's own words if it refuses; `jobs.json` cannot be read.
     pub fn cancel(&self, sweep: &SweepDir) -> Result<Vec<u64>> {
-        let there: BTreeSet<u64> =
-            self.squeue(&read_jobs(sweep)?)?.iter().filter_map(|line| line.split('|').next()?.parse().ok()).collect();
+        let there = self.own_in_queue(sweep)?;
         if there.is_empty() {
             return Ok(Vec::new());
         }
@@ -213,9 +230,7 @@ impl Cluster {
     fn remember(&self, sweep: &SweepDir, job: Job) -> Result<Job> {
         let mut jobs = read_jobs(sweep)?;
         jobs.push(job.clone());
-        let text = serde_json::to_vec_pretty(&Jobs { schema: SCHEMA.into(), jobs })
-            .map_err(|cause| Error::Unexpected(format!("cannot write the list of jobs as JSON: {cause}")))?;
-        files::write(&jobs_file(sweep), &text)?;
+        files::write(&jobs_file(sweep), &checksum::encode(&Jobs { schema: SCHEMA.name(), jobs })?)?;
         Ok(job)
     }
 }
@@ -227,22 +242,38 @@ pub fn was_used(sweep: &SweepDir) -> bool {
 }
 
 fn jobs_file(sweep: &SweepDir) -> PathBuf {
-    sweep.slurm().join("jobs.json")
+    sweep.slurm().join(JOBS)
 }
 
 fn read_jobs(sweep: &SweepDir) -> Result<Vec<Job>> {
     let path = jobs_file(sweep);
+    files::refuse_links(sweep.root(), &path)?;
     let Some(bytes) = files::read_if_there(&path)? else { return Ok(Vec::new()) };
-    let name = path.display();
-    let jobs: Jobs = serde_json::from_slice(&bytes)
-        .map_err(|cause| Error::Invalid(format!("{name} cannot be understood: {cause}")))?;
-    if jobs.schema != SCHEMA {
-        return Err(Error::Invalid(format!(
-            "{name} has the schema {}, and this version of harness reads {SCHEMA}",
-            jobs.schema
-        )));
+    let first = Schema { minor: 0, ..SCHEMA };
+    if checksum::schema_of(&bytes).as_deref() == Some(first.name().as_str()) {
+        let jobs: Jobs = serde_json::from_slice(&bytes)
+            .map_err(|cause| Error::Invalid(format!("{} cannot be understood: {cause}", path.display())))?;
+        return Ok(jobs.jobs);
     }
-    Ok(jobs.jobs)
+    checksum::decode::<Jobs>(&bytes, &SCHEMA, &path).map(|jobs| jobs.jobs)
+}
+
+/// The jobs that were submitted for the sweep in this very directory.
+fn own_jobs(sweep: &SweepDir) -> Result<Vec<Job>> {
+    let here = place(sweep)?;
+    let mut jobs = read_jobs(sweep)?;
+    // The first version did not say where: its script does.
+    let script = files::read_if_there(&sweep.slurm().join("train.sbatch"))?.unwrap_or_default();
+    let root = absolute(sweep.root())?;
+    let named = script::quoted_path(&root).is_ok_and(|root| String::from_utf8_lossy(&script).contains(&root));
+    jobs.retain(|job| job.root.as_ref().map_or(named, |root| *root == here));
+    Ok(jobs)
+}
+
+/// The sweep's directory with every link on the way followed.
+fn place(sweep: &SweepDir) -> Result<String> {
+    let found = sweep.root().canonicalize().map_err(|cause| Error::io("find", sweep.root(), &cause))?;
+    Ok(found.display().to_string())
 }
 
 /// The runs in groups that one array can count, each with what is to be added to a task's number.

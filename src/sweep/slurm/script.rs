@@ -198,7 +198,7 @@ fn directive(text: &mut String, key: &str, value: Option<&str>) -> Result<()> {
     .map_err(|cause| Error::Unexpected(format!("cannot write a batch script: {cause}")))
 }
 
-fn quoted_path(path: &Path) -> Result<String> {
+pub(super) fn quoted_path(path: &Path) -> Result<String> {
     path.to_str()
         .ok_or_else(|| Error::Usage(format!("{} is not text and cannot stand in a batch script", path.display())))
         .and_then(quoted)

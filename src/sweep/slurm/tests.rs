@@ -102,7 +102,9 @@ fn program(folder: &Path, milliseconds: u64) -> PathBuf {
 
 fn sweep_of(folder: &Path, runs: usize) -> SweepDir {
     let sweep = SweepDir::new(&folder.join("my sweep"));
-    let definition = Definition { name: "fake".into(), hash: "00".into(), toml: "a = 1\n".into(), runs };
+    let toml = "a = 1\n".to_owned();
+    let hash = blake3::hash(toml.as_bytes()).to_hex().to_string();
+    let definition = Definition { name: "fake".into(), hash, training: "0f".into(), toml, runs };
     open_or_create(&sweep, &definition, Provenance::now(Origin::default()), |_, _| Ok(Vec::new())).unwrap();
     sweep
 }
@@ -226,7 +228,7 @@ fn a_sweep_on_a_cluster_of_one_node() {
         command.arg("train-run").arg("--sweep").arg(far.root()).arg("--index").arg(usize::to_string(&run));
         command
     };
-    let options = local::Options { threads: vec![1; 2], devices: Vec::new(), retries: 0 };
+    let options = local::Options { threads: vec![1; 2], devices: Vec::new(), retries: 0, stall: None };
     let summary = local::execute(&far, &[1000, 1002], command, &options, &Stop::new(), &mut progress::Silent).unwrap();
     assert_eq!(summary.complete, [1000, 1002]);
 }

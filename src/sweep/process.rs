@@ -9,7 +9,7 @@ use crate::record::provenance;
 
 /// A process for all time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct Process {
     pub host: String,
     /// Changes whenever the machine starts; the host's name where the system does not tell.
     pub boot: String,
@@ -20,7 +20,7 @@ pub struct Identity {
     pub start: String,
 }
 
-impl Identity {
+impl Process {
     /// This process.
     #[must_use]
     pub fn own() -> Self {
@@ -71,12 +71,12 @@ mod tests {
 
     #[test]
     fn we_run_and_those_before_us_with_our_number_do_not() {
-        let own = Identity::own();
-        assert_eq!(own, Identity::own());
+        let own = Process::own();
+        assert_eq!(own, Process::own());
         assert_eq!(own.runs(), Some(true));
-        assert_eq!(Identity { start: "0".into(), ..own.clone() }.runs(), Some(false));
-        assert_eq!(Identity { space: "pid:[1]".into(), ..own.clone() }.runs(), None);
-        let elsewhere = Identity { boot: "another".into(), ..own };
+        assert_eq!(Process { start: "0".into(), ..own.clone() }.runs(), Some(false));
+        assert_eq!(Process { space: "pid:[1]".into(), ..own.clone() }.runs(), None);
+        let elsewhere = Process { boot: "another".into(), ..own };
         assert!(!elsewhere.on_this_machine());
         assert_eq!(elsewhere.runs(), None);
     }
@@ -85,15 +85,15 @@ mod tests {
     #[cfg(unix)]
     fn a_process_that_ended_does_not_run_even_before_it_is_waited_for() {
         let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
-        let identity = Identity { pid: child.id(), start: start(child.id()).unwrap(), ..Identity::own() };
-        assert_eq!(identity.runs(), Some(true));
+        let process = Process { pid: child.id(), start: start(child.id()).unwrap(), ..Process::own() };
+        assert_eq!(process.runs(), Some(true));
         drop(child.stdin.take());
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while identity.runs() == Some(true) {
+        while process.runs() == Some(true) {
             assert!(std::time::Instant::now() < deadline);
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         child.wait().unwrap();
-        assert_eq!(identity.runs(), Some(false));
+        assert_eq!(process.runs(), Some(false));
     }
 }

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Mix-ups, corruptions, kills and hostile directories: nothing is taken for what it is not (about half an hour)
+# Usage: slow.sh [HARNESS] [MIXUPS] [CORRUPTIONS] [KILLS] [DIRECTORIES]
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+harness=$(realpath "${1:-$here/../../target/release/harness}")
+[ -x "$harness" ] || { echo "there is no $harness: run \`cargo build --release\` first" >&2; exit 2; }
+command -v python3 >/dev/null || { echo "skipped: there is no python3"; exit 0; }
+
+failed=0
+step() {
+    echo "== $*"
+    "$@" || failed=1
+}
+step python3 "$here/trust.py" "$harness" mixups "${2:-300}"
+step python3 "$here/trust.py" "$harness" corruptions "${3:-300}"
+step python3 "$here/trust.py" "$harness" hostile "${5:-100}"
+step "$here/../kill/rounds.sh" "$harness" "${4:-200}"
+exit $failed
