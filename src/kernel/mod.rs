@@ -13,6 +13,8 @@ mod gram;
 mod host;
 mod jacobians;
 mod kind;
+#[cfg(test)]
+mod layer_tests;
 mod leaves;
 pub mod matrix;
 pub mod projection;
@@ -21,8 +23,6 @@ pub mod spectrum;
 pub mod study;
 pub mod surrogate;
 mod target;
-#[cfg(test)]
-mod layer_tests;
 #[cfg(test)]
 mod tests;
 
