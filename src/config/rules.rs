@@ -4,7 +4,7 @@ use super::{Backend, Checkpoints, Experiment, Optimizer, Schedule};
 use crate::keys::check::grouped;
 use crate::keys::nearest::listed;
 use crate::keys::problem::Problem;
-use crate::model::zoo::HeadKey;
+use crate::model::zoo::{Architecture, HeadKey};
 
 /// Everything that can be said without the data.
 pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
@@ -12,11 +12,15 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     path(experiment, &mut found);
     checkpoints(experiment, &mut found);
     training(experiment, &mut found);
-    if let Some(HeadKey::Hidden(_)) = experiment.model.start.head {
-        let kind = experiment.model.architecture.kind();
-        let message = format!(
-            "model.head takes \"keep\" or \"fresh\" for model.kind = \"{kind}\"; a list of widths belongs to cnn"
-        );
+    if let Some(HeadKey::Hidden(_)) = experiment.model.start.head
+        && !matches!(&experiment.model.architecture, Architecture::Cnn(cnn) if cnn.hidden.is_none())
+    {
+        let message = match experiment.model.architecture.kind() {
+            "cnn" => "model.head and model.hidden both give widths of hidden layers; leave one out".to_owned(),
+            kind => format!(
+                "model.head takes \"keep\" or \"fresh\" for model.kind = \"{kind}\"; a list of widths belongs to cnn"
+            ),
+        };
         found.push(Problem::of(&["model.head"], message));
     }
     if let Some(key) = experiment.model.start.idle_key() {

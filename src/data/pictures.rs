@@ -92,6 +92,7 @@ mod tests {
             train_limit: None,
             eval_limit: None,
             seed: 0,
+            standardise: None,
             augment: Augment::default(),
         };
         let found = pictures(&data, &BTreeSet::from([0, 99, 100])).unwrap();

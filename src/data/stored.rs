@@ -182,6 +182,7 @@ mod tests {
             train_limit: None,
             eval_limit: None,
             seed: 0,
+            standardise: None,
             augment: Augment::default(),
         }
     }

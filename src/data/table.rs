@@ -41,6 +41,9 @@ keys! {
         /// At most this many evaluation examples, class-balanced, chosen by `data.seed`.
         #[serde(skip_serializing_if = "Option::is_none")]
         eval_limit: Option<usize> = None, EXAMPLES;
+        /// Whether the values of each channel are standardised (the default); `false` leaves tokens and categories what they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standardise: Option<bool> = None, Shape::Flag;
         /// Chooses the examples of the limits and the probe set.
         seed: u64 = 0, SEED;
         /// Random changes of the training images, drawn anew in every epoch.
@@ -52,7 +55,16 @@ impl Data {
     /// All of a data set: every class, no limit, no augmentation.
     #[must_use]
     pub fn whole(dataset: DatasetKind, path: Option<PathBuf>) -> Self {
-        Self { dataset, path, classes: None, train_limit: None, eval_limit: None, seed: 0, augment: Augment::default() }
+        Self {
+            dataset,
+            path,
+            classes: None,
+            train_limit: None,
+            eval_limit: None,
+            standardise: None,
+            seed: 0,
+            augment: Augment::default(),
+        }
     }
 }
 

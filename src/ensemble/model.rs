@@ -8,6 +8,7 @@ use super::file::read_limited;
 use crate::config::{self, Data, DatasetKind, Experiment, Facts, Model};
 use crate::data::InputScale;
 use crate::error::{Error, Result};
+use crate::model::zoo::Start;
 
 /// Name and version of the format.
 const SCHEMA: &str = "harness.model/1";
@@ -27,6 +28,7 @@ pub struct ModelFile {
     pub schema: String,
     /// A name for each class, in the order of the logits.
     pub classes: Vec<String>,
+    /// What its inputs are.
     pub input: InputLayout,
     /// As in an experiment.
     pub model: Model,
@@ -49,7 +51,12 @@ impl ModelFile {
     #[must_use]
     pub fn new(model: &Model, scale: &InputScale) -> Self {
         let InputScale { shape, classes, mean, deviation, .. } = scale.clone();
-        Self { schema: SCHEMA.into(), classes, input: InputLayout { shape, mean, deviation }, model: model.clone() }
+        Self {
+            schema: SCHEMA.into(),
+            classes,
+            input: InputLayout { shape, mean, deviation },
+            model: Model { start: Start::default(), ..model.clone() },
+        }
     }
 
     /// As TOML.
@@ -98,15 +105,7 @@ impl ModelFile {
 
     /// Whether the experiment's own rules would let such a model be trained on such inputs.
     fn check(&self) -> Result<()> {
-        let data = Data {
-            dataset: DatasetKind::Npz,
-            path: Some(PathBuf::from("inputs.npz")),
-            classes: None,
-            train_limit: None,
-            eval_limit: None,
-            seed: 0,
-            augment: config::Augment::default(),
-        };
+        let data = Data::whole(DatasetKind::Npz, Some(PathBuf::from("inputs.npz")));
         let experiment = Experiment {
             name: "model".into(),
             data,

@@ -26,6 +26,7 @@ pub struct Network {
 /// A tensor on its device.
 #[derive(Module, Debug)]
 enum Held {
+    /// A bias, scale or shift.
     Vector(Param<Tensor<1>>),
     /// A dense layer's `[in, out]`, a table's `[rows, columns]`.
     Matrix(Param<Tensor<2>>),
@@ -42,8 +43,11 @@ pub struct BatchStatistics {
     pub mean_at: usize,
     /// Weight of the batch in the running statistics.
     pub momentum: f64,
+    /// `[channels]`
     pub mean: Tensor<1>,
+    /// `[channels]`, biased.
     pub var: Tensor<1>,
+    /// Values per channel.
     pub count: usize,
 }
 
@@ -211,6 +215,7 @@ impl Held {
 /// A network being run: what layers get at beside their input.
 pub struct Pass<'a, 'm> {
     tensors: &'a [Held],
+    /// How the network is run.
     pub mode: &'a mut Mode<'m>,
 }
 

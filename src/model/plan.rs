@@ -12,8 +12,11 @@ use crate::random::Random;
 /// A whole network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// One example.
     pub input: Shape,
+    /// Logits.
     pub classes: usize,
+    /// The layers.
     pub layers: Vec<Placed>,
     /// Whether weights are drawn as PyTorch's layers draw them.
     pub torch_initial: bool,

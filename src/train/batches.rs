@@ -23,7 +23,9 @@ pub fn load(experiment: &Experiment) -> Result<Dataset<Compact>> {
 /// Pixels `[n, channels, height, width]` and labels `[n]` of some examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
+    /// `[n, channels, height, width]`
     pub pixels: Vec<f32>,
+    /// `[n]`
     pub labels: Vec<u32>,
 }
 

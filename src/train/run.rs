@@ -22,9 +22,11 @@ use crate::record::{
 pub struct Progress {
     /// Epochs done, and in all.
     pub epoch: usize,
+    /// In all.
     pub epochs: usize,
     /// Steps done of the epoch under way, and in each.
     pub step: usize,
+    /// In each epoch.
     pub steps: usize,
 }
 
@@ -37,8 +39,11 @@ const OPTIMIZER: &str = "optimizer";
 
 /// One run to do.
 pub struct Job<'a> {
+    /// What is trained.
     pub experiment: &'a Experiment,
+    /// On what.
     pub data: &'a Dataset<Compact>,
+    /// Its index.
     pub run: usize,
     /// Threads that this process computes with, for the record.
     pub threads: usize,

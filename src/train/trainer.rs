@@ -19,8 +19,11 @@ const EVALUATION_BATCH: usize = 256;
 /// Mean loss, share of right decisions and the last step's learning rate of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochMetrics {
+    /// Mean loss.
     pub loss: f64,
+    /// Share of right decisions.
     pub accuracy: f64,
+    /// Of the last step.
     pub learning_rate: f64,
 }
 
@@ -29,7 +32,9 @@ pub struct EpochMetrics {
 pub struct State {
     /// Epochs done.
     pub epoch: usize,
+    /// By name.
     pub weights: Vec<HostTensor>,
+    /// The optimiser's own bytes.
     pub optimizer: Vec<u8>,
 }
 

@@ -24,6 +24,7 @@ fn data(dataset: DatasetKind, path: PathBuf) -> Data {
         classes: None,
         train_limit: None,
         eval_limit: None,
+        standardise: None,
         seed: 0,
         augment: Augment::default(),
     }

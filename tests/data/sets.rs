@@ -13,7 +13,16 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn data(dataset: DatasetKind, path: Option<PathBuf>) -> Data {
-    Data { dataset, path, classes: None, train_limit: None, eval_limit: None, seed: 0, augment: Augment::default() }
+    Data {
+        dataset,
+        path,
+        classes: None,
+        train_limit: None,
+        eval_limit: None,
+        standardise: None,
+        seed: 0,
+        augment: Augment::default(),
+    }
 }
 
 fn digits() -> Data {

@@ -26,7 +26,16 @@ const MULTIPLE: usize = 10;
 
 fn data(dataset: DatasetKind, path: &Path) -> Data {
     let path = Some(path.to_path_buf());
-    Data { dataset, path, classes: None, train_limit: None, eval_limit: None, seed: 0, augment: Augment::default() }
+    Data {
+        dataset,
+        path,
+        classes: None,
+        train_limit: None,
+        eval_limit: None,
+        standardise: None,
+        seed: 0,
+        augment: Augment::default(),
+    }
 }
 
 /// Everything that reads a file of this kind, which all must refuse it alike.

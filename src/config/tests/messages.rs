@@ -25,7 +25,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest() {
         ("epochs = 5\n", "x.toml:6: unknown key \"model.epochs\"; did you mean \"train.epochs\"?"),
         (
             "[train]\n\n# a comment\nlr = 5\n",
-            "x.toml:9: unknown key \"train.lr\"; train has the keys epochs, batch_size, optimizer, schedule, label_smoothing, backend and stall",
+            "x.toml:9: unknown key \"train.lr\"; train has the keys epochs, batch_size, optimizer, schedule, label_smoothing, backend, freeze, rates and stall",
         ),
         (
             "[colour]\n",
@@ -269,13 +269,13 @@ fn missing_keys_are_named_with_what_they_take() {
     assert!(told[1].starts_with("x.toml: the key \"data\" is missing; it takes a table with the keys dataset, path,"));
     assert_eq!(
         told[2],
-        "x.toml: the key \"model\" is missing; it takes a table whose key kind is \"mlp\", \"cnn\" or \"resnet\""
+        "x.toml: the key \"model\" is missing; it takes a table whose key kind is \"mlp\", \"cnn\", \"resnet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\""
     );
     assert_eq!(
         told_of("name = \"x\"\n[data]\n[model]\nwidths = [3]\n"),
         [
             "x.toml:2: the key \"data.dataset\" is missing; it takes \"digits\", \"mnist\", \"fashion-mnist\", \"cifar10\" or \"npz\"",
-            "x.toml:3: the key \"model.kind\" is missing; it takes \"mlp\", \"cnn\" or \"resnet\"",
+            "x.toml:3: the key \"model.kind\" is missing; it takes \"mlp\", \"cnn\", \"resnet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\"",
         ]
     );
 }
@@ -347,7 +347,7 @@ fn validation_of_made_experiments_says_the_same() {
             kernel: usize::MAX,
             pool: 0,
             batch_norm: true,
-            hidden: vec![usize::MAX],
+            hidden: Some(vec![usize::MAX]),
             activation: Activation::Relu,
             dropout: 0.0,
         }),
@@ -362,7 +362,7 @@ fn validation_of_made_experiments_says_the_same() {
         "model.channels",
         "model.kernel",
         "model.pool",
-        "model.head",
+        "model.hidden",
     ] {
         assert!(told.iter().any(|line| line.contains(key)), "{key} is not in {told:#?}");
     }

@@ -23,7 +23,9 @@ pub enum Activation {
     GeluTanh,
     /// x σ(x)
     Silu,
+    /// Hyperbolic tangent.
     Tanh,
+    /// 1/(1 + e⁻ˣ)
     Sigmoid,
     /// x min(max(x + 3, 0), 6)/6
     HardSwish,

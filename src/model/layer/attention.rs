@@ -15,6 +15,7 @@ use crate::model::python::Python;
 /// `k`, `v`), and `proj` mixes the heads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attention {
+    /// Heads.
     pub heads: usize,
     /// `qkv`, or `q`, `k`, `v`.
     pub inputs: Vec<Placed>,

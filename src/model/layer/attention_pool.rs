@@ -12,6 +12,7 @@ use crate::model::python::Python;
 /// `[tokens, width]` to `[width]`: a dense layer `score` scores each token, a softmax over the tokens makes weights of the scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionPool {
+    /// The dense layer.
     pub score: Vec<Placed>,
 }
 

@@ -12,6 +12,7 @@ use crate::ops::{self, BatchNormOutput};
 /// Over the batch and all positions of each channel, the first axis of an example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchNorm {
+    /// Channels.
     pub channels: usize,
     /// Added to the variance.
     pub epsilon: f64,

@@ -12,7 +12,9 @@ use crate::model::python::Python;
 /// Each on the same input; their outputs are added, or stand one after the other along the first axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Branches {
+    /// The lists.
     pub branches: Vec<Vec<Placed>>,
+    /// Whether their outputs stand one after the other; added else.
     pub concatenate: bool,
 }
 

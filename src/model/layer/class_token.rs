@@ -12,6 +12,7 @@ use crate::model::tap::{Gradient, Layout};
 /// `[tokens, width]` to `[tokens + 1, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassToken {
+    /// Length of a token.
     pub width: usize,
 }
 

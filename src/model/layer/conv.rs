@@ -13,9 +13,13 @@ use crate::ops;
 /// Of `[channels, height, width]`, or of `[channels, length]`, whose window is then `[length, 1]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conv {
+    /// Input channels.
     pub inputs: usize,
+    /// Output channels.
     pub outputs: usize,
+    /// How it reads its input.
     pub window: Window,
+    /// Whether a bias is added.
     pub bias: bool,
     /// Whether the input is a sequence: PyTorch's `Conv1d`.
     pub sequence: bool,
@@ -68,7 +72,7 @@ impl Describe for Conv {
         let [_, height, width] = builder.input.padded();
         let mut sides = [height, width];
         for axis in [0, 1] {
-            let padded = sides[axis] + 2 * padding[axis];
+            let padded = sides[axis].saturating_add(2 * padding[axis]);
             if padded < reach[axis] + 1 {
                 let takes = format!("at least {} of {} (with padding)", reach[axis] + 1, ["height or length", "width"][axis]);
                 return Err(builder.misfit(&takes, "use a smaller kernel, more padding or less pooling"));

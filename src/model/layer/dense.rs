@@ -12,8 +12,11 @@ use crate::ops;
 /// `y = W x + b` of `[features]`, or of each token of `[tokens, width]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {
+    /// Length of the last axis.
     pub inputs: usize,
+    /// What it becomes.
     pub outputs: usize,
+    /// Whether a bias is added.
     pub bias: bool,
 }
 

@@ -10,6 +10,7 @@ use crate::model::network::{Mode, Pass};
 /// Inverted: kept inputs are scaled by 1/(1 − p) while training, nothing happens in evaluation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
+    /// With which an input is set to 0.
     pub probability: f64,
 }
 

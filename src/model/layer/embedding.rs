@@ -12,7 +12,9 @@ use crate::model::tap::{Gradient, Layout};
 /// Whole numbers, T of them in whatever axes, to `[T, width]`: a row of a table for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Embedding {
+    /// Rows of the table.
     pub count: usize,
+    /// Length of a row.
     pub width: usize,
 }
 

@@ -11,7 +11,9 @@ use crate::model::tap::{Gradient, Layout};
 /// Over all positions and channels of each group of channels of each example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupNorm {
+    /// Groups of channels.
     pub groups: usize,
+    /// Channels.
     pub channels: usize,
     /// Added to the variance.
     pub epsilon: f64,

@@ -6,22 +6,28 @@ use serde_json::{Map, Value as Json, json};
 /// What a layer is called, what its own key takes, and which other keys it has.
 #[derive(Debug)]
 pub struct Kind {
+    /// As it is written.
     pub name: &'static str,
     /// Other names that people know it by.
     pub aliases: &'static [&'static str],
+    /// For users.
     pub meaning: &'static str,
     /// What the key of the layer's own name takes; None where there is nothing to say but the name.
     pub argument: Option<Key>,
+    /// The other keys.
     pub keys: &'static [Key],
 }
 
 /// One key of a layer.
 #[derive(Debug)]
 pub struct Key {
+    /// As it is written.
     pub name: &'static str,
+    /// What it takes.
     pub takes: Takes,
     /// What holds where it is not given, as JSON; None where it must be given, `null` where nothing holds.
     pub default: Option<&'static str>,
+    /// For users.
     pub meaning: &'static str,
 }
 
@@ -34,6 +40,7 @@ pub enum Takes {
     Pair(u64, u64),
     /// A number of at least the first and less than the second.
     Real(f64, f64),
+    /// `true` or `false`.
     Flag,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -63,6 +70,7 @@ impl Key {
 /// A layer that was written down, with all its keys.
 #[derive(Debug, Clone)]
 pub struct Item {
+    /// Which layer.
     pub kind: &'static Kind,
     /// The stable name that was given to it.
     pub name: Option<String>,

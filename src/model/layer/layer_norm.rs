@@ -12,6 +12,7 @@ use crate::model::tap::{Gradient, Layout};
 /// Over the features of a vector, or of each token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerNorm {
+    /// Features.
     pub width: usize,
     /// Added to the variance.
     pub epsilon: f64,

@@ -12,8 +12,11 @@ use crate::ops;
 /// Windows of `[channels, height, width]`, or of `[channels, length]` as `[length, 1]`; a remainder at the edge is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxPool {
+    /// Height and width of a window.
     pub kernel: [usize; 2],
+    /// From one window to the next.
     pub stride: [usize; 2],
+    /// Around the input.
     pub padding: [usize; 2],
 }
 
@@ -73,11 +76,12 @@ pub(super) fn windows(item: &Item, builder: &Builder) -> Result<(MaxPool, Shape)
     let [channels, height, width] = builder.input.padded();
     let mut sides = [height, width];
     for axis in [0, 1] {
-        if sides[axis] + 2 * padding[axis] < kernel[axis] {
+        let padded = sides[axis].saturating_add(2 * padding[axis]);
+        if padded < kernel[axis] {
             let takes = format!("at least {}x{}", kernel[0], kernel[1]);
             return Err(builder.misfit(&takes, "use a smaller window, or fewer of them"));
         }
-        sides[axis] = (sides[axis] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1;
+        sides[axis] = (padded - kernel[axis]) / stride[axis] + 1;
     }
     let output = if sequence { Shape::sequence(channels, sides[0]) } else { [channels, sides[0], sides[1]].into() };
     Ok((MaxPool { kernel, stride, padding }, output))

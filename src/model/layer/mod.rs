@@ -75,6 +75,7 @@ pub struct TensorSpec {
     pub part: &'static str,
     /// As in PyTorch.
     pub shape: Vec<usize>,
+    /// What it is for.
     pub role: Role,
     /// How it begins, ours and PyTorch's way.
     pub initial: [Initial; 2],
@@ -96,6 +97,7 @@ pub enum Role {
 /// How a tensor begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Initial {
+    /// The same value everywhere.
     Constant(f32),
     /// Uniform in ±√(6/fan_in) (He 2015, the bound of a uniform draw of variance 2/fan_in); in ±1/√fan_in for the layer that
     /// gives the logits.
@@ -153,8 +155,11 @@ pub struct Placed {
     pub name: String,
     /// What it is called in a list of layers.
     pub kind: &'static str,
+    /// What it does.
     pub layer: Layer,
+    /// What it gets.
     pub input: Shape,
+    /// What it gives.
     pub output: Shape,
     /// Index of the first of its tensors among those of the network.
     pub first: usize,

@@ -13,6 +13,7 @@ use crate::model::tap::Window;
 /// `[channels, height, width]` to `[tokens, width]`, row by row: a convolution `proj` whose stride is its kernel (Dosovitskiy 2021).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patches {
+    /// The convolution.
     pub project: Vec<Placed>,
 }
 

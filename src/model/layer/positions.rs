@@ -12,7 +12,9 @@ use crate::model::tap::{Gradient, Layout};
 /// A vector for each position, added to the token there: `[tokens, width]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Positions {
+    /// Positions.
     pub tokens: usize,
+    /// Length of a token.
     pub width: usize,
 }
 

@@ -14,6 +14,7 @@ use crate::model::python::Python;
 pub struct Residual {
     /// Empty: the input itself.
     pub shortcut: Vec<Placed>,
+    /// The layers.
     pub body: Vec<Placed>,
     /// The input is sub-sampled by this stride and filled up with channels of zeros: He 2016's option A.
     pub padded: Option<[usize; 2]>,

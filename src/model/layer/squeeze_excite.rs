@@ -12,6 +12,7 @@ use crate::model::python::Python;
 /// Each channel times a gate, which two 1x1 convolutions (`conv_reduce`, `conv_expand`) compute from the means of all channels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SqueezeExcite {
+    /// The convolutions and what is between and after them.
     pub gate: Vec<Placed>,
 }
 

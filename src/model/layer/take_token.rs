@@ -11,6 +11,7 @@ use crate::model::python::Python;
 /// `[tokens, width]` to the `[width]` of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TakeToken {
+    /// Which, from 0.
     pub at: usize,
 }
 

@@ -28,7 +28,7 @@ impl Describe for ZeroPad {
     fn build(item: &Item, builder: &mut Builder) -> Result<(Self, Shape)> {
         let [channels, height, width] = builder.image()?;
         let (before, after) = (item.pair("before"), item.pair("after"));
-        let output = [channels, height + before[0] + after[0], width + before[1] + after[1]];
+        let output = [channels, height.saturating_add(before[0] + after[0]), width.saturating_add(before[1] + after[1])];
         Ok((Self { before, after }, output.into()))
     }
 

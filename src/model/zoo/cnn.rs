@@ -19,7 +19,8 @@ keys! {
         /// Batch norm after each convolution.
         batch_norm: bool = false, Shape::Flag;
         /// Width of each hidden dense layer after the blocks; `head = [ … ]` says the same where `head` need say nothing else.
-        hidden: Vec<usize> = vec![], list(&UNITS, 0, 256);
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hidden: Option<Vec<usize>> = None, list(&UNITS, 0, 256);
         /// The non-linearity.
         activation: Activation = Activation::Relu, Activation::SHAPE;
         /// Probability that dropout zeroes an input of a dense layer.
@@ -50,7 +51,7 @@ impl Layout for Cnn {
             all.extend((pool > 1).then(|| json!({ "max-pool": pool })));
         }
         all.push(json!("flatten"));
-        all.extend(head(&self.hidden, self.activation, self.dropout));
+        all.extend(head(self.hidden.as_deref().unwrap_or_default(), self.activation, self.dropout));
         Ok(all)
     }
 }

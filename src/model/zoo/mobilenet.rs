@@ -25,7 +25,7 @@ keys! {
         /// Channels of the first convolution.
         stem: usize = 16, UNITS;
         /// Its stride: 2 for large images.
-        stem_stride: usize = 1, SMALL;
+        first_stride: usize = 1, SMALL;
         /// Channels that the blocks of each stage give.
         channels: Vec<usize> = vec![16, 24, 40], list(&UNITS, 1, 64);
         /// Blocks of each stage.
@@ -69,7 +69,7 @@ impl Layout for Mobilenet {
         let mut all = Vec::new();
         let mut image = [height, width];
         let mut channels = self.stem;
-        all.extend(self.conv("_conv_stem", channels, 3, self.stem_stride, json!(1), &mut image));
+        all.extend(self.conv("_conv_stem", channels, 3, self.first_stride, json!(1), &mut image));
         all.extend([self.norm("_bn0"), json!("relu6")]);
         let mut index = 0;
         for stage in 0..stages {

@@ -165,7 +165,9 @@ impl Start {
 /// The `[model]` table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
+    /// Which layers.
     pub architecture: Architecture,
+    /// Where training starts.
     pub start: Start,
 }
 
@@ -175,7 +177,12 @@ impl Model {
     /// # Errors
     /// `Invalid` where its keys do not fit together or to the examples.
     pub fn layers(&self, input: [usize; 3]) -> Result<Vec<Json>> {
-        self.architecture.layers(input)
+        match (&self.architecture, &self.start.head) {
+            (Architecture::Cnn(cnn), Some(HeadKey::Hidden(widths))) => {
+                Cnn { hidden: Some(widths.clone()), ..cnn.clone() }.layers(input)
+            }
+            (architecture, _) => architecture.layers(input),
+        }
     }
 
     /// Whether anything in it is dropped while training.
@@ -208,13 +215,6 @@ impl Serialize for Model {
         };
         let mut all = table(serde_json::to_value(&self.architecture))?;
         let start = table(serde_json::to_value(&self.start))?;
-        // Where `head` need say nothing else, it names the hidden layers of a cnn, as it always has.
-        if let (Architecture::Cnn(_), None) = (&self.architecture, &self.start.head) {
-            all = all
-                .into_iter()
-                .map(|(key, value)| (if key == "hidden" { "head".into() } else { key }, value))
-                .collect();
-        }
         all.extend(start);
         all.serialize(serializer)
     }
@@ -227,12 +227,8 @@ impl<'de> Deserialize<'de> for Model {
         for key in Start::KEYS {
             start.extend(table.remove(key.name).map(|value| (key.name.to_owned(), value)));
         }
-        let mut architecture = Architecture::deserialize(Json::Object(table)).map_err(D::Error::custom)?;
-        let mut start = Start::deserialize(Json::Object(start)).map_err(D::Error::custom)?;
-        if let (Architecture::Cnn(cnn), Some(HeadKey::Hidden(widths))) = (&mut architecture, &start.head) {
-            cnn.hidden = widths.clone();
-            start.head = None;
-        }
+        let architecture = Architecture::deserialize(Json::Object(table)).map_err(D::Error::custom)?;
+        let start = Start::deserialize(Json::Object(start)).map_err(D::Error::custom)?;
         Ok(Self { architecture, start })
     }
 }
