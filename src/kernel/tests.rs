@@ -41,7 +41,7 @@ fn zoo() -> Vec<Case> {
         Case::new(&cnn(&[3, 4], 3, 2, false, &[], Activation::Relu), [2, 9, 8], 3, 5, 5),
         Case::new(&cnn(&[3, 17], 3, 2, true, &[5], Activation::Relu), [1, 8, 8], 3, 4, 6),
         Case::new(&cnn(&[4], 5, 1, true, &[], Activation::Tanh), [3, 6, 5], 2, 5, 7),
-        Case::new(&cnn(&[3, 3], 5, 3, false, &[4], Activation::Gelu), [2, 7, 9], 3, 4, 8),
+        Case::new(&cnn(&[3, 3], 5, 2, false, &[4], Activation::Gelu), [2, 7, 9], 3, 4, 8),
         Case::new(&cnn(&[5, 18], 1, 2, false, &[], Activation::Relu), [1, 4, 4], 13, 3, 9),
         Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 3"), [2, 7, 6], 3, 4, 10),
         Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 2"), [1, 12, 12], 2, 4, 11),
