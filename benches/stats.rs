@@ -89,7 +89,7 @@ fn exact_alpha() {
 fn published_alpha_hat() {
     let (runs, examples) = (100, 10_000);
     let values = margins(runs, examples);
-    let protocol = Protocol { epsilon: 0.01, bootstraps: 100, seed: 1 };
+    let protocol = Protocol { epsilon: 0.01, bootstraps: 100, seed: 1, literal: false };
     let margins = Margins::new(&values, runs, examples).expect("margins are finite");
     let ranking = Ranking::new(&margins).expect("there are two runs");
     let t = median((0..ROUNDS).map(|_| time(|| alpha_hat::leave_one_out(&ranking, &protocol))).collect());

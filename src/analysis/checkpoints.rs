@@ -7,6 +7,7 @@ use super::schema::{Checkpoint, CheckpointRun, Settings};
 use super::summary::estimate;
 use crate::error::Result;
 use crate::stats::calibration::{BINS, calibration};
+use crate::stats::churn::Votes;
 use crate::stats::logits::Real;
 use crate::stats::scores::scores;
 use crate::stats::{Logits, Margins, Ranking, alpha, churn, margins};
@@ -47,13 +48,13 @@ pub fn checkpoint<T: Real>(input: &Input<T>, epoch: usize, settings: &Settings) 
     };
     if soft.len() > 1 {
         let decisions: Vec<Vec<u32>> = soft.par_iter().map(churn::decisions).collect();
-        let pairs = churn::pairwise(&decisions)?;
-        checkpoint.mean_churn = Some(pairs.mean());
-        checkpoint.ambiguity = Some(churn::multiplicity(&decisions)?.ambiguity);
+        let votes = Votes::of(&decisions)?;
+        checkpoint.mean_churn = Some(votes.mean_churn());
+        checkpoint.ambiguity = Some(churn::multiplicity(&decisions, &votes).ambiguity);
         let rows: Vec<Vec<f64>> = soft.par_iter().map(margins::label_margins).collect();
         let ranking = Ranking::new(&Margins::new(&rows.concat(), soft.len(), input.examples())?)?;
         let levels = alpha::leave_one_out(&ranking, settings.analysis.epsilon)?;
-        for ((&place, churn), level) in kept.iter().zip(pairs.run_means()).zip(&levels.runs) {
+        for ((&place, churn), level) in kept.iter().zip(votes.churn_of_runs(&decisions)).zip(&levels.runs) {
             let run = &mut checkpoint.runs[place];
             (run.churn, run.ks, run.alpha) = (Some(churn), Some(level.ks), Some(level.alpha));
         }

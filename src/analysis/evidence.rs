@@ -44,6 +44,8 @@ pub struct Evidence {
     /// In label order; empty where they have none.
     pub class_names: Vec<String>,
     pub facts: Vec<Fact>,
+    /// What runs are called, where they have names.
+    pub names: Vec<(u32, String)>,
     pub left_out: Vec<LeftOut>,
     /// Runs whose loss was not finite, and at which epoch first.
     pub diverged: Vec<(u32, usize)>,
@@ -61,4 +63,12 @@ pub struct Evidence {
     pub weight_spectra: Vec<RawSpectra>,
     /// Sentences a reader should know.
     pub notes: Vec<String>,
+}
+
+impl Evidence {
+    /// What the run of this index is called, if it has a name.
+    #[must_use]
+    pub fn name_of(&self, run: u32) -> Option<String> {
+        self.names.iter().find(|held| held.0 == run).map(|held| held.1.clone())
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use polars::prelude::{DataFrame, DataType};
 
 use super::input::{Input, RunLogits};
-use super::numbers::{percent, thousands};
+use super::numbers::{as_people_count, percent, thousands};
 use super::runs_table::RunsTable;
 use crate::arrays::{self, Array, Values};
 use crate::error::{Error, Result};
@@ -36,16 +36,21 @@ pub enum AnyInput {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Foreign {
     pub input: AnyInput,
+    /// What the runs are called, where they come from several files.
+    pub names: Vec<(u32, String)>,
     pub notes: Vec<String>,
 }
 
-/// Reads the files in the given order; their runs are counted from 0. Labels come from the files (they must agree), else
+/// Reads the files, sorted as people count (`seed2` before `seed10`); their runs are counted from 0 and carry the names of their
+/// files where there are several. Labels come from the files (they must agree), else
 /// from `reading.labels`.
 ///
 /// # Errors
 /// [`Error::Invalid`] with one sentence for whatever is wrong with a file: not there, not its format, another shape, missing
 /// labels, a label out of range, NaN, no probabilities.
 pub fn read(paths: &[PathBuf], reading: &Reading) -> Result<Foreign> {
+    let mut paths: Vec<&PathBuf> = paths.iter().collect();
+    paths.sort_by(|a, b| as_people_count(&a.to_string_lossy(), &b.to_string_lossy()));
     let parts = paths.iter().map(|path| Part::read(path, reading)).collect::<Result<Vec<Part>>>()?;
     let labels = labels(&parts, reading)?;
     let first = parts.first().ok_or_else(|| Error::Invalid("there is no file to analyse".into()))?;
@@ -77,6 +82,7 @@ pub fn read(paths: &[PathBuf], reading: &Reading) -> Result<Foreign> {
             classes - 1
         )));
     }
+    let names = names(&paths, &parts);
     let narrow = parts.iter().all(|part| matches!(part.values, Values::F32(_)));
     let mut notes = Vec::new();
     let input = if narrow {
@@ -86,7 +92,7 @@ pub fn read(paths: &[PathBuf], reading: &Reading) -> Result<Foreign> {
         let values = parts.into_iter().map(|part| (part.place, part.values.into_f64())).collect();
         AnyInput::F64(assemble(values, labels, classes, reading, &mut notes)?)
     };
-    Ok(Foreign { input, notes })
+    Ok(Foreign { input, names, notes })
 }
 
 /// One file: runs of one shape, `[runs, examples, classes]`.
@@ -196,6 +202,26 @@ fn wide_logits(decoded: &DataFrame, soft: &SoftDecisions, place: &str) -> Result
     Ok(logits)
 }
 
+/// What the runs of several files are called: the file's stem, or its path where stems repeat, with the place in the file
+/// where it holds more than one.
+fn names(paths: &[&PathBuf], parts: &[Part]) -> Vec<(u32, String)> {
+    if paths.len() < 2 {
+        return Vec::new();
+    }
+    let stem = |path: &Path| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let mut names = Vec::new();
+    for (path, part) in paths.iter().zip(parts) {
+        let shared = paths.iter().filter(|other| stem(other) == stem(path)).count() > 1;
+        let name = if shared { path.display().to_string() } else { stem(path) };
+        let runs = part.values.len() / part.examples.saturating_mul(part.classes).max(1);
+        for place in 0..runs {
+            let own = if runs > 1 { format!("{name}[{place}]") } else { name.clone() };
+            names.push((names.len() as u32, own));
+        }
+    }
+    names
+}
+
 fn extension(path: &Path) -> String {
     path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase()
 }
@@ -300,11 +326,13 @@ fn assemble<T: Number>(
         if !reading.diverged {
             refuse_non_finite(&runs, classes)?;
         }
-        if runs.iter().all(|run| run.logits.chunks_exact(classes).all(|row| is_distribution(row, 1e-4))) {
-            notes.push(
-                "These logits look like probabilities: each row sums to 1. If they are, say so with `--probabilities`."
-                    .into(),
-            );
+        let looks_like_softmax =
+            |run: &RunLogits<T>| run.logits.chunks_exact(classes).all(|row| is_distribution(row, 1e-4));
+        if let Some(run) = runs.iter().find(|run| looks_like_softmax(run)) {
+            return Err(Error::Invalid(format!(
+                "run {} holds probabilities, not logits: every row sums to 1. Say so with `--probabilities`",
+                run.index
+            )));
         }
     }
     Input::new(labels, classes, runs)

@@ -3,26 +3,27 @@
 use rayon::prelude::*;
 
 use super::evidence::{Evidence, RawSeries};
+use super::flags::{self, ByClass, Ground, Limits};
 use super::independence::{Standing, independence, standings};
 use super::input::Input;
+use super::measured::{Effort, Measured};
 use super::numbers::{fixed, percent};
 use super::schema::{
-    Alone, Analysis, Checkpoint, Pair, PerClass, RashomonCapacity, Reliability, Run, SCHEMA, Settings, Source, Spread,
-    Summary,
+    Alone, Analysis, Checkpoint, ClassesRight, Curves, Multiplicity, Pair, PerClass, RashomonCapacity, Reliability,
+    Run, SCHEMA, Settings, Source, Spread, Summary,
 };
-use super::summary::{estimate, estimate_of_pairs};
-use super::{alone, curves, flags, kernels, reliability, weights};
-use crate::config::Reference;
+use super::{alone, curves, kernels, reliability, summary, weights};
 use crate::error::Result;
-use crate::stats::alpha_hat::{self, AlphaHat, Protocol};
-use crate::stats::calibration::{BINS, Calibration, calibration};
+use crate::stats::churn::Votes;
+use crate::stats::examples::Outcomes;
 use crate::stats::logits::Real;
 use crate::stats::rashomon::{self, Rashomon};
-use crate::stats::scores::{Scores, scores};
-use crate::stats::{Logits, Margins, Pairs, Ranking, alpha, churn, margins, variance, wasserstein};
+use crate::stats::{Logits, Margins, Pairs, alpha, churn, margins, variance};
 
 /// Margins of at least this size saturate: the authors of Banerjee 2025 set them to 0.
 const SATURATED: f64 = 15.0;
+/// Runs that ambiguity is rarefied to.
+const RAREFIED: usize = 5;
 /// A larger share of saturated margins is worth a note.
 const SATURATED_SHARE: f64 = 0.01;
 
@@ -67,6 +68,8 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         notes,
         per_class: findings.per_class,
         spread: findings.spread,
+        limits: findings.limits,
+        classes_right: findings.classes_right,
         margins: findings.margins,
         trimming: findings.trimming,
         reliability: findings.reliability,
@@ -96,8 +99,10 @@ struct Findings {
     typical: Vec<u32>,
     per_class: Vec<PerClass>,
     spread: Option<Spread>,
-    margins: Option<super::schema::Curves>,
-    trimming: Option<super::schema::Curves>,
+    limits: Option<Limits>,
+    classes_right: Option<ClassesRight>,
+    margins: Option<Curves>,
+    trimming: Option<Curves>,
     reliability: Option<Reliability>,
     alone: Vec<Alone>,
     notes: Vec<String>,
@@ -108,113 +113,79 @@ impl Findings {
         let indices: Vec<u32> = distinct.iter().map(|&place| input.runs()[place].index).collect();
         let soft: Vec<Logits<'_, T>> =
             distinct.iter().map(|&place| input.soft(&input.runs()[place])).collect::<Result<_>>()?;
-        let scores: Vec<Scores> = soft.par_iter().map(scores).collect();
-        let tables: Vec<Calibration> = soft.par_iter().map(|soft| calibration(soft, BINS)).collect();
-        let decisions: Vec<Vec<u32>> = soft.par_iter().map(churn::decisions).collect();
-        let mut found = Self { labels: input.labels().to_vec(), ..Self::default() };
-        found.runs = indices
-            .iter()
-            .zip(&scores)
-            .zip(&tables)
-            .map(|((&index, scores), table)| Run {
-                accuracy: Some(scores.accuracy),
-                nll: Some(scores.nll),
-                brier: Some(scores.brier),
-                ece: Some(table.ece),
-                ece_adaptive: Some(table.ece_adaptive),
-                ece_classwise: Some(table.ece_classwise),
-                ..Run::empty(index)
-            })
-            .collect();
-        let values = found.margin_values(&soft, settings);
-        if soft.len() > 1 {
-            let rows = Margins::new(&values, soft.len(), input.examples())?;
-            let ranking = Ranking::new(&rows)?;
-            found.compare(&soft, &decisions, &rows, &ranking, settings)?;
-            found.flag(evidence, settings);
-            found.margins = Some(curves::margins(&rows, &ranking, &indices, &found.typical));
-            found.trimming = Some(curves::trimming(&ranking, &indices, &found.typical));
+        let measured = Measured::of(&soft, &indices, evidence.kernels.last(), settings, Effort::Everything)?;
+        let run = |(place, &index): (usize, &u32)| Run {
+            name: evidence.name_of(index),
+            ..Run::measured(index, &measured, place)
+        };
+        let mut found = Self {
+            labels: input.labels().to_vec(),
+            runs: indices.iter().enumerate().map(run).collect(),
+            ..Self::default()
+        };
+        found.note_saturation(&measured.margins, settings);
+        if measured.against.is_some() {
+            found.compare(&measured, settings)?;
         } else {
-            found.flag(evidence, settings);
-            found
-                .notes
-                .push("A single run has nothing to be compared with: churn, distances and levels need two.".into());
+            let note = "A single run has nothing to be compared with: churn, distances and levels need two.";
+            found.notes.push(note.to_owned());
         }
-        found.alone = alone::alone(&soft, &decisions, &indices);
-        found.reliability = Some(reliability::reliability(&tables, &indices, &found.typical));
-        found.decisions = decisions;
-        found.summarise(settings)?;
+        found.flag(&measured, &indices, evidence, settings)?;
+        if let Some(against) = &measured.against {
+            let rows = Margins::new(&measured.margins, soft.len(), input.examples())?;
+            found.margins = Some(curves::margins(&rows, &against.ranking, &indices, &found.typical));
+            found.trimming = Some(curves::trimming(&against.ranking, &indices, &found.typical));
+        }
+        found.alone = alone::alone(&measured, &indices);
+        found.reliability = Some(reliability::reliability(&measured.calibration, &indices, &found.typical));
+        summary::fill(&mut found.summary, &found.runs, settings)?;
+        found.decisions = measured.decisions;
         Ok(found)
     }
 
-    /// Margins of all runs, one after the other, clipped if so set.
-    fn margin_values<T: Real>(&mut self, soft: &[Logits<'_, T>], settings: &Settings) -> Vec<f64> {
-        let rows: Vec<Vec<f64>> = soft.par_iter().map(margins::label_margins).collect();
-        let mut values = rows.concat();
-        let share = margins::share_beyond(&values, SATURATED);
+    /// Says how many of the margins are so large that they count as saturated, or were clipped.
+    fn note_saturation(&mut self, values: &[f64], settings: &Settings) {
         if let Some(limit) = settings.analysis.clip {
-            let clipped = margins::share_beyond(&values, limit);
-            margins::clip(&mut values, limit);
-            self.notes.push(format!(
-                "Margins of at least {} were set to 0 (`clip`): {} of all.",
-                fixed(limit, 0),
-                percent(clipped)
-            ));
-        } else if share > SATURATED_SHARE {
+            // Clipped margins stand at 0.
+            let clipped = values.iter().filter(|&&margin| margin == 0.0).count() as f64 / values.len().max(1) as f64;
+            let note =
+                format!("Margins of at least {} were set to 0 (`clip`): {} of all.", fixed(limit, 0), percent(clipped));
+            self.notes.push(note);
+            return;
+        }
+        let share = margins::share_beyond(values, SATURATED);
+        if share > SATURATED_SHARE {
             self.notes.push(format!(
                 "{} of all margins are {SATURATED} or more; the published protocol would set them to 0 (`--clip \
                  {SATURATED}`), here they count as they are.",
                 percent(share)
             ));
         }
-        values
     }
 
     /// Everything that takes two runs at least.
-    fn compare<T: Real>(
-        &mut self,
-        soft: &[Logits<'_, T>],
-        decisions: &[Vec<u32>],
-        rows: &Margins<'_>,
-        ranking: &Ranking,
-        settings: &Settings,
-    ) -> Result<()> {
-        let epsilon = settings.analysis.epsilon;
-        let levels = alpha::leave_one_out(ranking, epsilon)?;
-        let hats = alpha_hats(rows, ranking, settings)?;
-        let areas = wasserstein::leave_one_out(ranking);
-        let churn = churn::pairwise(decisions)?;
-        for ((((run, level), hat), area), churn) in
-            self.runs.iter_mut().zip(&levels.runs).zip(&hats).zip(areas).zip(churn.run_means())
-        {
-            run.churn = Some(churn);
-            run.ks = Some(level.ks);
-            run.alpha = Some(level.alpha);
-            run.alpha_relative = Some(level.alpha_relative);
-            run.alpha_hat = Some(hat.mean);
-            run.alpha_hat_low = Some(hat.low);
-            run.alpha_hat_high = Some(hat.high);
-            run.wasserstein = Some(area);
-        }
-        let full = hats.iter().filter(|hat| hat.at_ceiling > 0.0).count();
+    fn compare<T: Real>(&mut self, measured: &Measured<'_, T>, settings: &Settings) -> Result<()> {
+        let (Some(against), soft) = (&measured.against, measured.soft) else { return Ok(()) };
+        let full = against.hats.iter().filter(|hat| hat.at_ceiling > 0.0).count();
         if full > 0 {
             self.notes.push(format!(
                 "For {full} of {} runs no level of α̂'s grid sufficed in some bootstraps; these count as 0.50 and read \
                  \"at least 0.50\".",
-                hats.len()
+                against.hats.len()
             ));
         }
-        self.delta_relative = Some(levels.delta_relative);
+        self.delta_relative = Some(against.levels.delta_relative);
+        self.churn = Some(churn::pairwise(&measured.decisions)?);
         self.soft_churn = Some(churn::pairwise_soft(soft)?);
-        let multiplicity = churn::multiplicity(decisions)?;
-        self.summary.mean_churn = Some(churn.mean());
+        let multiplicity = churn::multiplicity(&measured.decisions, &measured.votes);
+        self.summary.mean_churn = Some(measured.votes.mean_churn());
         self.summary.ambiguity = Some(multiplicity.ambiguity);
         self.summary.discrepancy = Some(multiplicity.discrepancy);
+        self.summary.multiplicity = Some(near_equal(measured)?);
         let Rashomon { mean, median, q90, q99, max, .. } = rashomon::rashomon(soft)?;
         self.summary.rashomon = Some(RashomonCapacity { mean, median, q90, q99, max });
-        self.summary.churn = Some(estimate_of_pairs(&churn, settings)?);
         if self.labels.len() > 1 {
-            let spread = variance::accuracy_variance(decisions, &self.labels)?;
+            let spread = variance::accuracy_variance(&measured.decisions, &self.labels)?;
             self.summary.std_predicted_independent = Some(spread.std_predicted_independent);
             self.summary.std_distribution = Some(spread.std_distribution);
             let observed = spread.std_observed * spread.std_observed;
@@ -225,9 +196,8 @@ impl Findings {
                 noise_share: (observed > 0.0).then(|| (1.0 - spread.variance_distribution / observed).clamp(0.0, 1.0)),
             });
         }
-        self.churn = Some(churn);
         if soft.first().is_some_and(|soft| soft.classes() > 2) {
-            self.per_class = alpha::one_vs_rest(soft, epsilon)?
+            self.per_class = alpha::one_vs_rest(soft, settings.analysis.epsilon)?
                 .into_iter()
                 .zip(&self.runs)
                 .map(|(levels, run)| PerClass {
@@ -243,13 +213,25 @@ impl Findings {
     }
 
     /// Flags of the distinct runs, and which of them are typical.
-    fn flag(&mut self, evidence: &Evidence, settings: &Settings) {
-        let kernels: Option<Vec<f64>> = evidence.kernels.last().and_then(|last| {
-            let of = |run: u32| last.runs.iter().find(|held| held.run == run)?.mean_cka;
-            self.runs.iter().map(|run| of(run.run)).collect()
-        });
+    fn flag<T: Real>(
+        &mut self,
+        measured: &Measured<'_, T>,
+        indices: &[u32],
+        evidence: &Evidence,
+        settings: &Settings,
+    ) -> Result<()> {
+        let classes = ByClass::of(measured);
+        let ground = Ground {
+            noise: &measured.noise,
+            classes: classes.as_ref(),
+            class_names: &evidence.class_names,
+            settings: &settings.flags,
+        };
         let mut judged: Vec<&mut Run> = self.runs.iter_mut().collect();
-        flags::judge(&mut judged, kernels.as_deref(), &settings.flags);
+        let judgement = flags::judge(&mut judged, &ground)?;
+        self.limits = judgement.limits;
+        self.notes.extend(judgement.remarks);
+        self.classes_right = classes.filter(|_| indices.len() > 1).map(|classes| classes.table(indices));
         for run in &mut self.runs {
             if let Some(&(_, epoch)) = evidence.diverged.iter().find(|(index, _)| *index == run.run) {
                 run.flags.insert(0, flags::diverged_loss(epoch));
@@ -257,44 +239,29 @@ impl Findings {
         }
         let unflagged: Vec<u32> = self.runs.iter().filter(|run| !run.is_flagged()).map(|run| run.run).collect();
         self.typical = if unflagged.len() > 1 { unflagged } else { self.runs.iter().map(|run| run.run).collect() };
-    }
-
-    fn summarise(&mut self, settings: &Settings) -> Result<()> {
-        let of = |value: fn(&Run) -> Option<f64>| {
-            let values: Option<Vec<f64>> = self.runs.iter().map(value).collect();
-            values.map(|values| estimate(&values, settings)).transpose()
-        };
-        self.summary = Summary {
-            accuracy: of(|run| run.accuracy)?,
-            nll: of(|run| run.nll)?,
-            brier: of(|run| run.brier)?,
-            ece: of(|run| run.ece)?,
-            ece_adaptive: of(|run| run.ece_adaptive)?,
-            ece_classwise: of(|run| run.ece_classwise)?,
-            alpha: of(|run| run.alpha)?,
-            alpha_relative: of(|run| run.alpha_relative)?,
-            alpha_hat: of(|run| run.alpha_hat)?,
-            ks: of(|run| run.ks)?,
-            wasserstein: of(|run| run.wasserstein)?,
-            ..self.summary.clone()
-        };
         Ok(())
     }
 }
 
-fn alpha_hats(rows: &Margins<'_>, ranking: &Ranking, settings: &Settings) -> Result<Vec<AlphaHat>> {
-    let protocol = Protocol {
-        epsilon: settings.analysis.epsilon,
-        bootstraps: settings.analysis.bootstraps,
-        seed: settings.analysis.seed,
+/// Multiplicity of the runs that nobody could tell apart by their loss, and of a stated number of runs.
+fn near_equal<T: Real>(measured: &Measured<'_, T>) -> Result<Multiplicity> {
+    let losses = || measured.scores.iter().map(|scores| scores.nll);
+    let best =
+        losses().enumerate().fold(0, |best, (place, loss)| if loss < measured.scores[best].nll { place } else { best });
+    let error = measured.soft.get(best).map_or(0.0, |soft| Outcomes::of(soft).nll_error());
+    let limit = measured.scores.get(best).map_or(f64::INFINITY, |scores| scores.nll) + error;
+    let near: Vec<Vec<u32>> =
+        losses().zip(&measured.decisions).filter(|(loss, _)| *loss <= limit).map(|(_, row)| row.clone()).collect();
+    let ambiguity = match near.len() {
+        0 | 1 => None,
+        _ => Some(churn::multiplicity(&near, &Votes::of(&near)?).ambiguity),
     };
-    match settings.analysis.reference {
-        Reference::LeaveOneOut => alpha_hat::leave_one_out(ranking, &protocol),
-        Reference::SplitHalf => {
-            let halves = alpha_hat::random_halves(rows.runs(), protocol.seed);
-            alpha_hat::split_half(rows, &halves, &protocol)
-        }
-    }
+    Ok(Multiplicity {
+        near_equal: near.len(),
+        ambiguity_near_equal: ambiguity,
+        rarefied_to: RAREFIED,
+        ambiguity_rarefied: measured.votes.rarefied_ambiguity(RAREFIED),
+    })
 }
 
 /// Distinct runs as they were found, diverged ones empty, repeated ones with their original's numbers.
@@ -308,7 +275,8 @@ fn all_runs<T: Real>(
     let at = |place: usize| distinct.binary_search(&place).ok().and_then(|position| found.get(position));
     let runs = input.runs().iter().zip(standings).enumerate();
     runs.map(|(place, (run, standing))| {
-        let empty = || Run::empty(run.index);
+        let name = evidence.name_of(run.index);
+        let empty = || Run { name: name.clone(), ..Run::empty(run.index) };
         match *standing {
             Standing::Distinct => at(place).cloned().unwrap_or_else(empty),
             Standing::Diverged(count) => {
@@ -320,7 +288,8 @@ fn all_runs<T: Real>(
             Standing::Repeats { original, weights } => {
                 let first = at(original).cloned().unwrap_or_else(empty);
                 let what = if weights { "weights" } else { "soft decisions" };
-                Run { run: run.index, flags: vec![flags::duplicate(first.run, what)], ..first }
+                let original = first.called();
+                Run { run: run.index, name, flags: vec![flags::duplicate(&original, what)], ..first }
             }
         }
     })

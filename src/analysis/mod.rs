@@ -4,19 +4,22 @@
 
 mod alone;
 pub mod attribution;
+pub mod certificate;
 pub mod checkpoints;
 pub mod comparison;
 mod curves;
 pub mod ensembles;
 mod evidence;
 pub mod files;
-mod flags;
+pub mod flags;
 pub mod images;
 mod independence;
 mod input;
 mod judge;
 pub mod kernels;
 pub mod last;
+mod measured;
+pub mod metrics;
 pub mod nights;
 pub mod numbers;
 pub mod power;

@@ -6,6 +6,13 @@ pub fn percent(share: f64) -> String {
     format!("{} %", fixed(share * 100.0, 2))
 }
 
+/// `1 run`, `2 runs`, `3 classes`.
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    let plural = if noun.ends_with('s') { "es" } else { "s" };
+    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}{plural}", thousands(number)) }
+}
+
 /// A missing number is a dash.
 #[must_use]
 pub fn or_dash<T>(value: Option<T>, format: impl Fn(T) -> String) -> String {
@@ -61,6 +68,22 @@ pub fn superscript(value: i32) -> String {
         .collect()
 }
 
+/// The order of names as people count: stretches of digits by their value, so that `seed2` comes before `seed10`.
+#[must_use]
+pub fn as_people_count(a: &str, b: &str) -> std::cmp::Ordering {
+    fn parts(text: &str) -> impl Iterator<Item = (usize, &str)> {
+        text.as_bytes().chunk_by(|x, y| x.is_ascii_digit() == y.is_ascii_digit()).scan(0, |at, part| {
+            let from = *at;
+            *at += part.len();
+            // Stretches of ASCII digits begin and end between characters.
+            let part = text.get(from..*at).unwrap_or_default();
+            let number = part.trim_start_matches('0');
+            Some(if part.starts_with(|c: char| c.is_ascii_digit()) { (number.len(), number) } else { (0, part) })
+        })
+    }
+    parts(a).cmp(parts(b)).then_with(|| a.cmp(b))
+}
+
 /// `12345` as `12,345`.
 #[must_use]
 pub fn thousands(value: usize) -> String {
@@ -91,5 +114,8 @@ mod tests {
         assert_eq!(thousands(10_000_000), "10,000,000");
         assert_eq!(thousands(999), "999");
         assert_eq!(or_dash(None, percent), "–");
+        let mut names = ["seed10", "seed2", "a1b", "seed1", "seed02", "seed", "ä3", "seed2b"];
+        names.sort_by(|a, b| as_people_count(a, b));
+        assert_eq!(names, ["a1b", "seed", "seed1", "seed02", "seed2", "seed2b", "seed10", "ä3"]);
     }
 }

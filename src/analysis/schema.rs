@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::ensembles::Ensembles;
+pub use super::flags::{Flag, FlagKind, Limits};
+pub use super::metrics::{Run, Summary};
 use super::tuning::Tuning;
 
 /// Name and version of the contract.
@@ -39,6 +41,12 @@ pub struct Analysis {
     /// Sentences a reader should know before trusting a number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What a run had to pass to be flagged; absent where there are too few runs to judge outliers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// How much of each class each run gets right; two distinct runs and more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes_right: Option<ClassesRight>,
     /// α of one class against the rest; more than two classes only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub per_class: Vec<PerClass>,
@@ -77,82 +85,6 @@ pub struct Analysis {
     pub tuning: Option<Tuning>,
 }
 
-/// One run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    pub run: u32,
-    /// Share of right decisions, [0, 1].
-    pub accuracy: Option<f64>,
-    /// Mean negative log-likelihood of the label, nats.
-    pub nll: Option<f64>,
-    /// Mean squared distance of the probabilities from the label, [0, 2].
-    pub brier: Option<f64>,
-    /// Expected calibration error, 15 equal-width bins, [0, 1].
-    pub ece: Option<f64>,
-    /// The same with 15 bins of equal mass.
-    pub ece_adaptive: Option<f64>,
-    /// The mean over classes of the calibration error of each class's probability, [0, 1].
-    pub ece_classwise: Option<f64>,
-    /// Mean share of examples decided differently from another run, [0, 1].
-    pub churn: Option<f64>,
-    /// Exact trimming level at δ, [0, 1].
-    pub alpha: Option<f64>,
-    /// Exact trimming level at δ_M, [0, 1].
-    pub alpha_relative: Option<f64>,
-    /// Trimming level by the published bootstrap protocol, [0, 0.5]; 0.5 reads "at least 0.5".
-    pub alpha_hat: Option<f64>,
-    pub alpha_hat_low: Option<f64>,
-    pub alpha_hat_high: Option<f64>,
-    /// Kolmogorov–Smirnov distance of the margins from those of the other runs, [0, 1].
-    pub ks: Option<f64>,
-    /// 1-Wasserstein distance of the margins from those of the other runs, in units of the margin.
-    pub wasserstein: Option<f64>,
-    pub flags: Vec<Flag>,
-}
-
-/// A reason for which a run is atypical.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FlagKind {
-    Diverged,
-    Duplicate,
-    Alpha,
-    Accuracy,
-    Nll,
-    Ece,
-    Churn,
-    Kernel,
-}
-
-impl FlagKind {
-    /// As in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Diverged => "diverged",
-            Self::Duplicate => "duplicate",
-            Self::Alpha => "alpha",
-            Self::Accuracy => "accuracy",
-            Self::Nll => "nll",
-            Self::Ece => "ece",
-            Self::Churn => "churn",
-            Self::Kernel => "kernel",
-        }
-    }
-}
-
-/// A flag of a run: which quantity was over which limit, and in words.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Flag {
-    pub flag: FlagKind,
-    /// The quantity that was judged, in its own unit.
-    pub value: f64,
-    /// The limit that it passed, in the same unit.
-    pub limit: f64,
-    /// A sentence without its final stop.
-    pub why: String,
-}
-
 /// Two runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
@@ -171,44 +103,34 @@ pub struct Pair {
     pub cka: Option<f64>,
 }
 
-/// Mean and standard deviation (n − 1) over runs, and a 95 % bootstrap interval of the mean.
+/// Mean and standard deviation (n − 1) over runs, with 95 % intervals. `docs/definitions.md` says how they are made and how
+/// often they cover.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     pub mean: f64,
     /// Of one run rather than of the mean; `null` for a single run.
     pub std: Option<f64>,
-    pub low: f64,
-    pub high: f64,
+    /// Of the mean; `null` where there are too few runs.
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// Of the standard deviation; `null` where there are too few runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std_low: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std_high: Option<f64>,
 }
 
-/// Over the distinct runs that did not diverge.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    pub accuracy: Option<Estimate>,
-    pub nll: Option<Estimate>,
-    pub brier: Option<Estimate>,
-    pub ece: Option<Estimate>,
-    pub ece_adaptive: Option<Estimate>,
-    pub ece_classwise: Option<Estimate>,
-    pub churn: Option<Estimate>,
-    pub alpha: Option<Estimate>,
-    pub alpha_relative: Option<Estimate>,
-    pub alpha_hat: Option<Estimate>,
-    pub ks: Option<Estimate>,
-    pub wasserstein: Option<Estimate>,
-    /// Mean churn of all pairs.
-    pub mean_churn: Option<f64>,
-    /// Share of examples on which some run differs from the plurality vote.
-    pub ambiguity: Option<f64>,
-    /// Largest share of examples on which one run differs from the plurality vote.
-    pub discrepancy: Option<f64>,
-    /// How far the runs could be played against each other on one example.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rashomon: Option<RashomonCapacity>,
-    /// Standard deviation of accuracy if the errors of each example were independent between runs.
-    pub std_predicted_independent: Option<f64>,
-    /// Standard deviation of accuracy that would remain on an infinite test set (Jordan 2024).
-    pub std_distribution: Option<f64>,
+/// Multiplicity of fewer runs than there are: of those that nobody could tell apart by their loss, and of a stated number, so
+/// that sweeps of different size compare.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Multiplicity {
+    /// Runs whose loss is within one standard error (over the examples) of the smallest.
+    pub near_equal: usize,
+    /// Share of examples on which these do not all agree; `null` for a single one.
+    pub ambiguity_near_equal: Option<f64>,
+    /// The stated number of runs, and the ambiguity that so many have in the mean; `null` where there are fewer.
+    pub rarefied_to: usize,
+    pub ambiguity_rarefied: Option<f64>,
 }
 
 /// Rashomon capacity over the test examples, in bits (Hsu & Calmon 2022): 0 where all runs give the same probabilities.
@@ -287,6 +209,21 @@ pub struct Independence {
     pub diverged: usize,
     /// Runs whose soft decisions are bit-equal, the lowest index first; only groups of two and more.
     pub groups: Vec<Vec<u32>>,
+}
+
+/// Share of right decisions by class.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassesRight {
+    /// Examples of each class, `[C]`.
+    pub examples: Vec<usize>,
+    pub runs: Vec<RunClasses>,
+}
+
+/// One run's share of right decisions by class, `[C]`; `null` for a class without examples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunClasses {
+    pub run: u32,
+    pub accuracy: Vec<Option<f64>>,
 }
 
 /// One-vs-rest levels of one run.
@@ -491,43 +428,6 @@ impl Band {
     /// Every bound there is.
     pub fn bounds(&self) -> impl Iterator<Item = f64> + Clone + '_ {
         self.low.iter().chain(&self.high).copied().flatten()
-    }
-}
-
-impl Run {
-    /// A run of which nothing is known.
-    #[must_use]
-    pub fn empty(run: u32) -> Self {
-        Self {
-            run,
-            accuracy: None,
-            nll: None,
-            brier: None,
-            ece: None,
-            ece_adaptive: None,
-            ece_classwise: None,
-            churn: None,
-            alpha: None,
-            alpha_relative: None,
-            alpha_hat: None,
-            alpha_hat_low: None,
-            alpha_hat_high: None,
-            ks: None,
-            wasserstein: None,
-            flags: Vec::new(),
-        }
-    }
-
-    /// Whether there is any reason to call this run atypical.
-    #[must_use]
-    pub fn is_flagged(&self) -> bool {
-        !self.flags.is_empty()
-    }
-
-    /// Whether it carries this flag.
-    #[must_use]
-    pub fn has(&self, flag: FlagKind) -> bool {
-        self.flags.iter().any(|held| held.flag == flag)
     }
 }
 

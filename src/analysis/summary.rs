@@ -1,38 +1,62 @@
 //! Numbers over runs, with intervals.
 
+use super::metrics::{METRICS, Over, Run, Summary};
 use super::schema::{Estimate, Settings};
 use crate::error::Result;
-use crate::stats::Pairs;
-use crate::stats::bootstrap::{Bootstrap, Interval};
-use crate::stats::descriptive::std;
+use crate::stats::bootstrap::Bootstrap;
+use crate::stats::descriptive::{mean, std};
+use crate::stats::intervals::{self, Bounds};
 
 /// Resamples of an interval over runs; those of `alpha_hat` are `analysis.bootstraps`.
 const RESAMPLES: usize = 2000;
 /// Confidence of an interval.
-const LEVEL: f64 = 0.95;
+pub const LEVEL: f64 = 0.95;
 
-/// How intervals over runs are made.
-pub fn bootstrap(settings: &Settings) -> Bootstrap {
-    Bootstrap { resamples: RESAMPLES, level: LEVEL, seed: settings.analysis.seed }
+fn with(values: &[f64], bounds: Option<Bounds>) -> Result<Estimate> {
+    let of_std = intervals::of_std(values, LEVEL)?;
+    Ok(Estimate {
+        mean: mean(values),
+        std: (values.len() > 1).then(|| std(values)),
+        low: bounds.map(|bounds| bounds.low),
+        high: bounds.map(|bounds| bounds.high),
+        std_low: of_std.map(|bounds| bounds.low),
+        std_high: of_std.map(|bounds| bounds.high),
+    })
 }
 
-fn with_std(interval: Interval, values: &[f64]) -> Estimate {
-    let std = (values.len() > 1).then(|| std(values));
-    Estimate { mean: interval.estimate, std, low: interval.low, high: interval.high }
+/// How intervals over runs are resampled.
+pub fn bootstrap(settings: &Settings) -> Bootstrap {
+    Bootstrap { resamples: RESAMPLES, level: LEVEL, seed: settings.analysis.seed }
 }
 
 /// Mean and spread of one value per run.
 ///
 /// # Errors
-/// As [`Bootstrap::interval`].
+/// [`crate::error::Error::Invalid`] for no values or one that is not finite.
 pub fn estimate(values: &[f64], settings: &Settings) -> Result<Estimate> {
-    Ok(with_std(bootstrap(settings).mean(values)?, values))
+    with(values, intervals::of_mean(values, &bootstrap(settings))?)
 }
 
-/// Mean over pairs, with an interval from resampled runs, and the spread of the runs' own means.
+/// Mean over pairs of runs, from each run's mean over its pairs with the others, and the spread of these.
 ///
 /// # Errors
-/// As [`Bootstrap::mean_of_pairs`].
-pub fn estimate_of_pairs(pairs: &Pairs, settings: &Settings) -> Result<Estimate> {
-    Ok(with_std(bootstrap(settings).mean_of_pairs(pairs)?, &pairs.run_means()))
+/// [`crate::error::Error::Invalid`] for no values or one that is not finite.
+pub fn estimate_of_pairs(run_means: &[f64]) -> Result<Estimate> {
+    with(run_means, intervals::of_mean_over_pairs(run_means, LEVEL)?)
+}
+
+/// Fills the estimates of every metric that all of `runs` have.
+///
+/// # Errors
+/// As [`estimate`].
+pub fn fill(summary: &mut Summary, runs: &[Run], settings: &Settings) -> Result<()> {
+    for metric in METRICS {
+        let values: Vec<f64> = runs.iter().filter_map(metric.of).collect();
+        *(metric.entry)(summary) = match metric.over {
+            _ if values.is_empty() || values.len() < runs.len() => None,
+            Over::Runs => Some(estimate(&values, settings)?),
+            Over::Pairs => Some(estimate_of_pairs(&values)?),
+        };
+    }
+    Ok(())
 }

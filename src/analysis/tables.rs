@@ -4,6 +4,7 @@
 use polars::prelude::*;
 
 use super::ensembles;
+use super::metrics::METRICS;
 use super::schema::Analysis;
 use crate::error::{Error, Result};
 use crate::record::{files, table};
@@ -62,25 +63,13 @@ fn runs(analysis: &Analysis) -> Vec<Column> {
         rows.iter().map(|run| run.flags.iter().map(|flag| flag.flag.name()).collect::<Vec<_>>().join(" ")).collect();
     let reasons: Vec<String> =
         rows.iter().map(|run| run.flags.iter().map(|flag| flag.why.as_str()).collect::<Vec<_>>().join("; ")).collect();
-    vec![
-        whole("run", rows, |run| run.run),
-        number("accuracy", rows, |run| run.accuracy),
-        number("nll", rows, |run| run.nll),
-        number("brier", rows, |run| run.brier),
-        number("ece", rows, |run| run.ece),
-        number("ece_adaptive", rows, |run| run.ece_adaptive),
-        number("ece_classwise", rows, |run| run.ece_classwise),
-        number("churn", rows, |run| run.churn),
-        number("alpha", rows, |run| run.alpha),
-        number("alpha_relative", rows, |run| run.alpha_relative),
-        number("alpha_hat", rows, |run| run.alpha_hat),
-        number("alpha_hat_low", rows, |run| run.alpha_hat_low),
-        number("alpha_hat_high", rows, |run| run.alpha_hat_high),
-        number("ks", rows, |run| run.ks),
-        number("wasserstein", rows, |run| run.wasserstein),
-        Column::new("flags".into(), flags),
-        Column::new("reasons".into(), reasons),
-    ]
+    let mut columns = vec![whole("run", rows, |run| run.run)];
+    for metric in METRICS {
+        columns.push(number(metric.key, rows, metric.of));
+        columns.extend(metric.beside.iter().map(|(key, of)| number(key, rows, of)));
+    }
+    columns.extend([Column::new("flags".into(), flags), Column::new("reasons".into(), reasons)]);
+    columns
 }
 
 fn pairs(analysis: &Analysis) -> Vec<Column> {

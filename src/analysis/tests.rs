@@ -179,7 +179,7 @@ fn the_contract_of_the_schema_comes_first_and_is_complete() {
         assert!(json["summary"][key].is_number(), "{key}");
     }
     for key in &run[1..=9] {
-        assert_eq!(keys(&json["summary"][key]), ["mean", "std", "low", "high"], "{key}");
+        assert_eq!(keys(&json["summary"][key])[..4], ["mean", "std", "low", "high"], "{key}");
     }
 }
 

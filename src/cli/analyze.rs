@@ -150,10 +150,10 @@ impl AnalyzeArgs {
             group: self.index,
             diverged: self.diverged,
         };
-        let Foreign { input, notes } = files::read(&self.inputs, &reading)?;
+        let Foreign { input, names, notes } = files::read(&self.inputs, &reading)?;
         let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = self.title.clone().or_else(|| self.inputs.first().and_then(stem)).unwrap_or_default();
-        let evidence = Evidence { name, notes, class_names: self.class_names()?, ..Evidence::default() };
+        let evidence = Evidence { name, names, notes, class_names: self.class_names()?, ..Evidence::default() };
         let settings = self.settings.changes()?.applied(Settings::default());
         let analysis = match input {
             AnyInput::F32(input) => analyze(&input, evidence, settings),

@@ -284,7 +284,7 @@ impl CompareArgs {
             diverged: true,
         };
         let paths = if path.is_dir() { files_in(path)? } else { vec![path.to_path_buf()] };
-        let Foreign { input, notes } = files::read(&paths, &reading)?;
+        let Foreign { input, notes, .. } = files::read(&paths, &reading)?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let place = path.display().to_string();
         let notes: Vec<String> = notes.into_iter().map(|note| format!("{place}: {note}")).collect();

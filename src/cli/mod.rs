@@ -6,6 +6,7 @@
 mod accept;
 pub mod analyze;
 mod attribute;
+mod calibrate;
 mod cancel;
 mod compare;
 mod completions;
@@ -85,6 +86,8 @@ enum Verb {
     Select(select::SelectArgs),
     /// Say which source of randomness makes runs differ
     Attribute(attribute::AttributeArgs),
+    /// Say which faults would be noticed: plants them and counts
+    Calibrate(calibrate::CalibrateArgs),
     /// Apply an exported ensemble to new images
     Predict(predict::PredictArgs),
     /// Kernels of networks from elsewhere, and surrogates of runs
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Verb::Export(args) => export::run(&args),
         Verb::Select(args) => select::run(&args),
         Verb::Attribute(args) => attribute::run(args),
+        Verb::Calibrate(args) => calibrate::run(args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
         Verb::Model(args) => model::run(&args),

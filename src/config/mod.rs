@@ -30,11 +30,13 @@ use crate::keys::{self, KeyDoc, Keyed, Shape, check};
 
 pub use crate::data::{Augment, Data, DatasetKind};
 pub use crate::model::zoo::{Activation, Model};
-pub use experiment::{Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Record, Reference, Stream, Sweep};
+pub use experiment::{
+    Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Levels, Record, Reference, Stream, Sweep,
+};
 pub use facts::Facts;
 pub use layers::{PREFIX, environment};
 pub use text::{KeyDiff, diff};
-pub use train::{Backend, Optimizer, Schedule, Train};
+pub use train::{Anneal, Backend, Decay, Optimizer, Schedule, Train};
 
 /// What a whole file may say.
 static EXPERIMENT: Shape = Experiment::SHAPE;
@@ -76,8 +78,20 @@ pub fn read_back(path: &Path) -> Result<Experiment> {
 /// [`Error::Corrupt`] where it is not what [`Experiment::to_toml`] writes.
 pub fn from_stored(text: &str, path: &Path) -> Result<Experiment> {
     let damaged = |error: Error| Error::Corrupt(format!("the experiment of a sweep is damaged: {error}"));
-    let tree = parse(path, text).map_err(damaged)?;
+    let mut tree = parse(path, text).map_err(damaged)?;
+    forget_former_default(&mut tree);
     resolve(&tree, Vec::new(), Backends::Any, Some(path)).map_err(damaged)
+}
+
+/// Sweeps from before `flags.false_alarm` hold the constant 3.5 as `flags.outlier` although nobody set it: it does not count.
+fn forget_former_default(tree: &mut Node) {
+    let node::Value::Table(experiment) = &mut tree.value else { return };
+    if let Some(node::Value::Table(flags)) = experiment.get_mut("flags").map(|flags| &mut flags.value)
+        && !flags.contains_key("false_alarm")
+        && flags.get("outlier").is_some_and(|limit| limit.value == node::Value::Real(3.5))
+    {
+        flags.remove("outlier");
+    }
 }
 
 /// Reads the model of a file that holds a `[model]` table: one of its own, or a whole experiment, which no override reaches.

@@ -12,7 +12,7 @@ use super::tap::{Gradient, Layout, Site, Tap};
 use super::weights::{HostTensor, transpose};
 use crate::error::{Error, Result};
 use crate::ops::{self, ConvNorm, ConvPool};
-use crate::random::Random;
+use crate::random::ByExample;
 
 /// A network of any layers.
 #[derive(Module, Debug)]
@@ -55,7 +55,7 @@ pub struct BatchStatistics {
 #[derive(Debug)]
 pub struct Training {
     /// Dropout masks come from here.
-    pub dropout: Random,
+    pub dropout: ByExample,
     /// One for each batch norm that is trained, in the order of the layers.
     pub statistics: Vec<BatchStatistics>,
 }

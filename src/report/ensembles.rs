@@ -3,7 +3,7 @@
 use super::document::{Block, Document, Table};
 use super::figures::Figure;
 use super::text::{list, ranges};
-use super::words::count;
+use super::words::{count, range};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Analysis, EnsembleSize, Ensembles, Estimate, Strategy, StrategyKind};
 use crate::stats::ensemble::Combination;
@@ -36,10 +36,9 @@ fn recommendation(ensembles: &Ensembles) -> String {
     match size {
         Some(EnsembleSize { size, alpha_hat, .. }) => format!(
             "Recommended size: {} of {largest}, the smallest whose interval of α̂ against the ensemble of all runs stays under \
-             {limit} (it goes from {} to {}), whichever runs are taken.",
+             {limit} (it goes from {}), whichever runs are taken.",
             count(*size, "run"),
-            percent(alpha_hat.low),
-            percent(alpha_hat.high)
+            range(alpha_hat, percent)
         ),
         None => format!(
             "No size is recommended: even the interval of α̂ of all {} reaches {limit}. Train more runs, or raise \
@@ -56,7 +55,10 @@ fn comparison(ensembles: &Ensembles) -> Option<String> {
         names.map(|held| format!("`{}`", held.name.name())).collect::<Vec<String>>()
     };
     ensembles.strategy(StrategyKind::All)?;
-    let (better, worse) = (told(|difference| difference.high < 0.0), told(|difference| difference.low > 0.0));
+    let (better, worse) = (
+        told(|difference| difference.high.is_some_and(|high| high < 0.0)),
+        told(|difference| difference.low.is_some_and(|low| low > 0.0)),
+    );
     let sentence = |names: &[String], how: &str| {
         let verb = if names.len() == 1 { "is" } else { "are" };
         (!names.is_empty()).then(|| format!("{} {verb} {how} than all runs together", list(names)))
@@ -78,12 +80,9 @@ pub const HEADER: [&str; 7] = ["strategy", "runs", "K", "accuracy", "NLL", "ECE"
 /// One strategy as a row: name, members, size, and each number with its interval.
 #[must_use]
 pub fn row(strategy: &Strategy) -> [String; 7] {
-    let share = |estimate: &Estimate| {
-        format!("{} ({} to {})", percent(estimate.mean), hundred(estimate.low), hundred(estimate.high))
-    };
-    let nats = |estimate: &Estimate| {
-        format!("{} ({} to {})", fixed(estimate.mean, 4), fixed(estimate.low, 4), fixed(estimate.high, 4))
-    };
+    let share = |estimate: &Estimate| format!("{} ({})", percent(estimate.mean), range(estimate, hundred));
+    let nats =
+        |estimate: &Estimate| format!("{} ({})", fixed(estimate.mean, 4), range(estimate, |nats| fixed(nats, 4)));
     [
         strategy.name.name().to_owned(),
         if strategy.runs.is_empty() { "any".to_owned() } else { ranges(&strategy.runs) },
@@ -116,12 +115,7 @@ pub fn section(document: &mut Document, analysis: &Analysis, figures: Vec<Figure
             mean(&held.accuracy, percent),
             mean(&held.nll, |nll| fixed(nll, 4)),
             mean(&held.ece, percent),
-            format!(
-                "{} ({} to {})",
-                percent(held.alpha_hat.mean),
-                hundred(held.alpha_hat.low),
-                hundred(held.alpha_hat.high)
-            ),
+            format!("{} ({})", percent(held.alpha_hat.mean), range(&held.alpha_hat, hundred)),
         ]
     });
     let heads = ["K", "accuracy", "NLL", "ECE", "α̂ against all runs"];

@@ -7,6 +7,7 @@ use super::style::Looks;
 use super::tables::{self, COLUMNS};
 use super::text::list;
 use super::{Extras, ensembles, power, tuning, words};
+use crate::analysis::metrics::METRICS;
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Alone, Analysis, Estimate, Images, Run, Summary};
 
@@ -133,13 +134,13 @@ fn totals(summary: &Summary) -> Vec<Vec<String>> {
 }
 
 fn summary(summary: &Summary) -> Table {
-    let rows = tables::quantities(summary).into_iter().filter_map(|(name, estimate, format)| {
-        let estimate = estimate.as_ref()?;
+    let rows = METRICS.iter().filter_map(|metric| {
+        let estimate = (metric.estimate)(summary)?;
         Some(vec![
-            name.to_owned(),
-            format(estimate.mean),
-            or_dash(estimate.std, format),
-            format!("{} to {}", format(estimate.low), format(estimate.high)),
+            metric.short.to_owned(),
+            (metric.write)(estimate.mean),
+            or_dash(estimate.std, metric.write),
+            words::range(&estimate, metric.write),
         ])
     });
     Table::new("summary", &["over the distinct runs", "mean", "std", "95 % interval of the mean"], &[0], rows.collect())

@@ -123,28 +123,6 @@ pub const COLUMNS: [Column; 10] = [
     },
 ];
 
-/// A quantity over the runs, and how it is written.
-pub type Quantity<'a> = (&'static str, &'a Option<Estimate>, fn(f64) -> String);
-
-/// The quantities of the table of summaries.
-#[must_use]
-pub fn quantities(summary: &Summary) -> [Quantity<'_>; 12] {
-    [
-        ("accuracy", &summary.accuracy, percent),
-        ("negative log-likelihood (nats)", &summary.nll, significant),
-        ("Brier score", &summary.brier, significant),
-        ("ECE, equal width", &summary.ece, percent),
-        ("ECE, equal mass", &summary.ece_adaptive, percent),
-        ("ECE, class-wise", &summary.ece_classwise, percent),
-        ("churn", &summary.churn, percent),
-        ("α, exact", &summary.alpha, percent),
-        ("α, relative to the ensemble", &summary.alpha_relative, percent),
-        ("α̂", &summary.alpha_hat, percent),
-        ("KS distance", &summary.ks, significant),
-        ("1-Wasserstein distance", &summary.wasserstein, significant),
-    ]
-}
-
 /// α̂ with its interval; a half reads "at least".
 fn hat(run: &Run) -> String {
     match (run.alpha_hat, run.alpha_hat_low, run.alpha_hat_high) {
@@ -210,6 +188,6 @@ pub fn facts(analysis: &Analysis) -> Vec<[String; 2]> {
         fact("margins clipped at", significant(clip));
     }
     let flags = &analysis.settings.flags;
-    fact("limits of flags", format!("α relative {}, modified z-score {}", percent(flags.alpha), flags.outlier));
+    fact("limits of flags", crate::analysis::flags::limits_in_words(analysis, flags));
     rows
 }

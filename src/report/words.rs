@@ -1,6 +1,7 @@
 //! What was found, in sentences.
 
 pub use super::text::{capital, list};
+pub use crate::analysis::numbers::count;
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
 use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run};
 
@@ -54,18 +55,21 @@ pub fn sentence(fragment: &str) -> String {
     first.into_iter().flatten().chain(letters).chain(['.']).collect()
 }
 
-/// `1 run`, `2 runs`.
-#[must_use]
-pub fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{} {noun}s", thousands(number)) }
-}
-
 /// `97.12 % ± 0.35 %`
 #[must_use]
 pub fn with_spread(estimate: &Estimate, format: fn(f64) -> String) -> String {
     match estimate.std {
         Some(std) => format!("{} ± {}", format(estimate.mean), format(std)),
         None => format(estimate.mean),
+    }
+}
+
+/// `97.1 % to 97.3 %`, the interval of the mean; a dash where there is none.
+#[must_use]
+pub fn range(estimate: &Estimate, format: fn(f64) -> String) -> String {
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!("{} to {}", format(low), format(high)),
+        _ => "–".to_owned(),
     }
 }
 
@@ -127,9 +131,8 @@ fn accuracy(analysis: &Analysis) -> Option<String> {
         return Some(format!("{text} on {} test examples.", thousands(analysis.examples)));
     };
     text.push_str(&format!(
-        " (mean ± standard deviation over runs; 95 % interval of the mean: {} to {}). ",
-        percent(accuracy.low),
-        percent(accuracy.high)
+        " (mean ± standard deviation over runs; 95 % interval of the mean: {}). ",
+        range(accuracy, percent)
     ));
     let Some(noise) = spread.noise_share else {
         text.push_str("All runs have the same accuracy: no spread to explain.");
@@ -163,11 +166,10 @@ fn churn(analysis: &Analysis) -> Option<String> {
         )
     });
     Some(format!(
-        "Two runs decide {} of the test examples differently in the mean (95 % interval: {} to {}). On {} of the examples at \
+        "Two runs decide {} of the test examples differently in the mean (95 % interval: {}). On {} of the examples at \
          least one run departs from the plurality vote; the run that departs most does so on {}.{capacity}",
         percent(churn.mean),
-        percent(churn.low),
-        percent(churn.high),
+        range(churn, percent),
         percent(ambiguity),
         percent(discrepancy)
     ))

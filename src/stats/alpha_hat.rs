@@ -8,13 +8,18 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::alpha::confidence;
-use super::descriptive::{ascending, mean, quantile};
+use super::descriptive::{ascending, mean, quantile, std};
 use super::margins::Margins;
 use super::ranking::Ranking;
 use super::rng::Stream;
 use super::sample::Sample;
 use super::trimming::{CEILING, Plateaus};
 use crate::error::{Error, Result};
+
+/// Share of a draw from which on equal values are an atom, where an ECDF jumps; ties of draws with replacement are far below.
+pub const ATOM: f64 = 0.01;
+/// An atom has at least so many values.
+const LEAST_ATOM: usize = 10;
 
 /// Draws that are held at a time, for all bootstraps together.
 const DRAWS: usize = 1 << 22;
@@ -28,6 +33,9 @@ pub struct Protocol {
     pub bootstraps: usize,
     /// Root of the draws.
     pub seed: u64,
+    /// Whether the reference is interpolated through atoms too, by the letter of the published protocol. Otherwise it jumps at
+    /// values that at least [`ATOM`] of a draw share.
+    pub literal: bool,
 }
 
 /// The estimated level of one run. Never compare levels of different N or ε.
@@ -41,14 +49,24 @@ pub struct AlphaHat {
     pub high: f64,
     /// Share of bootstraps in which no level of the grid sufficed.
     pub at_ceiling: f64,
+    /// Half the width of the 95 % interval that the finite number of bootstraps leaves `mean` in, 1.96·sd/√B; 0 for one.
+    pub error: f64,
+    /// An interval over examples: what other test sets of this size would give. Each bootstrap draws half of the examples, so
+    /// it spreads √2 times too wide, and its quantiles are drawn in by that (the m-out-of-n bootstrap).
+    pub over_examples: (f64, f64),
 }
 
 impl AlphaHat {
     fn of(levels: &[f64]) -> Self {
+        let (centre, low, high) = (mean(levels), quantile(levels, 0.025), quantile(levels, 0.975));
+        let narrow = |end: f64| (centre + (end - centre) * std::f64::consts::FRAC_1_SQRT_2).clamp(0.0, CEILING);
+        let spread = if levels.len() > 1 { std(levels) } else { 0.0 };
         Self {
-            mean: mean(levels),
-            low: quantile(levels, 0.025),
-            high: quantile(levels, 0.975),
+            mean: centre,
+            low,
+            high,
+            error: 1.96 * spread / (levels.len() as f64).sqrt(),
+            over_examples: (narrow(low), narrow(high)),
             at_ceiling: levels.iter().filter(|&&a| a == CEILING).count() as f64 / levels.len() as f64,
         }
     }
@@ -159,7 +177,7 @@ impl Protocol {
                 levels.par_extend(
                     draws[contest.draws]
                         .par_iter()
-                        .map_init(Work::default, |work, draw| work.level(&contest, draw, delta)),
+                        .map_init(Work::default, |work, draw| work.level(&contest, draw, delta, self.literal)),
                 );
             });
         }
@@ -252,7 +270,7 @@ struct Work {
 
 impl Work {
     /// The level of one bootstrap.
-    fn level(&mut self, contest: &Contest<'_>, draw: &Draw, delta: f64) -> f64 {
+    fn level(&mut self, contest: &Contest<'_>, draw: &Draw, delta: f64, literal: bool) -> f64 {
         self.candidate.clear();
         self.candidate.extend(draw.candidate.iter().map(|&place| contest.candidate[place as usize]));
         self.reference.clear();
@@ -260,7 +278,12 @@ impl Work {
             Pool::Sorted(pool) => self.reference.extend(draw.reference.iter().map(|&place| pool[place as usize])),
             Pool::Others(others) => self.reference.extend(draw.reference.iter().map(|&place| others.at(place))),
         }
-        self.plateaus.fill_interpolated(&self.reference, &self.candidate);
+        if literal {
+            self.plateaus.fill_interpolated(&self.reference, &self.candidate);
+        } else {
+            let atom = ((self.reference.len() as f64 * ATOM).ceil() as usize).max(LEAST_ATOM);
+            self.plateaus.fill_with_atoms(&self.reference, &self.candidate, atom);
+        }
         self.plateaus.grid_level(delta)
     }
 }
@@ -282,7 +305,7 @@ mod tests {
         Sample::new((0..n).map(|_| normal(stream) + shift).collect()).unwrap()
     }
 
-    const PROTOCOL: Protocol = Protocol { epsilon: 0.01, bootstraps: 20, seed: 5 };
+    const PROTOCOL: Protocol = Protocol { epsilon: 0.01, bootstraps: 20, seed: 5, literal: false };
 
     #[test]
     fn the_null_is_level_zero() {

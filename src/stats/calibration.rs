@@ -33,6 +33,18 @@ pub struct Calibration {
     pub bins: Vec<Bin>,
 }
 
+impl Calibration {
+    /// The standard deviation of the equal-width ECE of a perfectly calibrated network with these confidences, from one
+    /// draw of the hits to the next: √((1 − 2/π) Σ p(1 − p))/N, as each bin's gap is the size of a nearly normal number.
+    #[must_use]
+    pub fn noise(&self) -> f64 {
+        let filled = || self.bins.iter().filter(|bin| bin.count > 0);
+        let variance: f64 = filled().map(|bin| bin.count as f64 * bin.confidence * (1.0 - bin.confidence)).sum();
+        let examples: u64 = filled().map(|bin| bin.count).sum();
+        ((1.0 - std::f64::consts::FRAC_2_PI) * variance).sqrt() / examples.max(1) as f64
+    }
+}
+
 /// ECEs and reliability table of one run, all with `bins` bins ([`BINS`] by convention).
 ///
 /// # Panics

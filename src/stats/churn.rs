@@ -125,6 +125,123 @@ fn distance_l1(p: &[f64], q: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
+/// How many of M runs decide for each class, example by example: churn and multiplicity of any number of runs in one pass over
+/// their decisions, O(N·M), where looking at every pair would take O(N·M²).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Votes {
+    runs: usize,
+    /// Where the entries of each example begin, `[N + 1]`.
+    starts: Vec<usize>,
+    /// Class and number of its votes, only classes that have any, in the order of classes.
+    entries: Vec<(u32, u32)>,
+}
+
+/// Where the entries of each example of a part end, and the entries.
+type Part = (Vec<usize>, Vec<(u32, u32)>);
+
+impl Votes {
+    /// Counts the decisions `[N]` of each run.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there are no runs, or if lengths differ or are 0.
+    pub fn of(decisions: &[Vec<u32>]) -> Result<Self> {
+        check_decisions(decisions)?;
+        let (examples, runs) = (decisions[0].len(), decisions.len());
+        let chunk = examples.div_ceil(4 * rayon::current_num_threads()).max(1);
+        let parts: Vec<Part> = (0..examples.div_ceil(chunk))
+            .into_par_iter()
+            .map(|part| {
+                let (mut ends, mut entries) = (Vec::with_capacity(chunk), Vec::new());
+                let mut votes: Vec<u32> = Vec::with_capacity(runs);
+                for i in part * chunk..examples.min((part + 1) * chunk) {
+                    votes.clear();
+                    votes.extend(decisions.iter().map(|row| row[i]));
+                    // Nearly always all runs agree.
+                    if votes.iter().all(|&class| class == votes[0]) {
+                        entries.push((votes[0], runs as u32));
+                    } else {
+                        votes.sort_unstable();
+                        entries.extend(votes.chunk_by(|a, b| a == b).map(|group| (group[0], group.len() as u32)));
+                    }
+                    ends.push(entries.len());
+                }
+                (ends, entries)
+            })
+            .collect();
+        let mut votes = Self { runs, starts: vec![0], entries: Vec::new() };
+        for (ends, entries) in parts {
+            let before = votes.entries.len();
+            votes.starts.extend(ends.into_iter().map(|end| before + end));
+            votes.entries.extend(entries);
+        }
+        Ok(votes)
+    }
+
+    /// Number of examples N.
+    #[must_use]
+    pub fn examples(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Class and number of votes of every class that has any on `example`.
+    #[must_use]
+    pub fn on(&self, example: usize) -> &[(u32, u32)] {
+        &self.entries[self.starts[example]..self.starts[example + 1]]
+    }
+
+    /// How many runs decide `example` for `class`.
+    #[must_use]
+    pub fn count(&self, example: usize, class: u32) -> u32 {
+        self.on(example).iter().find(|entry| entry.0 == class).map_or(0, |entry| entry.1)
+    }
+
+    /// Share of the other runs that decide `example` otherwise than a run that decides for `class`, (M − n)/(M − 1); 0 for a
+    /// single run.
+    #[must_use]
+    pub fn churn(&self, example: usize, class: u32) -> f64 {
+        (self.runs - self.count(example, class) as usize) as f64 / self.runs.saturating_sub(1).max(1) as f64
+    }
+
+    /// Mean churn of each run against the others, `[M]`.
+    #[must_use]
+    pub fn churn_of_runs(&self, decisions: &[Vec<u32>]) -> Vec<f64> {
+        let departs = |(example, &class): (usize, &u32)| (self.runs - self.count(example, class) as usize) as u64;
+        let scale = (self.runs.saturating_sub(1).max(1) * self.examples()) as f64;
+        decisions.par_iter().map(|row| row.iter().enumerate().map(departs).sum::<u64>() as f64 / scale).collect()
+    }
+
+    /// Mean churn of all pairs: mean over the examples of 1 − Σ_c n_c(n_c − 1)/(M(M − 1)); 0 for a single run.
+    #[must_use]
+    pub fn mean_churn(&self) -> f64 {
+        let pairs = |n: u32| u64::from(n) * u64::from(n.saturating_sub(1));
+        let all = pairs(self.runs as u32);
+        let differing = |i: usize| all - self.on(i).iter().map(|entry| pairs(entry.1)).sum::<u64>();
+        let sum: f64 = (0..self.examples()).map(|i| differing(i) as f64).sum();
+        sum / (all.max(1) as f64 * self.examples() as f64)
+    }
+
+    /// The class of most votes on `example`; ties go to the lowest class.
+    #[must_use]
+    pub fn plurality(&self, example: usize) -> u32 {
+        self.on(example).iter().fold((0, 0), |best, &entry| if entry.1 > best.1 { entry } else { best }).0
+    }
+
+    /// The ambiguity that `chosen` of the M runs, drawn at random, would have in the mean: 1 less the share of examples on
+    /// which all drawn runs agree, Σ_c C(n_c, k)/C(M, k). At k = M it is the ambiguity, at k = 2 the mean churn. None where
+    /// there are fewer runs, or none are drawn.
+    #[must_use]
+    pub fn rarefied_ambiguity(&self, chosen: usize) -> Option<f64> {
+        if chosen == 0 || chosen > self.runs {
+            return None;
+        }
+        // C(n, k)/C(M, k) = Π_j (n − j)/(M − j).
+        let all_of =
+            |n: u32| (0..chosen).map(|j| (f64::from(n) - j as f64).max(0.0) / (self.runs - j) as f64).product::<f64>();
+        let agree = |i: usize| self.on(i).iter().map(|entry| all_of(entry.1)).sum::<f64>();
+        Some(1.0 - (0..self.examples()).map(agree).sum::<f64>() / self.examples() as f64)
+    }
+}
+
 /// How far the decisions of many runs disagree with their plurality vote.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Multiplicity {
@@ -136,31 +253,14 @@ pub struct Multiplicity {
     pub discrepancy: f64,
 }
 
-/// Plurality vote, ambiguity and discrepancy of the decisions `[N]` of each run.
-///
-/// # Errors
-/// [`Error::Invalid`] if there are no runs, or if lengths differ or are 0.
-pub fn multiplicity(decisions: &[Vec<u32>]) -> Result<Multiplicity> {
-    check_decisions(decisions)?;
-    let examples = decisions[0].len();
-    let mut votes: Vec<u32> = Vec::with_capacity(decisions.len());
-    let mut plurality = Vec::with_capacity(examples);
-    let mut ambiguous = 0u64;
-    for i in 0..examples {
-        votes.clear();
-        votes.extend(decisions.iter().map(|d| d[i]));
-        votes.sort_unstable();
-        ambiguous += u64::from(votes.first() != votes.last());
-        let mut winner = (0, 0);
-        for group in votes.chunk_by(|a, b| a == b) {
-            if group.len() > winner.0 {
-                winner = (group.len(), group[0]);
-            }
-        }
-        plurality.push(winner.1);
-    }
-    let discrepancy = decisions.iter().map(|d| share_different(d, &plurality)).fold(0.0, f64::max);
-    Ok(Multiplicity { ambiguity: ambiguous as f64 / examples as f64, discrepancy, plurality })
+/// Plurality vote, ambiguity and discrepancy of the decisions `[N]` of each run, whose `votes` were counted.
+#[must_use]
+pub fn multiplicity(decisions: &[Vec<u32>], votes: &Votes) -> Multiplicity {
+    let examples = votes.examples();
+    let plurality: Vec<u32> = (0..examples).map(|i| votes.plurality(i)).collect();
+    let ambiguous = (0..examples).filter(|&i| votes.on(i).len() > 1).count();
+    let discrepancy = decisions.iter().map(|row| share_different(row, &plurality)).fold(0.0, f64::max);
+    Multiplicity { ambiguity: ambiguous as f64 / examples as f64, discrepancy, plurality }
 }
 
 #[cfg(test)]
@@ -175,7 +275,10 @@ mod tests {
         let d = vec![vec![0, 1, 2, 0], vec![0, 1, 1, 1], vec![0, 2, 1, 0]];
         let p = pairwise(&d).unwrap();
         assert_eq!([p.get(0, 1), p.get(0, 2), p.get(1, 2)], [0.5, 0.5, 0.5]);
-        let m = multiplicity(&d).unwrap();
+        let votes = Votes::of(&d).unwrap();
+        assert_eq!(votes.churn_of_runs(&d), [0.5, 0.5, 0.5]);
+        assert_eq!((votes.mean_churn(), votes.on(2)), (0.5, &[(1, 2), (2, 1)][..]));
+        let m = multiplicity(&d, &votes);
         assert_eq!(m.plurality, [0, 1, 1, 0]);
         assert_eq!((m.ambiguity, m.discrepancy), (0.75, 0.25));
         let w = win_loss(&d[0], &d[1], &[1, 1, 1, 0]).unwrap();
@@ -184,7 +287,8 @@ mod tests {
 
     #[test]
     fn a_tied_vote_goes_to_the_lowest_class() {
-        assert_eq!(multiplicity(&[vec![3], vec![1]]).unwrap().plurality, [1]);
+        let decisions = [vec![3], vec![1]];
+        assert_eq!(multiplicity(&decisions, &Votes::of(&decisions).unwrap()).plurality, [1]);
     }
 
     #[test]
@@ -203,19 +307,45 @@ mod tests {
             for (ours, theirs) in pairwise(&d).unwrap().run_means().iter().zip(&case.runs) {
                 assert!(close(*ours, theirs.churn, 1e-9));
             }
-            assert!(close(multiplicity(&d).unwrap().ambiguity, case.ambiguity, 1e-9));
+            let votes = Votes::of(&d).unwrap();
+            assert!(close(multiplicity(&d, &votes).ambiguity, case.ambiguity, 1e-9));
+            for (ours, theirs) in votes.churn_of_runs(&d).iter().zip(&case.runs) {
+                assert!(close(*ours, theirs.churn, 1e-9));
+            }
         }
     }
 
     #[test]
     fn mismatches_are_refused() {
         assert!(churn(&[0], &[0, 1]).is_err() && churn(&[], &[]).is_err());
-        assert!(pairwise(&[]).is_err() && multiplicity(&[vec![0], vec![]]).is_err());
+        assert!(pairwise(&[]).is_err() && Votes::of(&[vec![0], vec![]]).is_err());
         assert!(win_loss(&[0], &[0], &[0, 1]).is_err());
         assert!(pairwise_soft::<f32>(&[]).is_err());
     }
 
     proptest! {
+        #[test]
+        fn counting_votes_equals_looking_at_pairs(
+            decisions in proptest::collection::vec(proptest::collection::vec(0u32..5, 23), 2..9),
+        ) {
+            let (votes, pairs) = (Votes::of(&decisions).unwrap(), pairwise(&decisions).unwrap());
+            prop_assert!(close(votes.mean_churn(), pairs.mean(), 1e-12));
+            for (a, b) in votes.churn_of_runs(&decisions).iter().zip(pairs.run_means()) {
+                prop_assert!(close(*a, b, 1e-12));
+            }
+            let runs = decisions.len();
+            prop_assert!(close(votes.rarefied_ambiguity(2).unwrap(), pairs.mean(), 1e-12));
+            let ambiguity = multiplicity(&decisions, &votes).ambiguity;
+            prop_assert!(close(votes.rarefied_ambiguity(runs).unwrap(), ambiguity, 1e-12));
+            // The mean over all ways to leave one run out.
+            let without = (0..runs).map(|out| {
+                let rest: Vec<Vec<u32>> = (0..runs).filter(|&m| m != out).map(|m| decisions[m].clone()).collect();
+                multiplicity(&rest, &Votes::of(&rest).unwrap()).ambiguity
+            });
+            prop_assert!(close(votes.rarefied_ambiguity(runs - 1).unwrap(), without.sum::<f64>() / runs as f64, 1e-12));
+            prop_assert!(votes.rarefied_ambiguity(runs + 1).is_none() && votes.rarefied_ambiguity(0).is_none());
+        }
+
         #[test]
         fn blocks_do_not_matter_and_constants_cancel(
             z in proptest::collection::vec(-64i32..64, 3 * 70 * 3),

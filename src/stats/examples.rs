@@ -52,6 +52,13 @@ impl Outcomes {
         bootstrap.mean(&self.nll)
     }
 
+    /// The standard error of the mean negative log-likelihood over the examples, in nats; 0 for a single example.
+    #[must_use]
+    pub fn nll_error(&self) -> f64 {
+        let n = self.nll.len();
+        if n < 2 { 0.0 } else { super::descriptive::std(&self.nll) / (n as f64).sqrt() }
+    }
+
     /// By how much the mean negative log-likelihood exceeds that of `other` on the same examples, with the interval of the
     /// paired differences: much narrower than that of either.
     ///

@@ -26,7 +26,7 @@ fn everything(runs: &[Vec<f64>], labels: &[u32]) -> (OfRuns, OfAll) {
     let margins = Margins::new(&margins, runs.len(), n).unwrap();
     let ranking = Ranking::new(&margins).unwrap();
     let exact = alpha::leave_one_out(&ranking, 0.3).unwrap();
-    let protocol = Protocol { epsilon: 0.3, bootstraps: 10, seed: 1 };
+    let protocol = Protocol { epsilon: 0.3, bootstraps: 10, seed: 1, literal: false };
     let hat = alpha_hat::leave_one_out(&ranking, &protocol).unwrap();
     let ovr = alpha::one_vs_rest(&views, 0.3).unwrap();
     let scores: Vec<_> = views.iter().map(scores::scores).collect();
@@ -51,10 +51,10 @@ fn everything(runs: &[Vec<f64>], labels: &[u32]) -> (OfRuns, OfAll) {
         ("wasserstein", wasserstein::leave_one_out(&ranking)),
         ("churn", hard.run_means()),
         ("soft_churn", soft.run_means()),
-        ("outlier", outliers::modified_z_scores(&accuracy)),
+        ("outlier", outliers::robust_scores(&accuracy, 0.0)),
         ("temperature", views.iter().map(|v| temperature::fit(v).unwrap().nll_after).collect()),
     ];
-    let multiplicity = churn::multiplicity(&decisions).unwrap();
+    let multiplicity = churn::multiplicity(&decisions, &churn::Votes::of(&decisions).unwrap());
     let variance = variance::accuracy_variance(&decisions, labels).unwrap();
     let rashomon = rashomon::rashomon(&views).unwrap();
     let bootstrap = Bootstrap { resamples: 50, level: 0.95, seed: 2 };

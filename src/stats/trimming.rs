@@ -78,6 +78,29 @@ impl Plateaus {
         });
     }
 
+    /// As [`Self::fill_interpolated`], but where at least `atom` of the reference's values are equal, it jumps like the step
+    /// function: F₀ is compared before and after the jump, and is level from the value before the atom up to it.
+    pub(super) fn fill_with_atoms(&mut self, reference: &[f64], candidate: &[f64], atom: usize) {
+        let n = reference.len() as f64;
+        let last = atom.max(1) - 1;
+        let begins_atom = |from: usize| reference.get(from).is_some_and(|v| reference.get(from + last) == Some(v));
+        let (mut upto, mut start) = (0, 0);
+        self.fill(candidate, |x| {
+            while reference.get(upto).is_some_and(|&v| v <= x) {
+                if upto == 0 || reference[upto - 1] != reference[upto] {
+                    start = upto;
+                }
+                upto += 1;
+            }
+            let is_here = upto > 0 && reference[upto - 1] == x;
+            if is_here && upto - start >= atom {
+                return (start as f64 / n, upto as f64 / n);
+            }
+            let f = if !is_here && begins_atom(upto) { upto as f64 / n } else { interpolate(reference, x, upto) };
+            (f, f)
+        });
+    }
+
     /// Fills from ascending candidate values; `reference(x)` gives F₀ left of x and at x, for ascending distinct x.
     fn fill(&mut self, candidate: &[f64], mut reference: impl FnMut(f64) -> (f64, f64)) {
         self.clear();
@@ -247,6 +270,38 @@ mod tests {
     }
 
     #[test]
+    fn an_atom_in_both_samples_is_no_difference() {
+        // A third of all values at 0, the rest spread alike.
+        let values = |shift: f64| -> Vec<f64> {
+            let spread = (0..200).map(|i| f64::from(i) / 10.0 - 10.0 + shift);
+            spread.filter(|v| *v != 0.0).chain(std::iter::repeat_n(0.0, 100)).collect()
+        };
+        let (reference, candidate) = (sample(&values(0.0)), sample(&values(0.01)));
+        let mut plateaus = Plateaus::default();
+        plateaus.fill_interpolated(reference.values(), candidate.values());
+        assert!(plateaus.ks() > 0.3, "the literal form is blind: {}", plateaus.ks());
+        plateaus.fill_with_atoms(reference.values(), candidate.values(), 10);
+        assert!(plateaus.ks() < 0.01, "{}", plateaus.ks());
+    }
+
+    #[test]
+    fn the_independent_cases_with_atoms() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/verdicts.json");
+        let all: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let numbers = |case: &serde_json::Value, key: &str| -> Vec<f64> {
+            case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+        };
+        for case in all["alpha_atoms"].as_array().unwrap() {
+            let p = Plateaus::steps(&sample(&numbers(case, "reference")), &sample(&numbers(case, "candidate")));
+            assert!(close(p.ks(), case["ks"].as_f64().unwrap(), 1e-12));
+            for (delta, alpha) in case["alpha"].as_object().unwrap() {
+                let found = p.level(delta.parse().unwrap());
+                assert!(close(found, alpha.as_f64().unwrap(), 1e-9), "{delta}: {found} instead of {alpha}");
+            }
+        }
+    }
+
+    #[test]
     fn the_independent_cases() {
         for TrimmingCase { reference, candidate, trimmed_ks, level } in trimming_cases() {
             let (r, c) = (sample(&reference), sample(&candidate));
@@ -338,6 +393,16 @@ mod tests {
         fn the_level_at_a_distance_is_no_larger(r in values(), c in values(), alpha in 0.0f64..0.9) {
             let p = Plateaus::steps(&sample(&r), &sample(&c));
             prop_assert!(p.level(p.distance(alpha)) <= alpha + 1e-9, "ties between distance and threshold");
+        }
+
+        #[test]
+        fn without_atoms_nothing_jumps_and_with_all_values_atoms_everything_does(r in values(), c in values()) {
+            let (r, c) = (sample(&r), sample(&c));
+            let mut found = Plateaus::default();
+            found.fill_with_atoms(r.values(), c.values(), 1000);
+            prop_assert_eq!(&found, &Plateaus::interpolated(&r, &c));
+            found.fill_with_atoms(r.values(), c.values(), 1);
+            prop_assert!(close(found.ks(), Plateaus::steps(&r, &c).ks(), 1e-12));
         }
 
         #[test]

@@ -98,7 +98,8 @@ fn three_steps_of_training_are_pytorch_s() {
             let labels: Vec<u32> = (0..x.dims()[0] as u32).map(|i| i % CLASSES as u32).collect();
             let mut optimizer = optimizer::build(config, &BTreeMap::new(), &network);
             for _ in 0..3 {
-                let mut training = Training { dropout: Random::from_parts(0, "dropout", 0), statistics: Vec::new() };
+                let mut training =
+                    Training { dropout: crate::random::ByExample::new(&[0; 32], 0), statistics: Vec::new() };
                 let logits = network.forward(x.clone(), &mut Mode::Train(&mut training));
                 let gradients =
                     GradientsParams::from_grads(loss::cross_entropy(logits, &labels, 0.0).backward(), &network);

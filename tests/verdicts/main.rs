@@ -2,5 +2,7 @@
 //! tables, so all of it is ignored unless asked for: `tests/slow.sh verdicts`.
 
 mod compare;
+mod coverage;
+mod flags;
 mod nights;
 mod pool;

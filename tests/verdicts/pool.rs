@@ -45,6 +45,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    pub fn uniform(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    pub fn normal(&mut self) -> f64 {
+        (-2.0 * (1.0 - self.uniform()).ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
     pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }

@@ -1,19 +1,16 @@
 //! The strategies: each chooses on the selection half alone and is measured on the held-out half alone.
 
-use rayon::prelude::*;
-
 use super::super::evidence::Evidence;
 use super::super::flags;
-use super::super::schema::{Estimate, Run, Settings};
+use super::super::metrics::Run;
+use super::super::schema::{Estimate, Settings};
 use super::{Options, Strategy, StrategyKind};
 use crate::error::Result;
 use crate::stats::bootstrap::{Bootstrap, Interval};
-use crate::stats::calibration::{BINS, calibration};
 use crate::stats::ensemble::{self, mean_prediction};
 use crate::stats::examples::Outcomes;
 use crate::stats::logits::{Real, argmax};
-use crate::stats::scores::scores;
-use crate::stats::{Logits, Margins, Ranking, alpha, churn, margins, temperature};
+use crate::stats::{Logits, temperature};
 
 /// Resamples of an interval over examples.
 const RESAMPLES: usize = 2000;
@@ -34,35 +31,7 @@ pub fn judged<T: Real>(
     evidence: &Evidence,
     settings: &Settings,
 ) -> Result<Vec<Run>> {
-    let decisions: Vec<Vec<u32>> = selection.par_iter().map(churn::decisions).collect();
-    let churn = churn::pairwise(&decisions)?.run_means();
-    let mut values: Vec<f64> = selection.par_iter().flat_map_iter(margins::label_margins).collect();
-    if let Some(limit) = settings.analysis.clip {
-        margins::clip(&mut values, limit);
-    }
-    let examples = selection.first().map_or(0, Logits::examples);
-    let rows = Margins::new(&values, selection.len(), examples)?;
-    let levels = alpha::leave_one_out(&Ranking::new(&rows)?, settings.analysis.epsilon)?.runs;
-    let mut runs: Vec<Run> = selection
-        .par_iter()
-        .zip(indices)
-        .zip(levels)
-        .zip(churn)
-        .map(|(((logits, &index), level), churn)| {
-            let scores = scores(logits);
-            Run {
-                accuracy: Some(scores.accuracy),
-                nll: Some(scores.nll),
-                ece: Some(calibration(logits, BINS).ece),
-                churn: Some(churn),
-                alpha: Some(level.alpha),
-                alpha_relative: Some(level.alpha_relative),
-                ks: Some(level.ks),
-                ..Run::empty(index)
-            }
-        })
-        .collect();
-    flags::judge(&mut runs.iter_mut().collect::<Vec<_>>(), None, &settings.flags);
+    let mut runs = flags::judged(selection, indices, settings)?;
     for run in &mut runs {
         if let Some(&(_, epoch)) = evidence.diverged.iter().find(|(index, _)| *index == run.run) {
             run.flags.push(flags::diverged_loss(epoch));
@@ -143,7 +112,14 @@ pub fn measured<T: Real>(
 }
 
 fn estimate(interval: Interval) -> Estimate {
-    Estimate { mean: interval.estimate, std: None, low: interval.low, high: interval.high }
+    Estimate {
+        mean: interval.estimate,
+        std: None,
+        low: Some(interval.low),
+        high: Some(interval.high),
+        std_low: None,
+        std_high: None,
+    }
 }
 
 /// What an ensemble makes of the held-out half, and the temperature that was fitted to it on the selection half.

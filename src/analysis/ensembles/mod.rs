@@ -151,7 +151,8 @@ pub fn ensembles<T: Real>(
     let wanted: Vec<usize> = options.size.into_iter().chain([own_size]).collect();
     let sizes = sizes::curve(&selection, &held_out, &wanted, options, settings)?;
     let limit = settings.flags.alpha;
-    let recommended = sizes.iter().find(|size| size.alpha_hat.high < limit).map(|size| size.size);
+    let recommended =
+        sizes.iter().find(|size| size.alpha_hat.high.is_some_and(|high| high < limit)).map(|size| size.size);
     let size = options.size.or(recommended).unwrap_or(own_size);
     let picks = choose::picks(&judged, greedy, size);
     let mut strategies = choose::measured(&picks, &selection, &held_out, options, settings)?;

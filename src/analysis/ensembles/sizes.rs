@@ -50,7 +50,12 @@ pub fn curve<T: Real>(
         .map(|(place, order)| {
             // Each order draws its own examples.
             let seed = settings.analysis.seed.wrapping_add(place as u64);
-            let protocol = Protocol { epsilon: settings.analysis.epsilon, bootstraps: 1, seed };
+            let protocol = Protocol {
+                epsilon: settings.analysis.epsilon,
+                bootstraps: 1,
+                seed,
+                literal: settings.analysis.literal,
+            };
             along(order, &grid, selection, held_out, &reference, options, settings, &protocol)
         })
         .collect::<Result<_>>()?;
@@ -63,8 +68,10 @@ pub fn curve<T: Real>(
                 Estimate {
                     mean: mean(&values),
                     std: (values.len() > 1).then(|| std(&values)),
-                    low: quantile(&values, 0.025),
-                    high: quantile(&values, 0.975),
+                    low: Some(quantile(&values, 0.025)),
+                    high: Some(quantile(&values, 0.975)),
+                    std_low: None,
+                    std_high: None,
                 }
             };
             EnsembleSize {

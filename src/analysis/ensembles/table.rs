@@ -49,11 +49,11 @@ pub fn columns(ensembles: &Ensembles) -> Vec<Column> {
         ("alpha_hat", both(none(strategies.len()), sizes.iter().map(|held| Some(held.alpha_hat)).collect())),
     ];
     for (name, rows) in estimates {
-        let mut column = |suffix: &str, value: fn(&Estimate) -> f64| {
-            let values: Vec<Option<f64>> = rows.iter().map(|row| row.as_ref().map(value)).collect();
+        let mut column = |suffix: &str, value: fn(&Estimate) -> Option<f64>| {
+            let values: Vec<Option<f64>> = rows.iter().map(|row| row.as_ref().and_then(value)).collect();
             columns.push(Column::new(format!("{name}{suffix}").into(), values));
         };
-        column("", |estimate| estimate.mean);
+        column("", |estimate| Some(estimate.mean));
         column("_low", |estimate| estimate.low);
         column("_high", |estimate| estimate.high);
     }

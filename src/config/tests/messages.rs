@@ -31,7 +31,10 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest() {
             "[colour]\n",
             "x.toml:6: unknown key \"colour\"; an experiment has the keys name, data, model, train, sweep, record, analysis and flags",
         ),
-        ("depth = 20\n", "x.toml:6: unknown key \"model.depth\" for model.kind = \"mlp\"; it belongs to \"resnet\""),
+        (
+            "depth = 20\n",
+            "x.toml:6: unknown key \"model.depth\" for model.kind = \"mlp\"; it belongs to \"resnet\", \"vit\" and \"mlp-mixer\"",
+        ),
         (
             "[train.schedule]\nrate = 1\n",
             "x.toml:7: unknown key \"train.schedule.rate\" for train.schedule.kind = \"one-cycle\"; it belongs to \"constant\", \"step\", \"cosine\" and \"linear\"",
@@ -78,7 +81,7 @@ fn a_wrong_type_is_refused_with_its_line() {
         ),
         (
             "[sweep]\nvary = [\n  \"init\",\n  \"ordre\",\n]\n",
-            "x.toml:9: entry 2 of sweep.vary takes \"init\", \"order\", \"augment\", \"dropout\" or \"bit\", but is \"ordre\"; did you mean \"order\"?",
+            "x.toml:9: entry 2 of sweep.vary takes \"init\", \"order\", \"augment\", \"dropout\", \"data\", \"rounding\" or \"bit\", but is \"ordre\"; did you mean \"order\"?",
         ),
         (
             "[record]\ncheckpoints = 5\n",
@@ -89,7 +92,7 @@ fn a_wrong_type_is_refused_with_its_line() {
             "x.toml:7: record.kernel takes a table with the keys kinds and probes, but is true",
         ),
         ("[record]\nweights = 1\n", "x.toml:7: record.weights takes true or false, but is 1"),
-        ("[[flags]]\n", "x.toml:6: flags takes a table with the keys alpha and outlier, but is a list"),
+        ("[[flags]]\n", "x.toml:6: flags takes a table with the keys alpha, false_alarm and outlier, but is a list"),
     ] {
         assert_eq!(told(more), [message]);
     }

@@ -31,7 +31,6 @@ channels = [32, 64]
 kernel = 3
 pool = 2
 batch_norm = false
-head = []
 activation = "relu"
 dropout = 0.0
 
@@ -59,11 +58,12 @@ reference = "leave-one-out"
 epsilon = 0.01
 bootstraps = 100
 clip = 15.0
+literal = false
 seed = 0
 
 [flags]
 alpha = 0.1
-outlier = 3.5
+false_alarm = 0.05
 "#;
     // Keys may join.
     let text = full().to_toml();
@@ -84,7 +84,7 @@ fn changes() -> Vec<Change> {
         ("sweep.runs", false, |e| e.sweep.runs = 20),
         ("analysis.epsilon", false, |e| e.analysis.epsilon = 0.05),
         ("analysis.clip", false, |e| e.analysis.clip = None),
-        ("flags.outlier", false, |e| e.flags.outlier = 4.0),
+        ("flags.outlier", false, |e| e.flags.outlier = Some(4.0)),
         ("sweep.vary", false, |e| e.sweep.vary.reverse()),
         ("record.checkpoints", false, |e| e.record.checkpoints = Checkpoints::At(vec![2, 4, 10])),
         ("record.kernel.kinds", false, |e| {
@@ -141,7 +141,6 @@ fn a_difference_has_both_values_in_toml() {
             "model.kernel: 3 -> nothing",
             "model.pool: 2 -> nothing",
             "model.batch_norm: false -> nothing",
-            "model.head: [] -> nothing",
             "model.activation: \"relu\" -> nothing",
             "model.dropout: 0.0 -> nothing",
             "record.checkpoints.every: nothing -> 2",

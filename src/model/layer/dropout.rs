@@ -30,9 +30,15 @@ impl Describe for Dropout {
     fn forward(&self, _: &Placed, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let Mode::Train(training) = pass.mode else { return x };
         let shape = x.dims();
+        let each = shape[1] * shape[2] * shape[3];
         let keep = (1.0 / (1.0 - self.probability)) as f32;
-        let draw = |_| if training.dropout.uniform() < self.probability { 0.0 } else { keep };
-        let mask: Vec<f32> = (0..shape.iter().product()).map(draw).collect();
+        // A uniform value takes two words.
+        let offset = training.dropout.reserve(2 * each as u64);
+        let mut mask = Vec::with_capacity(shape[0] * each);
+        for place in 0..shape[0] {
+            let stream = training.dropout.at(place, offset);
+            mask.extend((0..each).map(|_| if stream.uniform() < self.probability { 0.0 } else { keep }));
+        }
         let mask = Tensor::<4>::from_data(TensorData::new(mask, shape), &x.device());
         x * mask
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::zoo::Model;
+use crate::random::Random;
 
 fn zoo() -> Vec<(Model, [usize; 3])> {
     let cnn = "kind = 'cnn', channels = [3, 4], head = [6], activation = 'tanh', dropout = 0.25";
@@ -16,7 +17,7 @@ fn zoo() -> Vec<(Model, [usize; 3])> {
         ("kind = 'vit', patch = 3, width = 8, depth = 2, heads = 2", [2, 6, 9]),
         ("kind = 'mlp-mixer', patch = 3, width = 8, depth = 2", [2, 6, 9]),
         (
-            "kind = 'mobilenet', stem = 4, channels = [4, 6], repeats = [1, 2], strides = [1, 2], kernels = [3, 5], expansions = [1, 2], head_width = 8",
+            "kind = 'mobilenet', stem = 4, channels = [4, 6], repeats = [1, 2], strides = [1, 2], windows = [3, 5], expansions = [1, 2], head_width = 8",
             [3, 9, 8],
         ),
         ("kind = 'text', vocabulary = 9, width = 4, pool = 'attention', positions = true", [1, 1, 7]),
@@ -104,7 +105,7 @@ fn a_tap_sees_the_gradient_at_each_output() {
 fn running_statistics_move_as_in_pytorch() {
     let device = Device::flex().autodiff();
     let (_, mut network) = build(&zoo()[3].0, [3, 7, 7], &device);
-    let mut training = Training { dropout: Random::from_parts(0, "dropout", 0), statistics: vec![] };
+    let mut training = Training { dropout: crate::random::ByExample::new(&[0; 32], 0), statistics: vec![] };
     let _ = network.forward(input(2, [3, 7, 7], &device), &mut Mode::Train(&mut training));
     let first = training.statistics[0].clone();
     network.update_statistics(training.statistics);

@@ -33,7 +33,7 @@ keys! {
         /// Stride of the first block of each stage.
         strides: Vec<usize> = vec![1, 2, 2], list(&SMALL, 1, 64);
         /// Side of the depthwise kernels of each stage; odd.
-        kernels: Vec<usize> = vec![3, 3, 3], list(&SMALL, 1, 64);
+        windows: Vec<usize> = vec![3, 3, 3], list(&SMALL, 1, 64);
         /// How many times as many channels are between the 1x1 convolutions of each stage's blocks.
         expansions: Vec<usize> = vec![1, 4, 4], list(&SMALL, 1, 64);
         /// Channels of the last convolution.
@@ -54,7 +54,7 @@ impl Layout for Mobilenet {
     /// The names are those of the `EfficientNet` that the published weights of EfficientNet-Lite belong to.
     fn layers(&self, [_, height, width]: [usize; 3]) -> Result<Vec<Json>> {
         let stages = self.channels.len();
-        let lists = [("repeats", &self.repeats), ("strides", &self.strides), ("kernels", &self.kernels)];
+        let lists = [("repeats", &self.repeats), ("strides", &self.strides), ("windows", &self.windows)];
         for (key, list) in lists.into_iter().chain([("expansions", &self.expansions)]) {
             if list.len() != stages {
                 return Err(Error::Invalid(format!(
@@ -63,8 +63,8 @@ impl Layout for Mobilenet {
                 )));
             }
         }
-        if let Some(even) = self.kernels.iter().find(|kernel| *kernel % 2 == 0) {
-            return Err(Error::Invalid(format!("model.kernels names {even}, but kernels are odd; use {}", even + 1)));
+        if let Some(even) = self.windows.iter().find(|kernel| *kernel % 2 == 0) {
+            return Err(Error::Invalid(format!("model.windows names {even}, but windows are odd; use {}", even + 1)));
         }
         let mut all = Vec::new();
         let mut image = [height, width];
@@ -82,7 +82,7 @@ impl Layout for Mobilenet {
                     body.extend([self.norm("_bn0"), json!("relu6")]);
                 }
                 let depthwise = json!("depthwise");
-                body.extend(self.conv("_depthwise_conv", channels * expansion, self.kernels[stage], stride, depthwise, &mut image));
+                body.extend(self.conv("_depthwise_conv", channels * expansion, self.windows[stage], stride, depthwise, &mut image));
                 body.extend([self.norm("_bn1"), json!("relu6")]);
                 body.extend(self.conv("_project_conv", output, 1, 1, json!(1), &mut image));
                 body.push(self.norm("_bn2"));

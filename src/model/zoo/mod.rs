@@ -157,7 +157,11 @@ impl Start {
     /// A key that has no effect without the file.
     #[must_use]
     pub fn idle_key(&self) -> Option<&'static str> {
-        let keys = [("map", self.map.is_some()), ("head", self.head.is_some()), ("digest", self.digest.is_some())];
+        let keys = [
+            ("map", self.map.is_some()),
+            ("head", matches!(self.head, Some(HeadKey::Becomes(_)))),
+            ("digest", self.digest.is_some()),
+        ];
         keys.into_iter().find(|(_, given)| *given && self.weights.is_none()).map(|(key, _)| key)
     }
 }
@@ -228,7 +232,11 @@ impl<'de> Deserialize<'de> for Model {
             start.extend(table.remove(key.name).map(|value| (key.name.to_owned(), value)));
         }
         let architecture = Architecture::deserialize(Json::Object(table)).map_err(D::Error::custom)?;
-        let start = Start::deserialize(Json::Object(start)).map_err(D::Error::custom)?;
+        let mut start = Start::deserialize(Json::Object(start)).map_err(D::Error::custom)?;
+        // What resolved experiments of a cnn used to say where there is no hidden layer.
+        if matches!(&start.head, Some(HeadKey::Hidden(widths)) if widths.is_empty()) {
+            start.head = None;
+        }
         Ok(Self { architecture, start })
     }
 }

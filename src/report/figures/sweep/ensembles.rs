@@ -104,7 +104,10 @@ fn panel(quantity: &Quantity, ensembles: &Ensembles) -> Panel {
             shown(ensembles).map(dot).collect()
         })
         .unwrap_or_default();
-    let ends = estimates.iter().flat_map(|held| [held.low, held.high]).chain(dots.iter().map(|dot| dot.y));
+    let ends = estimates
+        .iter()
+        .flat_map(|held| [held.low, held.high].into_iter().flatten())
+        .chain(dots.iter().map(|dot| dot.y));
     let is_level = quantity.of_strategy.is_none();
     let y = if is_level {
         let top = span(ends.chain([ensembles.limit]), MARGIN).1;
@@ -115,9 +118,9 @@ fn panel(quantity: &Quantity, ensembles: &Ensembles) -> Panel {
     };
     let (first, last) = span(sizes.iter().copied(), 0.05);
     let band = Band {
-        low: estimates.iter().map(|held| Some(held.low)).collect(),
+        low: estimates.iter().map(|held| held.low).collect(),
         median: estimates.iter().map(|held| Some(held.mean)).collect(),
-        high: estimates.iter().map(|held| Some(held.high)).collect(),
+        high: estimates.iter().map(|held| held.high).collect(),
     };
     let mut layers = vec![Layer::Band { x: sizes, band, fill: Paint::Band, opacity: 0.8, line: Paint::Ink }];
     if is_level {
@@ -125,7 +128,7 @@ fn panel(quantity: &Quantity, ensembles: &Ensembles) -> Panel {
         if let Some(held) = recommended(ensembles) {
             let level = held.alpha_hat;
             let tip = format!("recommended size {}: α̂ {}", held.size, percent(level.mean));
-            let interval = Some((level.low, level.high));
+            let interval = level.low.zip(level.high);
             dots.push(Dot { interval, tip, ..Dot::new(held.size as f64, level.mean, Look::of(Paint::Ink)) });
         }
     }
