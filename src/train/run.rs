@@ -213,15 +213,17 @@ fn kernel_snapshot(trainer: &Trainer, data: &Dataset<Compact>, config: &config::
     let probes = data::probe_set(data, config.probes, seed);
     let pixels = gather(&data.eval, data.shape, &probes, None)?.pixels;
     let jacobians = Jacobians::new(trainer.plan(), trainer.network(), kernel::DEFAULT_BUDGET)?;
-    let snapshot = jacobians.snapshot(&pixels, &config.kinds)?;
     let mut tensors = Tensors::new();
-    if let Some(route) = snapshot.route {
-        tensors.set_note(json!({ "route": route.name() }).to_string());
-    }
+    let mut routes = serde_json::Map::new();
     let count = probes.len();
-    for (kind, values) in snapshot.kernels {
-        tensors.insert(kind.name(), &[count, count], values)?;
+    for &kind in &config.kinds {
+        let kernel = jacobians.kernel(&pixels, kind.into(), &kernel::Draw::default())?;
+        tensors.insert(kind.name(), &[count, count], kernel.values)?;
+        if let Some(route) = kernel.route {
+            routes.insert(kind.name().into(), route.name().into());
+        }
     }
+    tensors.set_note(json!({ "routes": routes }).to_string());
     let labels: Vec<u32> = probes.iter().map(|&i| data.eval.labels[i]).collect();
     tensors.insert("labels", &[count], labels)?;
     tensors.insert("probes", &[count], probes.iter().map(|&i| i as u32).collect::<Vec<u32>>())?;
