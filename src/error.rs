@@ -4,6 +4,7 @@
 //! cause than show it, the cause is kept as the error's [`source`](std::error::Error::source): an [`std::io::Error`], or a type
 //! of the room that failed, such as [`Problems`](crate::keys::Problems) of an experiment file.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -148,10 +149,39 @@ pub(crate) fn again(cause: &io::Error) -> io::Error {
     }
 }
 
+/// `text` with control characters and those that turn the direction of writing as `\u001b`, which JSON reads as the same
+/// text: a name in a file neither moves the cursor nor hides what follows. Line ends and tabs stay.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let odd = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(odd) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| if odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn names_cannot_steer_a_terminal() {
+        assert_eq!(plain("run 1:\tfine, α̂ = 5 %\n"), "run 1:\tfine, α̂ = 5 %\n");
+        assert_eq!(plain("\u{1b}]0;title\u{7}"), "\\u001b]0;title\\u0007");
+        for odd in ['\u{9b}', '\u{202e}', '\u{2066}', '\u{7f}', '\r'] {
+            let json = format!("{{\"name\": \"a{odd}b\"}}");
+            let shown = plain(&json).into_owned();
+            assert!(!shown.contains(odd), "{shown}");
+            let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!(value["name"], format!("a{odd}b"));
+        }
+    }
 
     #[test]
     fn the_cause_of_an_error_can_be_asked_for() {

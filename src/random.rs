@@ -92,6 +92,50 @@ impl Random {
     }
 }
 
+/// Draws for the examples of one epoch, keyed by the example: what befalls an example does not depend on its turn, so that
+/// another order alone deals nobody other draws.
+#[derive(Debug, Clone)]
+pub struct ByExample {
+    stream: Random,
+    /// The examples of the batch.
+    batch: Vec<usize>,
+    /// Words of every example of the batch that are promised to somebody.
+    reserved: u64,
+}
+
+impl ByExample {
+    /// Words between the starts of two examples: more than one example uses in an epoch.
+    const WORDS: u128 = 1 << 24;
+
+    /// The draws of an epoch from the stream of this key.
+    #[must_use]
+    pub fn new(key: &[u8; 32], epoch: u64) -> Self {
+        let key = blake3::keyed_hash(key, &epoch.to_le_bytes());
+        Self { stream: Random::from_key(key.as_bytes()), batch: Vec::new(), reserved: 0 }
+    }
+
+    /// Goes on with these examples.
+    pub fn begin(&mut self, batch: &[usize]) {
+        self.batch.clear();
+        self.batch.extend_from_slice(batch);
+        self.reserved = 0;
+    }
+
+    /// Keeps the next `words` 32-bit words of every example of the batch for the caller: the first is at the returned offset.
+    pub fn reserve(&mut self, words: u64) -> u64 {
+        let offset = self.reserved;
+        self.reserved += words;
+        offset
+    }
+
+    /// The stream of the example at `place` in the batch, from this offset on.
+    pub fn at(&mut self, place: usize, offset: u64) -> &mut Random {
+        let example = self.batch.get(place).copied().unwrap_or(place);
+        self.stream.set_position(example as u128 * Self::WORDS + u128::from(offset));
+        &mut self.stream
+    }
+}
+
 impl UniformSource for Random {
     fn uniform_below(&mut self, n: u64) -> u64 {
         Random::uniform_below(self, n)
@@ -203,6 +247,26 @@ fn logarithm(x: f64) -> f64 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn draws_by_example_do_not_depend_on_the_order() {
+        let draws = |batch: &[usize], epoch: u64| {
+            let mut stream = ByExample::new(&[7; 32], epoch);
+            stream.begin(batch);
+            let (first, second) = (stream.reserve(4), stream.reserve(2));
+            let draw = |place: usize, stream: &mut ByExample| {
+                (stream.at(place, first).uniform(), stream.at(place, second).uniform())
+            };
+            (0..batch.len()).map(|place| (batch[place], draw(place, &mut stream))).collect::<Vec<_>>()
+        };
+        let (mut one, mut other) = (draws(&[5, 0, 9], 3), draws(&[9, 5, 0], 3));
+        one.sort_by_key(|held| held.0);
+        other.sort_by_key(|held| held.0);
+        assert_eq!(one, other);
+        assert_ne!(one[0].1, one[1].1);
+        assert_ne!(one[0].1.0, one[0].1.1);
+        assert_ne!(draws(&[5], 3), draws(&[5], 4));
+    }
 
     #[test]
     fn stream_is_chacha8_of_the_key() {

@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use harness::arrays::{ArrayView, Slice, open_npz, read_npy, write_npy};
-use harness::config::{Augment, Data, DatasetKind};
+use harness::config::{Data, DatasetKind};
 use harness::data;
 use harness::record::{RunReader, SweepDir, SweepReader};
 use serde_json::Value;
@@ -50,15 +50,7 @@ fn json(arguments: &[&str]) -> Value {
 }
 
 fn digits() -> Data {
-    Data {
-        dataset: DatasetKind::Digits,
-        path: None,
-        classes: None,
-        train_limit: None,
-        eval_limit: None,
-        seed: 0,
-        augment: Augment::default(),
-    }
+    Data::whole(DatasetKind::Digits, None)
 }
 
 /// The evaluation images as their file holds them: `[500, 8, 8]`, 0 to 16.

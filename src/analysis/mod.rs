@@ -4,6 +4,7 @@
 
 mod alone;
 pub mod attribution;
+pub mod certificate;
 pub mod checkpoints;
 pub mod comparison;
 mod curves;

@@ -6,6 +6,7 @@
 mod accept;
 pub mod analyze;
 mod attribute;
+mod calibrate;
 mod cancel;
 mod compare;
 mod completions;
@@ -29,14 +30,13 @@ mod status;
 mod train_run;
 mod verify;
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::analysis::LeftOut;
-use crate::error::{Error, Result, exit};
+use crate::error::{Error, Result, exit, plain};
 use crate::workflow::analyze::Written;
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 unexpected; 2 usage; 3 invalid experiment or input; 4 some runs failed; \
@@ -84,6 +84,8 @@ enum Verb {
     Select(select::SelectArgs),
     /// Say which source of randomness makes runs differ
     Attribute(attribute::AttributeArgs),
+    /// Say which faults would be noticed: plants them and counts
+    Calibrate(calibrate::CalibrateArgs),
     /// Apply an exported ensemble to new images
     Predict(predict::PredictArgs),
     /// Kernels of networks from elsewhere, and surrogates of runs
@@ -126,6 +128,7 @@ pub fn main() -> ExitCode {
         Verb::Export(args) => export::run(&args),
         Verb::Select(args) => select::run(&args),
         Verb::Attribute(args) => attribute::run(args),
+        Verb::Calibrate(args) => calibrate::run(args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
         Verb::Lineage(args) => lineage::run(&args),
@@ -168,20 +171,6 @@ fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", plain(text));
 }
 
-/// `text` with control characters and those that turn the direction of writing as `\u001b`, which JSON reads as the same
-/// text: a name in a file neither moves the cursor nor hides what follows. Line ends and tabs stay.
-fn plain(text: &str) -> Cow<'_, str> {
-    let odd = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.contains(odd) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |c: char| if odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-    Cow::Owned(text.chars().map(shown).collect())
-}
-
 /// The error that what was found ends with where complete runs were left out because they cannot be relied on, unless that
 /// was allowed.
 fn refuse_damaged(left_out: &[LeftOut], allowed: bool) -> Result<()> {
@@ -203,24 +192,6 @@ fn finish(outcome: Result<()>) -> ExitCode {
         Err(error) => {
             say(&format!("error: {error}"));
             ExitCode::from(error.exit_code())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_cannot_steer_a_terminal() {
-        assert_eq!(plain("run 1:\tfine, α̂ = 5 %\n"), "run 1:\tfine, α̂ = 5 %\n");
-        assert_eq!(plain("\u{1b}]0;title\u{7}"), "\\u001b]0;title\\u0007");
-        for odd in ['\u{9b}', '\u{202e}', '\u{2066}', '\u{7f}', '\r'] {
-            let json = format!("{{\"name\": \"a{odd}b\"}}");
-            let shown = plain(&json).into_owned();
-            assert!(!shown.contains(odd), "{shown}");
-            let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
-            assert_eq!(value["name"], format!("a{odd}b"));
         }
     }
 }

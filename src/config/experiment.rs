@@ -40,8 +40,74 @@ words! {
         Augment = "augment",
         /// Dropout masks.
         Dropout = "dropout",
-        /// The lowest mantissa bit of one initial weight is flipped in every run but run 0.
+        /// Which training examples are drawn: as many as there are, with replacement (a bootstrap). Not drawn where it does not vary.
+        Data = "data",
+        /// The order in which a batch's examples are summed: differences of rounding only. Not drawn where it does not vary.
+        Rounding = "rounding",
+        /// The lowest mantissa bit of one weight is flipped in every run but those of level 0.
         Bit = "bit",
+    }
+}
+
+const LEVELS: Shape = list(&SEED, 0, 100_000);
+
+keys! {
+    /// Which seed of a varied stream each run draws from, by stream: a number for each run. Runs with the same number share the
+    /// stream.
+    #[derive(Eq)]
+    pub struct Levels {
+        /// Of `init`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        init: Option<Vec<u64>> = None, LEVELS;
+        /// Of `order`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        order: Option<Vec<u64>> = None, LEVELS;
+        /// Of `augment`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        augment: Option<Vec<u64>> = None, LEVELS;
+        /// Of `dropout`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dropout: Option<Vec<u64>> = None, LEVELS;
+        /// Of `data`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<Vec<u64>> = None, LEVELS;
+        /// Of `rounding`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rounding: Option<Vec<u64>> = None, LEVELS;
+        /// Of `bit`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bit: Option<Vec<u64>> = None, LEVELS;
+    }
+}
+
+impl Levels {
+    /// The numbers of a stream, if there are any.
+    #[must_use]
+    pub fn of(&self, stream: Stream) -> Option<&[u64]> {
+        let held = match stream {
+            Stream::Init => &self.init,
+            Stream::Order => &self.order,
+            Stream::Augment => &self.augment,
+            Stream::Dropout => &self.dropout,
+            Stream::Data => &self.data,
+            Stream::Rounding => &self.rounding,
+            Stream::Bit => &self.bit,
+        };
+        held.as_deref()
+    }
+
+    /// Sets the numbers of a stream.
+    pub fn set(&mut self, stream: Stream, levels: Vec<u64>) {
+        let held = match stream {
+            Stream::Init => &mut self.init,
+            Stream::Order => &mut self.order,
+            Stream::Augment => &mut self.augment,
+            Stream::Dropout => &mut self.dropout,
+            Stream::Data => &mut self.data,
+            Stream::Rounding => &mut self.rounding,
+            Stream::Bit => &mut self.bit,
+        };
+        *held = Some(levels);
     }
 }
 
@@ -55,6 +121,12 @@ keys! {
         /// The random streams that differ between runs; the others are shared.
         vary: Vec<Stream> = vec![Stream::Init, Stream::Order, Stream::Augment, Stream::Dropout],
             set(&Stream::SHAPE, 0, Stream::ALL.len());
+        /// Which seed of a varied stream each run draws from; without it, that of its own index.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        levels: Option<Levels> = None, Levels::SHAPE;
+        /// How many steps of training come before `bit` flips its bit; none and 0 flip an initial weight.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bit_step: Option<u64> = None, SEED;
     }
 }
 

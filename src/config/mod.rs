@@ -30,12 +30,14 @@ use crate::keys::problem::{self, Problem};
 use crate::keys::{self, KeyDoc, Keyed, Shape, check};
 
 pub use crate::data::{Augment, Data, DatasetKind};
-pub use experiment::{Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Record, Reference, Stream, Sweep};
+pub use experiment::{
+    Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Levels, Record, Reference, Stream, Sweep,
+};
 pub use facts::Facts;
 pub use layers::{PREFIX, environment};
 pub use model::{Activation, Model};
 pub use text::{KeyDiff, diff};
-pub use train::{Backend, Optimizer, Schedule, Train};
+pub use train::{Anneal, Backend, Decay, Optimizer, Schedule, Train};
 
 /// What a whole file may say.
 static EXPERIMENT: Shape = Experiment::SHAPE;

@@ -1,6 +1,6 @@
 //! What the keys of an experiment must be to each other. Ranges of single keys stand with the keys.
 
-use super::{Backend, Checkpoints, Experiment, Model, Optimizer, Schedule};
+use super::{Backend, Checkpoints, Experiment, Model, Optimizer, Schedule, Stream};
 use crate::keys::check::grouped;
 use crate::keys::nearest::listed;
 use crate::keys::problem::Problem;
@@ -11,6 +11,7 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     path(experiment, &mut found);
     checkpoints(experiment, &mut found);
     training(experiment, &mut found);
+    levels(experiment, &mut found);
     found
 }
 
@@ -52,6 +53,29 @@ fn late(epochs: &[usize], too_late: impl Fn(usize) -> bool) -> Option<String> {
         [one] => Some(format!("epoch {one}")),
         some if some.len() <= SHOWN => Some(format!("epochs {}", listed(some.iter().map(String::as_str), "and"))),
         [first, ..] => Some(format!("{} epochs from {first} on", late.len())),
+    }
+}
+
+fn levels(experiment: &Experiment, found: &mut Vec<Problem>) {
+    const KEY: &str = "sweep.levels";
+    let sweep = &experiment.sweep;
+    for stream in Stream::ALL {
+        let Some(levels) = sweep.levels.as_ref().and_then(|levels| levels.of(*stream)) else { continue };
+        let name = stream.name();
+        let message = if !sweep.vary.contains(stream) {
+            format!(
+                "sweep.levels.{name} is given, but sweep.vary does not name \"{name}\"; add it there, or leave the levels out"
+            )
+        } else if levels.len() < sweep.runs {
+            format!(
+                "sweep.levels.{name} has {} numbers, but there are {} runs (sweep.runs); give one for each run",
+                grouped(levels.len() as u64),
+                grouped(sweep.runs as u64)
+            )
+        } else {
+            continue;
+        };
+        found.push(Problem::of(&[KEY, "sweep.vary", "sweep.runs"], message));
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::keys::{Keyed, LATER_EPOCH, MILLION, SHARE, Shape, above, at_least, keys, kinds, set, whole, words};
 
 kinds! {
-    /// The optimiser. Weight decay spares biases and the parameters of norms.
+    /// The optimiser. Weight decay spares biases and the parameters of norms, unless `train.decay` says otherwise.
     pub enum Optimizer = "sgd" {
         /// Stochastic gradient descent with zero dampening.
         Sgd = "sgd" {
@@ -78,13 +78,39 @@ kinds! {
             /// Share of all steps over which the rate rises linearly from zero.
             warmup: f64 = 0.0, SHARE;
         }
-        /// Straight up from `peak`/25, then straight down to `peak`/10,000.
+        /// Up from `peak`/25, then down to `end` times `peak`. PyTorch's `OneCycleLR` without cycled momentum is `anneal = "cosine"`, `end = 4e-6`.
         OneCycle = "one-cycle" {
             /// The highest learning rate.
             peak: f64 = 0.1, at_least(0.0);
             /// Share of all steps over which the rate rises.
             warmup: f64 = 0.3, SHARE;
+            /// Along which curve the rate rises and falls; straight lines when absent.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            anneal: Option<Anneal> = None, Anneal::SHAPE;
+            /// The share of `peak` that is left at the end; 1e-4 when absent.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            end: Option<f64> = None, SHARE;
         }
+    }
+}
+
+words! {
+    /// A curve between two learning rates.
+    pub enum Anneal {
+        /// A straight line.
+        Linear = "linear",
+        /// Half a cosine.
+        Cosine = "cosine",
+    }
+}
+
+words! {
+    /// Which parameters decay.
+    pub enum Decay {
+        /// Weights: neither biases nor the parameters of norms.
+        Weights = "weights",
+        /// All of them, as PyTorch's optimisers do unless told otherwise.
+        All = "all",
     }
 }
 
@@ -112,10 +138,13 @@ keys! {
         epochs: usize = 10, LATER_EPOCH;
         /// Examples per step.
         batch_size: usize = 128, whole(1, MILLION);
-        /// The optimiser; weight decay spares biases and the parameters of norms.
+        /// The optimiser.
         optimizer: Optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 }, Optimizer::SHAPE;
+        /// Which parameters decay: `weights`, which spares biases and the parameters of norms, or `all`; `weights` when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        decay: Option<Decay> = None, Decay::SHAPE;
         /// The learning rate over training.
-        schedule: Schedule = Schedule::OneCycle { peak: 0.1, warmup: 0.3 }, Schedule::SHAPE;
+        schedule: Schedule = Schedule::OneCycle { peak: 0.1, warmup: 0.3, anneal: None, end: None }, Schedule::SHAPE;
         /// Share of the target that is spread over all classes.
         label_smoothing: f64 = 0.0, SHARE;
         /// What the tensors run on; `ndarray` and `wgpu` are Cargo features.

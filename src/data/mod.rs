@@ -9,6 +9,7 @@ pub mod check;
 pub mod fetch;
 mod idx;
 mod images;
+mod noise;
 mod pictures;
 mod select;
 pub mod sets;
@@ -108,8 +109,10 @@ fn load_as<P>(
     let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
     let chosen_eval = select::select(&eval.labels, &kept, data.eval_limit, data.seed, "eval")?;
     let standardisation = Standardisation::of(&train.pixels, &chosen.indices, shape)?;
-    let train =
-        Split { pixels: standardised(&standardisation, train.pixels, &chosen.indices, shape)?, labels: chosen.labels };
+    let train = Split {
+        pixels: standardised(&standardisation, train.pixels, &chosen.indices, shape)?,
+        labels: noise::with_noise(chosen.labels, data, kept.len()),
+    };
     let eval = Split {
         pixels: standardised(&standardisation, eval.pixels, &chosen_eval.indices, shape)?,
         labels: chosen_eval.labels,

@@ -81,19 +81,11 @@ fn image(blocks: &[Vec<u8>], mut place: usize, size: usize) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Augment, DatasetKind};
+    use crate::data::DatasetKind;
 
     #[test]
     fn pictures_are_the_examples_of_the_data_set() {
-        let data = Data {
-            dataset: DatasetKind::Digits,
-            path: None,
-            classes: Some(vec![3, 5]),
-            train_limit: None,
-            eval_limit: None,
-            seed: 0,
-            augment: Augment::default(),
-        };
+        let data = Data { classes: Some(vec![3, 5]), ..Data::whole(DatasetKind::Digits, None) };
         let found = pictures(&data, &BTreeSet::from([0, 99, 100])).unwrap();
         assert_eq!(found.pixels.keys().copied().collect::<Vec<_>>(), [0, 99], "there are 100 examples of two classes");
         let loaded = super::super::load(&data).unwrap();

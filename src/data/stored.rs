@@ -135,7 +135,7 @@ fn state(file: &File) -> io::Result<(u64, Option<SystemTime>)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::{Augment, Compact, Data, Dataset, DatasetKind, Images, load, load_compact};
+    use crate::data::{Compact, Data, Dataset, DatasetKind, Images, load, load_compact};
     use crate::random::Random;
     use std::path::Path;
 
@@ -175,15 +175,7 @@ mod tests {
     }
 
     fn data(dataset: DatasetKind, folder: &Path) -> Data {
-        Data {
-            dataset,
-            path: Some(folder.to_path_buf()),
-            classes: None,
-            train_limit: None,
-            eval_limit: None,
-            seed: 0,
-            augment: Augment::default(),
-        }
+        Data::whole(dataset, Some(folder.to_path_buf()))
     }
 
     /// The bits of all images of both parts.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Serialize, Serializer};
 
 use super::DatasetKind;
-use crate::keys::{Keyed, MILLION, SEED, Shape, keys, set, whole};
+use crate::keys::{Keyed, MILLION, SEED, SHARE, Shape, keys, set, whole};
 
 const CLASS: Shape = whole(0, MILLION - 1);
 const EXAMPLES: Shape = whole(1, MILLION * MILLION);
@@ -43,6 +43,12 @@ keys! {
         eval_limit: Option<usize> = None, EXAMPLES;
         /// Chooses the examples of the limits and the probe set.
         seed: u64 = 0, SEED;
+        /// Share of the training examples whose labels are shuffled among each other: a fault on purpose, to see what finds it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label_noise: Option<f64> = None, SHARE;
+        /// The class whose training examples get labels drawn from all classes: all of them, or the share `data.label_noise`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        noisy_class: Option<u32> = None, CLASS;
         /// Random changes of the training images, drawn anew in every epoch.
         augment: Augment = Augment::default(), Augment::SHAPE;
     }
@@ -52,7 +58,19 @@ impl Data {
     /// All of a data set: every class, no limit, no augmentation.
     #[must_use]
     pub fn whole(dataset: DatasetKind, path: Option<PathBuf>) -> Self {
-        Self { dataset, path, classes: None, train_limit: None, eval_limit: None, seed: 0, augment: Augment::default() }
+        let augment = Augment::default();
+        let (label_noise, noisy_class) = (None, None);
+        Self {
+            dataset,
+            path,
+            classes: None,
+            train_limit: None,
+            eval_limit: None,
+            seed: 0,
+            label_noise,
+            noisy_class,
+            augment,
+        }
     }
 }
 

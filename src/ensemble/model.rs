@@ -98,15 +98,7 @@ impl ModelFile {
 
     /// Whether the experiment's own rules would let such a model be trained on such inputs.
     fn check(&self) -> Result<()> {
-        let data = Data {
-            dataset: DatasetKind::Npz,
-            path: Some(PathBuf::from("inputs.npz")),
-            classes: None,
-            train_limit: None,
-            eval_limit: None,
-            seed: 0,
-            augment: config::Augment::default(),
-        };
+        let data = Data::whole(DatasetKind::Npz, Some(PathBuf::from("inputs.npz")));
         let experiment = Experiment {
             name: "model".into(),
             data,

@@ -238,11 +238,17 @@ pub struct Dropout {
 impl Dropout {
     /// Multiplies by a mask drawn on the host.
     #[must_use]
-    pub fn train(&self, input: Tensor<4>, random: &mut crate::random::Random) -> Tensor<4> {
+    pub fn train(&self, input: Tensor<4>, random: &mut crate::random::ByExample) -> Tensor<4> {
         let shape = input.dims();
+        let each = shape[1] * shape[2] * shape[3];
         let keep = (1.0 / (1.0 - self.probability)) as f32;
-        let mask: Vec<f32> =
-            (0..shape.iter().product()).map(|_| if random.uniform() < self.probability { 0.0 } else { keep }).collect();
+        // A uniform value takes two words.
+        let offset = random.reserve(2 * each as u64);
+        let mut mask = Vec::with_capacity(shape[0] * each);
+        for place in 0..shape[0] {
+            let stream = random.at(place, offset);
+            mask.extend((0..each).map(|_| if stream.uniform() < self.probability { 0.0 } else { keep }));
+        }
         let mask = Tensor::<4>::from_data(TensorData::new(mask, shape), &input.device());
         input * mask
     }

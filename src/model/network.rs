@@ -13,7 +13,7 @@ use super::tap::Tap;
 use super::weights::{HostTensor, transpose};
 use crate::error::{Error, Result};
 use crate::ops::{self, BatchNormOutput};
-use crate::random::Random;
+use crate::random::ByExample;
 
 /// A network of the zoo.
 #[derive(Module, Debug)]
@@ -33,7 +33,7 @@ pub struct BatchStatistics {
 #[derive(Debug)]
 pub struct Training {
     /// Dropout masks come from here.
-    pub dropout: Random,
+    pub dropout: ByExample,
     /// One for each batch norm, in the order of the layers.
     pub statistics: Vec<BatchStatistics>,
 }
@@ -374,6 +374,7 @@ mod tests {
     use super::*;
     use crate::config::{Activation, Model};
     use crate::model::init;
+    use crate::random::Random;
 
     fn zoo() -> Vec<(Model, [usize; 3])> {
         let cnn = |batch_norm| Model::Cnn {
@@ -439,7 +440,7 @@ mod tests {
     fn running_statistics_move_as_in_pytorch() {
         let device = Device::flex().autodiff();
         let (_, mut network) = build(&zoo()[3].0, [3, 7, 7], &device);
-        let mut training = Training { dropout: Random::from_parts(0, "dropout", 0), statistics: vec![] };
+        let mut training = Training { dropout: crate::random::ByExample::new(&[0; 32], 0), statistics: vec![] };
         let _ = network.forward(input(2, [3, 7, 7], &device), &mut Mode::Train(&mut training));
         let first = training.statistics[0].clone();
         network.update_statistics(training.statistics);

@@ -37,6 +37,10 @@ impl RunReader {
         let name = dir.root().display();
         let manifest = RunManifest::read(dir)?;
         let Some(mut manifest) = manifest else {
+            // Metrics come right before the manifest, and the lease goes right after it.
+            if dir.metrics().exists() && !dir.lease().exists() {
+                return Err(Error::Corrupt(format!("{name} has lost its run.json; `harness resume` trains it again")));
+            }
             return Err(Error::RunsFailed(format!("{name} is not complete; `harness resume` goes on with it")));
         };
         if let Some(complaint) =

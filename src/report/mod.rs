@@ -5,6 +5,7 @@
 
 pub mod attribution;
 mod axis;
+pub mod certificate;
 pub mod comparison;
 pub mod document;
 pub mod ensembles;

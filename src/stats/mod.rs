@@ -14,6 +14,7 @@ pub mod calibrated;
 pub mod calibration;
 pub mod charts;
 pub mod churn;
+pub mod components;
 pub mod descriptive;
 pub mod duplicates;
 pub mod ensemble;

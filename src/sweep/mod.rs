@@ -8,7 +8,6 @@
 mod belongs;
 mod create;
 mod lease;
-mod link;
 pub mod local;
 mod machine;
 mod process;
@@ -24,7 +23,6 @@ mod unit;
 pub use belongs::{Finding, Guard, identity, inspect};
 pub use create::{Definition, Opened, open, open_or_create};
 pub use lease::{Holder, Lease, Tenure, tenure};
-pub use link::link;
 pub use machine::Machine;
 pub use process::Process;
 pub use state::{RunState, Standpoint, of};

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::unit::ProgressLine;
+use crate::error::plain;
 
 /// How one attempt at a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +136,7 @@ impl<W: Write> Lines<W> {
 
     fn line(&mut self, text: &str) {
         // ProgressLine that nobody can read must not end a sweep.
-        let _ = writeln!(self.output, "{text}");
+        let _ = writeln!(self.output, "{}", plain(text));
     }
 }
 
@@ -217,7 +218,7 @@ impl Bars {
 
     fn above(&self, text: &str) {
         // ProgressLine that nobody can read must not end a sweep.
-        let _ = self.screen.println(text);
+        let _ = self.screen.println(plain(text));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::{Augment, Experiment, Model};
 use crate::data::{self, Compact, Dataset, Images, Split, augment};
 use crate::error::Result;
 use crate::ops;
-use crate::random::Random;
+use crate::random::ByExample;
 
 /// Parts of a data set of more bytes than this stay in their files.
 const IN_MEMORY: u64 = 16 << 20;
@@ -40,7 +40,7 @@ impl Batch {
     }
 }
 
-/// Gathers the examples `indices` of a split; with `augmentation`, each is changed by draws from the stream.
+/// Gathers the examples `indices` of a split; with `augmentation`, each is changed by draws from its place in the stream's batch.
 ///
 /// # Errors
 /// Those of reading images that stay in their files.
@@ -48,7 +48,7 @@ pub fn gather<P: Images>(
     split: &Split<P>,
     shape: [usize; 3],
     indices: &[usize],
-    augmentation: Option<(&Augment, &mut Random)>,
+    augmentation: Option<(&Augment, &mut ByExample)>,
 ) -> Result<Batch> {
     let length: usize = shape.iter().product();
     let mut pixels = ops::buffer(indices.len() * length);
@@ -56,9 +56,9 @@ pub fn gather<P: Images>(
     match augmentation {
         Some((config, random)) if *config != Augment::default() => {
             let mut image = vec![0.0; length];
-            for (target, &index) in targets {
+            for (place, (target, &index)) in targets.enumerate() {
                 split.pixels.write(index, &mut image)?;
-                augment(&image, shape, config, random, target);
+                augment(&image, shape, config, random.at(place, 0), target);
             }
         }
         _ => {

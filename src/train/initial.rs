@@ -1,30 +1,89 @@
 //! The initial weights of one run.
 
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
 use crate::config::{Stream, Sweep};
-use crate::model::{HostTensor, Plan, init};
+use crate::model::{HostTensor, Network, Plan, init};
 use crate::random::Random;
 
 /// The initial weights of one run: the `init` stream, then the `bit` stream's flip.
 #[must_use]
 pub fn for_run(sweep: &Sweep, plan: &Plan, run: u64) -> Vec<HostTensor> {
     let mut weights = init::draw(plan, &mut sweep.stream(Stream::Init, run));
-    if sweep.vary.contains(&Stream::Bit) && run > 0 {
-        flip_bit(&mut weights, sweep.seed, run);
+    if sweep.bit_step.unwrap_or(0) == 0 {
+        flip_bit(&mut weights, sweep, run);
     }
     weights
 }
 
 /// Flips the lowest mantissa bit of one weight (the smallest possible change, Summers & Dinneen 2021).
 ///
-/// The weights that can be chosen are those of the output layer, since a weight of the first layer may see a pixel that
-/// is always dark, and the change would then be none. The first position is drawn, every later run takes the next one,
-/// so that no two runs flip the same.
-fn flip_bit(weights: &mut [HostTensor], seed: u64, run: u64) {
-    if let Some(output) = weights.iter_mut().find(|tensor| tensor.name == "fc.weight") {
-        let count = output.values.len() as u64;
-        let start = Random::from_parts(seed, "bit", 0).uniform_below(count);
-        let chosen = ((start + run) % count) as usize;
+/// The weights that can be chosen are those of the output layer, the last matrix, since a weight of the first layer may see a pixel
+/// that is always dark, and the change would then be none. The first position is drawn, every later level of the stream takes
+/// the next one, so that no two levels flip the same; level 0 flips nothing.
+fn flip_bit(weights: &mut [HostTensor], sweep: &Sweep, run: u64) {
+    if let Some(output) = weights.iter_mut().rev().find(|tensor| tensor.shape.len() == 2)
+        && let Some(chosen) = flipped(sweep, run, output.values.len())
+    {
         output.values[chosen] = f32::from_bits(output.values[chosen].to_bits() ^ 1);
+    }
+}
+
+/// Which of so many weights has its bit flipped, if any.
+fn flipped(sweep: &Sweep, run: u64, count: usize) -> Option<usize> {
+    let level = sweep.level(Stream::Bit, run);
+    let start = Random::from_parts(sweep.seed, Stream::Bit.name(), 0).uniform_below(count as u64);
+    (level > 0 && count > 0).then(|| ((start + level) % count as u64) as usize)
+}
+
+/// The same flip in a network that is being trained, whose optimiser goes on with the weight.
+pub fn flip_bit_of(network: Network, sweep: &Sweep, run: u64) -> Network {
+    let mut matrices = Matrices(0);
+    network.visit(&mut matrices);
+    network.map(&mut Flip { before: matrices.0.saturating_sub(1), sweep, run })
+}
+
+/// Counts parameters of two axes.
+struct Matrices(usize);
+
+impl ModuleVisitor for Matrices {
+    fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
+        self.0 += usize::from(D == 2);
+    }
+}
+
+/// Flips a bit of the matrix that comes after `before` others.
+struct Flip<'a> {
+    before: usize,
+    sweep: &'a Sweep,
+    run: u64,
+}
+
+impl ModuleMapper for Flip<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D != 2 {
+            return param;
+        }
+        let Some(before) = self.before.checked_sub(1) else {
+            self.before = usize::MAX;
+            return param.map(|tensor| self.flip(tensor));
+        };
+        self.before = before;
+        param
+    }
+}
+
+impl Flip<'_> {
+    fn flip<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        let (device, active) = (tensor.device(), tensor.is_require_grad());
+        let mut data = tensor.to_data();
+        if let Ok(values) = data.as_mut_slice::<f32>()
+            && let Some(chosen) = flipped(self.sweep, self.run, values.len())
+        {
+            values[chosen] = f32::from_bits(values[chosen].to_bits() ^ 1);
+        }
+        Tensor::from_data(data, &device).set_require_grad(active)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The learning rate at each step.
 
-use crate::config::Schedule;
+use crate::config::{Anneal, Schedule};
 
 /// Where a run stands: step of `total`, and how many steps make an epoch.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ pub struct Position {
     pub per_epoch: usize,
 }
 
-/// Share of a one-cycle's peak at which it starts, and at which it ends (Smith & Topin 2019, as PyTorch has them).
+/// Share of a one-cycle's peak at which it starts (as PyTorch has it), and at which it ends unless told otherwise (Smith & Topin 2019).
 const ONE_CYCLE_START: f64 = 1.0 / 25.0;
 const ONE_CYCLE_END: f64 = 1e-4;
 
@@ -52,14 +52,20 @@ pub fn rate(schedule: &Schedule, at: Position) -> f64 {
             end + (rate - end) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
         }
         Schedule::Linear { rate, end, .. } => rate + (end - rate) * progress,
-        Schedule::OneCycle { peak, warmup } => {
-            let whole = step / (at.total as f64 - 1.0).max(1.0);
-            let (from, to, share) = if whole < *warmup {
-                (ONE_CYCLE_START, 1.0, whole / warmup)
+        Schedule::OneCycle { peak, warmup, anneal, end } => {
+            let last = at.total as f64 - 1.0;
+            // The step of the peak: PyTorch's where its curve is asked for.
+            let top = if anneal.is_some() { warmup * at.total as f64 - 1.0 } else { warmup * last };
+            let (from, to, share) = if step < top {
+                (ONE_CYCLE_START, 1.0, step / top)
             } else {
-                (1.0, ONE_CYCLE_END, (whole - warmup) / (1.0 - warmup).max(f64::MIN_POSITIVE))
+                (1.0, end.unwrap_or(ONE_CYCLE_END), (step - top) / (last - top).max(f64::MIN_POSITIVE))
             };
-            peak * (from + (to - from) * share.min(1.0))
+            let share = match anneal {
+                Some(Anneal::Cosine) => 0.5 * (1.0 - (std::f64::consts::PI * share.min(1.0)).cos()),
+                Some(Anneal::Linear) | None => share.min(1.0),
+            };
+            peak * (from + (to - from) * share)
         }
     }
 }
@@ -109,11 +115,22 @@ mod tests {
 
     #[test]
     fn one_cycle_rises_and_falls() {
-        let r = rates(&Schedule::OneCycle { peak: 1.0, warmup: 0.4 }, 11, 11);
+        let r = rates(&Schedule::OneCycle { peak: 1.0, warmup: 0.4, anneal: None, end: None }, 11, 11);
         close(r[0], 0.04);
         close(r[2], 0.52);
         close(r[4], 1.0);
         close(r[10], 1e-4);
+    }
+
+    /// torch.optim.lr_scheduler.OneCycleLR(SGD, max_lr=1.0, total_steps=10, pct_start=0.3), PyTorch 2.
+    #[test]
+    fn one_cycle_is_pytorchs_where_it_is_asked_to() {
+        let schedule = Schedule::OneCycle { peak: 1.0, warmup: 0.3, anneal: Some(Anneal::Cosine), end: Some(4e-6) };
+        let at = |step: usize| rate(&schedule, Position { step, total: 10, per_epoch: 10 });
+        let expected = [0.04, 0.52, 1.0, 0.950485, 0.811746, 0.611262, 0.388742, 0.188258, 0.049519, 4e-6];
+        for (step, expected) in expected.into_iter().enumerate() {
+            assert!((at(step) - expected).abs() < 1e-6, "{step}: {} is not {expected}", at(step));
+        }
     }
 
     proptest! {
@@ -124,7 +141,7 @@ mod tests {
                 1 => Schedule::Step { rate: top, at: vec![1, 2], factor: 0.3, warmup },
                 2 => Schedule::Cosine { rate: top, end: 0.0, warmup },
                 3 => Schedule::Linear { rate: top, end: 0.0, warmup },
-                _ => Schedule::OneCycle { peak: top, warmup },
+                _ => Schedule::OneCycle { peak: top, warmup, anneal: Some(Anneal::Cosine), end: None },
             };
             for r in rates(&schedule, total, per_epoch) {
                 prop_assert!(r.is_finite() && (0.0..=top * (1.0 + 1e-12)).contains(&r), "{r}");

@@ -1,7 +1,7 @@
 //! The random streams of a run. A stream that does not vary is that of run 0 for every run.
 
 use crate::config::{Stream, Sweep};
-use crate::random::Random;
+use crate::random::{ByExample, Random};
 
 /// Words between the starts of two epochs in a stream: more than any epoch can use, so that an epoch's draws depend on
 /// its number alone and nothing of a stream needs to be saved.
@@ -11,22 +11,26 @@ impl Sweep {
     /// A run's stream from its beginning.
     #[must_use]
     pub fn stream(&self, stream: Stream, run: u64) -> Random {
-        Random::from_parts(self.seed, stream.name(), self.index(stream, run))
+        Random::from_parts(self.seed, stream.name(), self.level(stream, run))
     }
 
     /// The key of a run's stream, in hex, for the record: equal for two runs exactly if they share the stream.
     #[must_use]
     pub fn stream_seed(&self, stream: Stream, run: u64) -> String {
         use std::fmt::Write;
-        Random::key(self.seed, stream.name(), self.index(stream, run)).iter().fold(String::new(), |mut hex, byte| {
+        self.key(stream, run).iter().fold(String::new(), |mut hex, byte| {
             // Writing to a String cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
         })
     }
 
-    fn index(&self, stream: Stream, run: u64) -> u64 {
-        if self.vary.contains(&stream) { run } else { 0 }
+    /// The level of a stream in a run: runs of one level share the stream.
+    #[must_use]
+    pub fn level(&self, stream: Stream, run: u64) -> u64 {
+        let own = || if self.vary.contains(&stream) { run } else { 0 };
+        let levels = self.levels.as_ref().and_then(|levels| levels.of(stream));
+        levels.and_then(|levels| levels.get(run as usize)).copied().unwrap_or_else(own)
     }
 
     /// A run's stream as it stands at the beginning of an epoch.
@@ -35,5 +39,25 @@ impl Sweep {
         let mut random = self.stream(stream, run);
         random.set_position(epoch as u128 * EPOCH_WORDS);
         random
+    }
+
+    /// A run's stream for the examples of an epoch, whatever their order.
+    #[must_use]
+    pub fn examples_at(&self, stream: Stream, run: u64, epoch: usize) -> ByExample {
+        ByExample::new(&self.key(stream, run), epoch as u64)
+    }
+
+    fn key(&self, stream: Stream, run: u64) -> [u8; 32] {
+        Random::key(self.seed, stream.name(), self.level(stream, run))
+    }
+
+    /// The training examples of a run of `len` there are: all of them once, or a bootstrap where `data` varies.
+    #[must_use]
+    pub fn examples(&self, run: u64, len: usize) -> Vec<usize> {
+        if !self.vary.contains(&Stream::Data) {
+            return (0..len).collect();
+        }
+        let mut stream = self.stream(Stream::Data, run);
+        (0..len).map(|_| stream.uniform_below(len as u64) as usize).collect()
     }
 }

@@ -41,6 +41,8 @@ pub struct Trainer<'a> {
     device: Device,
     network: Network,
     optimizer: ModuleOptimizer,
+    /// The examples that this run trains on.
+    examples: Vec<usize>,
     run: u64,
     epoch: usize,
 }
@@ -56,7 +58,8 @@ impl<'a> Trainer<'a> {
         let device = device::device(experiment.train.backend)?;
         let network = Network::new(&plan, weights, &device.clone().autodiff())?;
         let optimizer = optimizer::build(&experiment.train.optimizer, &network);
-        Ok(Self { experiment, data, plan, device, network, optimizer, run, epoch: 0 })
+        let examples = experiment.sweep.examples(run, data.train.len());
+        Ok(Self { experiment, data, plan, device, network, optimizer, examples, run, epoch: 0 })
     }
 
     /// A run as [`Trainer::state`] left it.
@@ -101,18 +104,31 @@ impl<'a> Trainer<'a> {
         let train = &self.experiment.train;
         let sweep = &self.experiment.sweep;
         let per_epoch = self.steps_per_epoch();
-        let mut order: Vec<usize> = (0..self.data.train.len()).collect();
+        let mut order: Vec<usize> = (0..self.examples.len()).collect();
         sweep.stream_at(Stream::Order, self.run, self.epoch).shuffle(&mut order);
-        let mut augment = sweep.stream_at(Stream::Augment, self.run, self.epoch);
-        let dropout = sweep.stream_at(Stream::Dropout, self.run, self.epoch);
+        let mut rounding =
+            sweep.vary.contains(&Stream::Rounding).then(|| sweep.stream_at(Stream::Rounding, self.run, self.epoch));
+        let mut augment = sweep.examples_at(Stream::Augment, self.run, self.epoch);
+        let dropout = sweep.examples_at(Stream::Dropout, self.run, self.epoch);
         let mut training = Training { dropout, statistics: Vec::new() };
 
         let (mut total_loss, mut right, mut learning_rate) = (0.0, 0, 0.0);
-        for (step, indices) in order.chunks(train.batch_size).enumerate() {
-            let at = Position { step: self.epoch * per_epoch + step, total: train.epochs * per_epoch, per_epoch };
+        for (step, places) in order.chunks_mut(train.batch_size).enumerate() {
+            if let Some(rounding) = &mut rounding {
+                rounding.shuffle(places);
+            }
+            let done = self.epoch * per_epoch + step;
+            if done > 0 && sweep.bit_step == Some(done as u64) {
+                let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+                self.network = initial::flip_bit_of(network, sweep, self.run);
+            }
+            let at = Position { step: done, total: train.epochs * per_epoch, per_epoch };
             learning_rate = schedule::rate(&train.schedule, at);
+            augment.begin(places);
+            training.dropout.begin(places);
+            let indices: Vec<usize> = places.iter().map(|&place| self.examples[place]).collect();
             let augmentation = Some((&self.experiment.data.augment, &mut augment));
-            let batch = gather(&self.data.train, self.data.shape, indices, augmentation)?;
+            let batch = gather(&self.data.train, self.data.shape, &indices, augmentation)?;
             let (loss, correct) = self.step(batch, learning_rate, &mut training)?;
             total_loss += loss;
             right += correct;

@@ -4,6 +4,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
+//! | [`attribute`](mod@attribute) | an experiment to the sources of the difference between its runs |
+//! | [`calibrate`](mod@calibrate) | an experiment to what its instrument sees of planted faults |
 //! | [`compare`] | two sets of runs to a comparison and its files |
 //! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
 //! | [`nights`] | a folder of nights to their history, a new night's standing, and what is kept of old ones |
@@ -11,6 +13,8 @@
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
 
 pub mod analyze;
+pub mod attribute;
+pub mod calibrate;
 pub mod compare;
 pub mod lineage;
 pub mod nights;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::config::{Augment, Data, DatasetKind};
+use harness::config::{Data, DatasetKind};
 use harness::data::check::check;
 use harness::data::load;
 
@@ -18,15 +18,7 @@ fn shared() -> Option<PathBuf> {
 }
 
 fn data(dataset: DatasetKind, path: PathBuf) -> Data {
-    Data {
-        dataset,
-        path: Some(path),
-        classes: None,
-        train_limit: None,
-        eval_limit: None,
-        seed: 0,
-        augment: Augment::default(),
-    }
+    Data::whole(dataset, Some(path))
 }
 
 #[test]

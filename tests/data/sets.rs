@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use harness::arrays::{ArrayView, Slice, write_npz};
-use harness::config::{Augment, Data, DatasetKind};
+use harness::config::{Data, DatasetKind};
 use harness::data::check::{Verdict, check};
 use harness::data::{DataFacts, Dataset, facts, load, probe_set};
 use harness::error::Error;
@@ -13,7 +13,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn data(dataset: DatasetKind, path: Option<PathBuf>) -> Data {
-    Data { dataset, path, classes: None, train_limit: None, eval_limit: None, seed: 0, augment: Augment::default() }
+    Data::whole(dataset, path)
 }
 
 fn digits() -> Data {

@@ -9,7 +9,7 @@ mod cases;
 use std::path::Path;
 
 use harness::arrays::{open_npz, read_npy, read_npy_f32};
-use harness::config::{Augment, Data, DatasetKind};
+use harness::config::{Data, DatasetKind};
 use harness::data::{check, facts, load};
 use harness::error::{Error, exit};
 
@@ -26,7 +26,7 @@ const MULTIPLE: usize = 10;
 
 fn data(dataset: DatasetKind, path: &Path) -> Data {
     let path = Some(path.to_path_buf());
-    Data { dataset, path, classes: None, train_limit: None, eval_limit: None, seed: 0, augment: Augment::default() }
+    Data::whole(dataset, path)
 }
 
 /// Everything that reads a file of this kind, which all must refuse it alike.

@@ -29,6 +29,10 @@ fail() {
 "$harness" run "$experiment" --out peace --runs 2 --jobs 2 --quiet \
     --set train.epochs=2 --set 'record.checkpoints=[0]' --set record.kernel.probes=20 >/dev/null 2>&1
 digests peace >expected
+if HARNESS_FAULT=any:1 "$harness" run "$experiment" --out faulty --runs 1 --quiet >/dev/null 2>&1; then
+    echo "$harness heeds no HARNESS_FAULT: build it with --features fault-injection"
+    exit 2
+fi
 cp -r peace empty
 rm -rf empty/runs/* empty/analysis empty/report
 

@@ -5,4 +5,10 @@ cd "$(dirname "$0")/../.."
 cargo build --release --quiet
 harness=${CARGO_TARGET_DIR:-target}/release/harness
 tests/kill/rounds.sh "$harness" "${1:-200}"
-tests/kill/faults.sh "$harness" "${2:-3}"
+# Faults are injected into a program that is built for it, which nobody else uses.
+cargo build --release --quiet --features fault-injection
+faulty=$(mktemp)
+trap 'rm -f "$faulty"' EXIT
+cp "$harness" "$faulty" && chmod +x "$faulty"
+cargo build --release --quiet
+tests/kill/faults.sh "$faulty" "${2:-3}"

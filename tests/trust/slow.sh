@@ -3,8 +3,8 @@
 # Usage: slow.sh [HARNESS] [MIXUPS] [CORRUPTIONS] [KILLS] [DIRECTORIES]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-harness=$(realpath "${1:-$here/../../target/release/harness}")
-[ -x "$harness" ] || { echo "there is no $harness: run \`cargo build --release\` first" >&2; exit 2; }
+if [ $# = 0 ]; then (cd "$here/../.." && cargo build --release --quiet); fi
+harness=$(realpath "${1:-${CARGO_TARGET_DIR:-$here/../../target}/release/harness}")
 command -v python3 >/dev/null || { echo "skipped: there is no python3"; exit 0; }
 
 failed=0

@@ -94,7 +94,7 @@ fn another_kind_drops_the_keys_of_the_old_one() {
 fn keys_without_a_kind_belong_to_the_default_kind() {
     let loaded = small("[train]\noptimizer = { momentum = 0.5 }\nschedule = { peak = 0.2 }\n").unwrap();
     assert_eq!(loaded.train.optimizer, Optimizer::Sgd { momentum: 0.5, nesterov: false, weight_decay: 0.0 });
-    assert_eq!(loaded.train.schedule, Schedule::OneCycle { peak: 0.2, warmup: 0.3 });
+    assert_eq!(loaded.train.schedule, Schedule::OneCycle { peak: 0.2, warmup: 0.3, anneal: None, end: None });
     let over = format!("{SMALL}[train.optimizer]\nmomentum = 0.5\n");
     let changed = load_bytes(over.as_bytes(), &[], &["train.optimizer.kind=adam"]).unwrap();
     assert!(matches!(changed.train.optimizer, Optimizer::Adam { .. }));

@@ -77,7 +77,7 @@ fn a_wrong_type_is_refused_with_its_line() {
         ),
         (
             "[sweep]\nvary = [\n  \"init\",\n  \"ordre\",\n]\n",
-            "x.toml:9: entry 2 of sweep.vary takes \"init\", \"order\", \"augment\", \"dropout\" or \"bit\", but is \"ordre\"; did you mean \"order\"?",
+            "x.toml:9: entry 2 of sweep.vary takes \"init\", \"order\", \"augment\", \"dropout\", \"data\", \"rounding\" or \"bit\", but is \"ordre\"; did you mean \"order\"?",
         ),
         (
             "[record]\ncheckpoints = 5\n",
