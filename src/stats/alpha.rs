@@ -1,11 +1,10 @@
 //! The exact trimming level of every run against the pooled margins of the others.
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::descriptive::median;
 use super::logits::{Logits, Real, check_same};
-use super::margins::{ClassMargins, Margins};
+use super::margins::{Margins, class_margins};
 use super::ranking::Ranking;
 use crate::error::{Error, Result};
 
@@ -84,10 +83,9 @@ pub struct ClassLevels {
 pub fn one_vs_rest<T: Real>(runs: &[Logits<'_, T>], epsilon: f64) -> Result<Vec<ClassLevels>> {
     check_same(runs)?;
     let (examples, classes) = (runs[0].examples(), runs[0].classes());
-    let all: Vec<ClassMargins<'_, T>> = runs.par_iter().map(|run| ClassMargins::new(*run)).collect();
     let by_class = (0..classes)
         .map(|class| {
-            let margins: Vec<f64> = all.iter().flat_map(|run| run.of(class)).collect();
+            let margins: Vec<f64> = runs.iter().flat_map(|run| class_margins(run, class)).collect();
             leave_one_out(&Ranking::new(&Margins::new(&margins, runs.len(), examples)?)?, epsilon)
         })
         .collect::<Result<Vec<_>>>()?;

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::logits::{Logits, Real, argmax, log_odds};
+use super::logits::{Logits, Real, log_odds};
 use crate::error::{Error, Result};
 
 /// The margins `[M, N]` of M runs on N examples, row after row, borrowed and known to be finite.
@@ -87,46 +87,6 @@ pub fn class_margins<T: Real>(logits: &Logits<'_, T>, class: usize) -> Vec<f64> 
     logits.rows().map(|(z, _)| log_odds(z, class)).collect()
 }
 
-/// The one-vs-rest margins of any class, from sums that are made once: with C classes, C times as fast as [`class_margins`] of
-/// each.
-#[derive(Debug, Clone)]
-pub struct ClassMargins<'a, T> {
-    logits: Logits<'a, T>,
-    /// Of each example: log Σ exp z, the class of the largest logit, and that class's own margin.
-    rows: Vec<(f64, u32, f64)>,
-}
-
-impl<'a, T: Real> ClassMargins<'a, T> {
-    /// Sums the rows of `logits`.
-    #[must_use]
-    pub fn new(logits: Logits<'a, T>) -> Self {
-        let sums = |(z, _): (&[T], usize)| {
-            let top = argmax(z);
-            let highest: f64 = z[top].into();
-            let sum: f64 = z.iter().map(|&z| (z.into() - highest).exp()).sum();
-            (highest + sum.ln(), top as u32, log_odds(z, top))
-        };
-        Self { rows: logits.rows().map(sums).collect(), logits }
-    }
-
-    /// The margin of `class` on each example, in order.
-    pub fn of(&self, class: usize) -> impl Iterator<Item = f64> + '_ {
-        let two = self.logits.classes() == 2;
-        self.logits.rows().zip(&self.rows).map(move |((z, _), &(sum, top, margin))| {
-            if two {
-                // The difference, exactly.
-                log_odds(z, class)
-            } else if top as usize == class {
-                margin
-            } else {
-                // log p − log(1 − p); p is at most one half, so nothing cancels.
-                let log_p = z[class].into() - sum;
-                log_p - (-log_p.exp()).ln_1p()
-            }
-        })
-    }
-}
-
 /// The share, in [0, 1], of margins with |m| ≥ `limit`; 0 for none.
 #[must_use]
 pub fn share_beyond(margins: &[f64], limit: f64) -> f64 {
@@ -161,18 +121,6 @@ mod tests {
         let l = Logits::new(&z, &[2], 3).unwrap();
         assert!(label_margins(&l)[0].abs() < 1e-15, "5 against 2 + 3");
         assert!((class_margins(&l, 0)[0] - (2f64 / 8.0).ln()).abs() < 1e-15);
-    }
-
-    #[test]
-    fn margins_of_all_classes_are_those_of_each() {
-        let z = [2.0, -1.0, 40.0, 0.5, 0.5, 0.5, -700.0, 3.0, 2.9, 1e4, 0.0, -1e4];
-        let logits = Logits::new(&z, &[0, 1, 2, 0], 3).unwrap();
-        let all = ClassMargins::new(logits);
-        for class in 0..3 {
-            for (found, expected) in all.of(class).zip(class_margins(&logits, class)) {
-                assert!((found - expected).abs() <= 1e-12 * expected.abs().max(1.0), "{class}: {found} {expected}");
-            }
-        }
     }
 
     #[test]
