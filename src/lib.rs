@@ -49,7 +49,7 @@
 //! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | arrays, config, kernel, record, stats |
 //! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | analysis, arrays, config, data, model, record, stats, train |
 //! | [`lineage`] | is this network descended from that one? | stats |
-//! | [`microscope`] | what tells these sets of samples apart? | stats |
+//! | [`microscope`] | what tells these sets of samples apart? | random, stats |
 //! | [`report`] | Markdown, page and figures from what was found | analysis, config, lineage, microscope, record, stats |
 //! | [`workflow`] | what the verbs do, as functions | everything below |
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |

@@ -1,13 +1,13 @@
 //! Choosing, exporting and applying ensembles, and attributing spread to its sources, as users do.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use harness::arrays::{ArrayView, Slice, open_npz, read_npy, write_npy};
 use harness::config::{Data, DatasetKind};
 use harness::data;
-use harness::record::{RunReader, SweepDir, SweepReader};
+use harness::record::{RunReader, SweepDir};
 use serde_json::Value;
 
 fn harness(arguments: &[&str]) -> Output {

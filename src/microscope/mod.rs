@@ -5,7 +5,7 @@
 //! component explains is measured where it was not fitted ([`components`]). Memory and time grow linearly with the number of
 //! samples: kernels are random features, principal components of wide embeddings come from a randomised range finder.
 //!
-//! Start at [`study`], which does everything for two or more [`Sets`].
+//! Start at [`study()`], which does everything for two or more [`Sets`].
 
 pub mod align;
 pub mod bound;

@@ -2,7 +2,7 @@
 //! kernels of our own with their own backward passes; every other backend uses Burn's operations.
 //!
 //! All of them are deterministic: the same bits for any number of threads, in any process, whatever runs beside. How fast they
-//! are, and how fast they could be: [`cpu`].
+//! are, and how fast they could be: `cpu`.
 
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;

@@ -3,7 +3,7 @@
 //! A run's modified z-score is 0.6745·(x − median)/scale, where the scale is the larger of the median absolute deviation (MAD)
 //! and 0.6745 times the standard deviation that N examples alone give the quantity (Iglewicz & Hoaglin 1993, with a floor).
 //! One bad run cannot hide from median and MAD, but with few runs the MAD itself is uncertain, so a fixed limit cries wolf:
-//! the largest of six healthy scores exceeds 3.5 in most sweeps. [`limit`] gives the value that the largest |score| over all
+//! the largest of six healthy scores exceeds 3.5 in most sweeps. `limit` gives the value that the largest |score| over all
 //! runs and quantities of a healthy (normal) ensemble exceeds with the stated probability.
 
 use std::collections::BTreeMap;

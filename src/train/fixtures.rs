@@ -120,15 +120,23 @@ fn three_steps_of_training_are_pytorch_s() {
     }
 }
 
-/// Gradients against central differences of the loss, all on the same f32 network: a second opinion that knows nothing of PyTorch.
+/// Gradients against central differences of the loss, all on the same f32 network: a second opinion that knows nothing of PyTorch. Of smooth
+/// networks: where a step crosses the kinks of relu or of a maximum, a difference in f32 is off by several per cent, and PyTorch's steps
+/// are the judge.
 #[test]
 fn gradients_are_those_of_finite_differences() {
     let fixtures = Fixtures::read();
     let mut random = Random::from_parts(1, "differences", 0);
+    let mut smooth = 0;
     for case in &fixtures.cases {
         let (network, x) = network(&fixtures, case);
         let labels: Vec<u32> = (0..x.dims()[0] as u32).map(|i| i % CLASSES as u32).collect();
         let plan = network.plan().clone();
+        let layers = format!("{plan:?}");
+        if ["Relu", "MaxPool", "HardSwish"].iter().any(|kink| layers.contains(kink)) {
+            continue;
+        }
+        smooth += 1;
         let start = network.to_host();
         let evaluate = |weights: Vec<HostTensor>| {
             let network = Network::new(&plan, weights, &x.device()).expect("the same shapes");
@@ -147,8 +155,7 @@ fn gradients_are_those_of_finite_differences() {
             }
             f64::from(evaluate(weights).into_scalar::<f32>())
         };
-        // Long steps cross the kinks of relu and of maxima, short ones drown in the rounding of f32: the best of three counts, to a
-        // few per cent. What is exact is held against PyTorch's steps, to 1e-5.
+        // Long steps have curvature in them, short ones drown in the rounding of f32: the best of three counts.
         let by_differences = [2e-3, 5e-4, 2e-4].map(|step| (moved(step) - moved(-step)) / f64::from(2.0 * step));
         // One step of plain gradient descent at rate 1 moves every parameter by its gradient.
         let mut optimizer = optimizer::build(
@@ -166,11 +173,12 @@ fn gradients_are_those_of_finite_differences() {
             })
             .sum();
         let scale = by_gradient.abs().max(0.1);
-        let close = |by_difference: &f64| (by_difference - by_gradient).abs() < 4e-2 * scale;
+        let close = |by_difference: &f64| (by_difference - by_gradient).abs() < 2e-2 * scale;
         assert!(
             by_differences.iter().any(close),
             "{}: {by_differences:?} by differences, {by_gradient} by gradients",
             case.name
         );
     }
+    assert!(smooth >= 5, "only {smooth} networks are smooth");
 }

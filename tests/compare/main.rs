@@ -241,12 +241,12 @@ fn a_week_of_nights() {
 
     let pages = folder.path().join("pages");
     let (code, text, errors) = outcome(&["history", &place, "--json", "--out", pages.to_str().unwrap()]);
-    assert_eq!(code, 0, "{errors}");
+    assert_eq!(code, 8, "{errors}");
     let history = json(&text);
     assert_eq!(history["schema"], "harness.history/1");
     let charts: Vec<&str> = history["charts"].as_array().unwrap().iter().filter_map(|c| c["metric"].as_str()).collect();
     assert_eq!(charts[..6], ["accuracy", "nll", "ece", "churn", "kernel_alignment", "diverged"]);
-    assert_eq!(history["signals"].as_array().unwrap().len(), 2, "{}", history["signals"]);
+    assert_eq!(history["signals"][0]["sweep"], 7, "{}", history["signals"]);
     for file in ["history.md", "values.svg", "evidence.svg", "history.json"] {
         assert!(pages.join(file).is_file(), "{file}");
     }
