@@ -47,6 +47,7 @@ pub fn headline(found: &Found) -> String {
 pub fn evidence(found: &Found) -> Vec<String> {
     let classifier = &found.classifier;
     let e = match classifier.e_value {
+        e if e >= 1e300 => "more than 1e300".to_owned(),
         e if e >= 1e6 => format!("{e:.0e}"),
         e => format!("{e:.2}"),
     };
@@ -258,7 +259,7 @@ fn places(found: &Found) -> Figure {
         found.and_then(|held| held.variance).map_or_else(String::new, |share| format!(" ({})", percent(share)))
     };
     let second =
-        if found.sets.len() > 2 { "second discriminant" } else { "first principal component, in its deviations" };
+        if found.sets.len() > 2 { "second discriminant" } else { "first principal component, scaled" };
     let panels = vec![
         panel(
             "Where they spread most",
