@@ -89,7 +89,7 @@ fn weights(run: &RunReader, epoch: Option<usize>, root: &Path) -> Result<Vec<Hos
     let missing = || {
         let when = epoch.map_or_else(String::new, |epoch| format!(" after epoch {epoch}"));
         Error::Invalid(format!(
-            "run {} of {} has no recorded weights{when}: set record.weights and train it again",
+            "run {} of {} has no weights on disk{when}: `record.weights = true` keeps those of every checkpoint",
             run.index(),
             root.display()
         ))

@@ -118,7 +118,7 @@ fn of_sweep(root: &Path, only: Option<usize>) -> Result<Vec<Subject>> {
         let label = format!("{name}:{}", run.index());
         let Some(&last) = epochs.last() else {
             return Err(Error::Invalid(format!(
-                "run {} of {} has no recorded weights: set record.weights = \"last\" and train it again",
+                "run {} of {} has no weights on disk: train it again",
                 run.index(),
                 root.display()
             )));
