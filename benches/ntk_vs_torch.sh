@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The trace NTK of the three reference networks, ours against PyTorch's by Jacobian contraction, alternately on one thread:
+# The trace NTK of the reference networks, ours against PyTorch's by Jacobian contraction, alternately on one thread:
 # medians, ratios, peak memories, agreement; then how ours grows with P and C.
-#   benches/ntk_vs_torch.sh PROGRAM [PAIRS [NETWORK ...]]       PYTHON=… names a Python with torch and numpy
+#   benches/ntk_vs_torch.sh PROGRAM [PAIRS [NETWORK ...]]       PYTHON=… names a Python with torch and numpy,
+#   JAX_PYTHON=… one with jax and neural-tangents, whose fastest implementation is then timed too
 set -euo pipefail
 program=${1:?usage: benches/ntk_vs_torch.sh PROGRAM [PAIRS [NETWORK ...]]}
 python=${PYTHON:-python3}

@@ -41,31 +41,36 @@
 //! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: slices in, plain structs out | – |
 //! | [`ops`] | the operations that models spend their time in, with our own kernels on CPUs | – |
 //! | [`data`] | data sets: readers, splits, augmentation, probes | keys, arrays, random |
-//! | [`config`] | the experiment: all its tables of keys, overrides, checks | keys, data |
-//! | [`model`] | the zoo, as plans, initial weights and Burn modules | config, ops, random |
+//! | [`model`] | layers, architectures, networks, and weights from elsewhere | arrays, keys, ops, random |
+//! | [`config`] | the experiment: all its tables of keys, overrides, checks | keys, data, model |
 //! | [`kernel`] | eNTK, its spectrum, alignment, projections, surrogates; external networks | arrays, config, model, random, stats |
 //! | [`sweep`] | many runs: directory, leases, local processes, Slurm, status | config, record |
 //! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | config, data, kernel, model, ops, random, record |
 //! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | arrays, config, kernel, record, stats |
 //! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | analysis, arrays, config, data, model, record, stats, train |
 //! | [`lineage`] | is this network descended from that one? | stats |
-//! | [`report`] | Markdown, page and figures from what was found | analysis, config, lineage, record, stats |
+//! | [`microscope`] | what tells these sets of samples apart? | stats |
+//! | [`report`] | Markdown, page and figures from what was found | analysis, config, lineage, microscope, record, stats |
 //! | [`workflow`] | what the verbs do, as functions | everything below |
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 
 pub mod analysis;
+#[warn(missing_docs)]
 pub mod arrays;
 pub mod cli;
 pub mod config;
 pub mod data;
 pub mod ensemble;
+#[warn(missing_docs)]
 pub mod error;
 pub mod kernel;
+#[warn(missing_docs)]
 pub mod keys;
 pub mod lineage;
 pub mod microscope;
 pub mod model;
 pub mod ops;
+#[warn(missing_docs)]
 pub mod random;
 pub mod record;
 pub mod report;

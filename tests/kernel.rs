@@ -71,9 +71,17 @@ fn contract(full: &[f64], outputs: usize, counts: impl Fn(usize, usize) -> bool)
 #[test]
 fn pytorch_has_the_same_kernels() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["mlp", "cnn", "resnet"] {
+    let networks = [
+        ("mlp", "host"),
+        ("cnn", "host"),
+        ("resnet", "host"),
+        ("vit", "leaves"),
+        ("depthwise", "leaves"),
+        ("dilated", "leaves"),
+    ];
+    for (name, route) in networks {
         let out = folder.path().join(format!("{name}.safetensors"));
-        let kinds = "trace,pseudo,conjugate,full,projected,estimate";
+        let kinds = "trace,pseudo,conjugate,full,projected,estimate,embedding";
         let out_text = out.to_str().unwrap();
         let text =
             succeed(name, &["--kinds", kinds, "--out", out_text, "--json", "--samples", "4000", "--memory", "64"]);
@@ -83,7 +91,11 @@ fn pytorch_has_the_same_kernels() {
             (&"harness.kernel/1".into(), &6.into(), &4.into())
         );
         let kernels = report["kernels"].as_array().unwrap();
-        assert_eq!(kernels.len(), 6);
+        assert_eq!(kernels.len(), 7);
+        for kernel in kernels {
+            let follows = kernel["kind"] != "conjugate" && kernel["kind"] != "embedding";
+            assert_eq!(kernel["route"], if follows { route.into() } else { Value::Null }, "{name}: {kernel}");
+        }
         assert_eq!(kernels[3]["shape"], serde_json::json!([24, 24]));
         let rank = kernels[0]["effective_rank"].as_f64().unwrap();
         assert!((1.0..=6.0).contains(&rank), "{rank}");
@@ -131,7 +143,7 @@ fn what_does_not_fit_together_is_one_sentence() {
 
     // Inputs.
     let grey = array("grey.npy", &[2, 9, 9], arrays::Slice::F32(&[0.5; 162]));
-    says(refused("cnn", &[("--inputs", &grey)], &[]), "the model needs [5, 1, 5, 5] for inputs of 1x9x9");
+    says(refused("cnn", &[("--inputs", &grey)], &[]), "layer c1 (conv) needs [5, 1, 5, 5] for inputs of 1x9x9");
     let small = array("small.npy", &[1, 3, 1, 1], arrays::Slice::F32(&[0.5; 3]));
     says(refused("cnn", &[("--inputs", &small)], &[]), "model.pool is 2");
     let flat = array("flat.npy", &[6], arrays::Slice::F32(&[0.5; 6]));
@@ -149,7 +161,7 @@ fn what_does_not_fit_together_is_one_sentence() {
     // Weights.
     says(
         refused("cnn", &[("--weights", &fixture("mlp.safetensors"))], &[]),
-        "holds no tensor `fc.bias`; it holds `1.bias`",
+        "holds no tensor `fc.weight`, the weight of the outputs; it holds `1.bias`",
     );
     says(refused("mlp", &[("--weights", &fixture("cnn.safetensors"))], &[]), "[9, 243]");
     says(refused("resnet", &[], &["--map", &fixture("cnn.toml")]), "is not a name");
@@ -181,7 +193,7 @@ fn what_does_not_fit_together_is_one_sentence() {
     let no_norm = file("bare.toml", b"[model]\nkind = \"cnn\"\nchannels = [5, 6]\nkernel = 5\nhead = [7]\n");
     says(refused("cnn", &[("--model", &no_norm)], &[]), "holds no tensor `c1.bias`");
     let names = file("names.toml", b"c9 = \"conv\"\n");
-    says(refused("cnn", &[], &["--map", &names]), "the names give one for \"c9\"");
+    says(refused("cnn", &[], &["--map", &names]), "gives a name for \"c9\"");
     says(refused("cnn", &[], &["--memory", "0"]), "a memory budget of 0 MiB is too small");
     says(refused("cnn", &[], &["--kinds", "projected", "--dimensions", "4000000000"]), "use fewer dimensions");
     says(refused("cnn", &[], &["--out", "/nowhere/k.safetensors"]), "is no folder to write kernels into");
@@ -232,6 +244,15 @@ fn a_surrogate_stands_in_for_a_run() {
     assert_eq!((&report["epoch"], &report["train"], &report["test"]), (&3.into(), &200.into(), &150.into()));
     assert!(number("gradient_norm") < 1e-6);
     assert!((number("tad") - (number("surrogate_accuracy") - number("network_accuracy"))).abs() < 1e-12);
+    // Every kind of kernel but the full one, the explained one first, whose numbers stand at the top too.
+    let kinds = report["kinds"].as_array().unwrap();
+    let names: Vec<&str> = kinds.iter().map(|row| row["kernel"].as_str().unwrap()).collect();
+    assert_eq!(names, ["trace", "pseudo", "conjugate", "embedding", "projected", "estimate"]);
+    assert!(["tad", "tau", "r_miss", "loss"].iter().all(|key| kinds[0][key] == report[key]), "{report}");
+    // The two that estimate the trace kernel come near to it.
+    for row in &kinds[4..] {
+        assert!((row["surrogate_accuracy"].as_f64().unwrap() - number("surrogate_accuracy")).abs() < 0.1, "{report}");
+    }
     // A network that learned something, and a stand-in that follows it.
     assert!(number("network_accuracy") > 0.8 && number("tad").abs() < 0.1 && number("tau") > 0.3, "{report}");
     let rows = report["attribution"].as_array().unwrap();
@@ -251,7 +272,10 @@ fn a_surrogate_stands_in_for_a_run() {
         assert!(Path::new(out).join(name).is_file());
     }
     assert_eq!(run(&["--top", "4", "--rows", "5"]), report);
-    let chosen = run(&["--explain", "17,3", "--checkpoint", "0"]);
+    let chosen =
+        run(&["--explain", "17,3", "--checkpoint", "0", "--kernel", "conjugate", "--kinds", "trace,embedding"]);
+    let kinds = chosen["kinds"].as_array().unwrap().iter().map(|row| row["kernel"].as_str().unwrap());
+    assert_eq!(kinds.collect::<Vec<_>>(), ["conjugate", "trace", "embedding"]);
     assert_eq!((&chosen["epoch"], &chosen["attribution"][0]["example"]), (&0.into(), &17.into()));
 
     let refused = |arguments: &[&str], part: &str| {
@@ -261,6 +285,7 @@ fn a_surrogate_stands_in_for_a_run() {
         assert!(message.contains(part) && message.trim_end().lines().count() == 1, "{message}");
     };
     refused(&["kernel", "surrogate", sweep, "--run", "2"], "its runs are 0 to 1");
+    refused(&["kernel", "surrogate", sweep, "--run", "0", "--kernel", "full"], "no one row for each example");
     refused(&["kernel", "surrogate", sweep, "--run", "0", "--checkpoint", "2"], "record.weights = true");
     refused(&["kernel", "surrogate", sweep, "--run", "0", "--explain", "5000"], "no evaluation example 5000");
     refused(&["kernel", "surrogate", out, "--run", "0"], "is not the directory of a sweep");

@@ -1,7 +1,8 @@
-"""The three reference networks in PyTorch, for 3x32x32 inputs, and safetensors without its package."""
+"""The reference networks in PyTorch, for 3x32x32 inputs, and safetensors without its package."""
 import json
 import struct
 
+import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
@@ -55,12 +56,68 @@ def mlp(outputs):
     return nn.Sequential(nn.Flatten(), *layers)
 
 
-NETWORKS = {"mlp": mlp, "cnn": Cnn, "resnet20": ResNet20}
+class VitBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.attn, self.mlp, self.heads = nn.Module(), nn.Module(), heads
+        self.attn.qkv, self.attn.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp.fc1, self.mlp.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        parts = self.attn.qkv(self.norm1(x)).chunk(3, -1)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + self.attn.proj(y)
+        return x + self.mlp.fc2(F.gelu(self.mlp.fc1(self.norm2(x))))
+
+
+class Vit(nn.Module):
+    """Patches of 4x4, a class token, learned positions, four blocks of width 64 with four heads."""
+
+    def __init__(self, outputs, width=64, depth=4, heads=4):
+        super().__init__()
+        self.patch_embed = nn.Module()
+        self.patch_embed.proj = nn.Conv2d(3, width, 4, 4)
+        self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
+        self.pos_embed = nn.Parameter(0.02 * torch.randn(1, 65, width))
+        self.blocks = nn.ModuleList(VitBlock(width, heads) for _ in range(depth))
+        self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, outputs)
+
+    def forward(self, x):
+        x = self.patch_embed.proj(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1) + self.pos_embed
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.norm(x)[:, 0])
+
+
+def depthwise(outputs):
+    """Depthwise and grouped convolutions with group norms and overlapping pools: by numbers, as the program reads a list of layers."""
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3, 1, 1), nn.GroupNorm(4, 32), nn.SiLU(),
+        nn.Conv2d(32, 32, 3, 1, 1, groups=32), nn.GroupNorm(4, 32), nn.ReLU6(), nn.Conv2d(32, 64, 1), nn.ReLU6(), nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(64, 64, 5, 1, 2, groups=64), nn.GroupNorm(8, 64), nn.ReLU6(), nn.Conv2d(64, 64, 1, groups=4), nn.ReLU6(), nn.MaxPool2d(3, 2, 1),
+        nn.Flatten(), nn.Linear(4096, outputs),
+    )
+
+
+NETWORKS = {"mlp": mlp, "cnn": Cnn, "resnet20": ResNet20, "vit": Vit, "depthwise": depthwise}
 # The same as the program reads them.
 MODELS = {
     "mlp": '[model]\nkind = "mlp"\nwidths = [512, 512]\n',
     "cnn": '[model]\nkind = "cnn"\nchannels = [32, 64]\n',
     "resnet20": '[model]\nkind = "resnet"\ndepth = 20\nwidth = 16\n',
+    "vit": '[model]\nkind = "vit"\npatch = 4\nwidth = 64\ndepth = 4\nheads = 4\n',
+    "depthwise": """[model]
+kind = "layers"
+layers = [
+  { conv = 32, padding = 1 }, { group-norm = 4 }, "silu",
+  { conv = 32, padding = 1, groups = "depthwise" }, { group-norm = 4 }, "relu6", { conv = 64, kernel = 1 }, "relu6", { max-pool = 3, stride = 2, padding = 1 },
+  { conv = 64, kernel = 5, padding = 2, groups = "depthwise" }, { group-norm = 8 }, "relu6", { conv = 64, kernel = 1, groups = 4 }, "relu6", { max-pool = 3, stride = 2, padding = 1 },
+  "flatten", { dense = "classes" },
+]
+""",
 }
 
 

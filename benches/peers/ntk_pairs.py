@@ -3,6 +3,8 @@
 Seconds are those of the kernel alone. The ratio of CPU times, which others on the machine disturb less, is PyTorch's for the
 kernel alone over ours for the whole process.
 
+With JAX_PYTHON=… (a Python with jax and neural-tangents) also the fastest of neural-tangents' implementations, once per network.
+
 ntk_pairs.py PROGRAM [PAIRS [NETWORK ...]]
 """
 import json
@@ -14,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 # Neither torch nor numpy: a child's peak memory is never below that of the process that started it.
-NETWORKS = ["mlp", "cnn", "resnet20"]
+NETWORKS = ["mlp", "cnn", "resnet20", "vit", "depthwise"]
+IN_JAX = ["mlp", "cnn", "resnet20"]
 HERE = Path(__file__).parent
 ONE_THREAD = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", RAYON_NUM_THREADS="1")
 
@@ -59,6 +62,19 @@ def pairs(program, count, name, folder):
     )
 
 
+def neural_tangents(name, folder):
+    python = os.environ.get("JAX_PYTHON")
+    if not python or name not in IN_JAX:
+        return
+    script = [python, HERE / "ntk_jax.py"]
+    case = [name, "64", "10", str(folder)]
+    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    ONE_THREAD.update(XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
+    seconds, way = call([*script, "time", *case])[0].split()
+    error = float(call([*script, "compare", *case])[0])
+    print(f"{name:9} neural-tangents' {way}: {float(seconds):.3f} s   {error:.1e}", flush=True)
+
+
 def scaling(program, name, folder):
     def seconds(examples, outputs):
         peer("save", name, examples, outputs, folder)
@@ -80,6 +96,7 @@ def main():
         print("network        ours    PyTorch   faster (range)   CPU time   peak: ours   PyTorch   share   relative error")
         for name in names:
             pairs(program, count, name, Path(folder))
+            neural_tangents(name, Path(folder))
         print("\nOurs as P and C grow: CPU time of the whole process (times the first)")
         for name in names:
             scaling(program, name, Path(folder))

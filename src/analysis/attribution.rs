@@ -10,7 +10,7 @@ use super::input::{Input, RunLogits};
 use super::schema::{Estimate, Settings};
 use super::summary::{bootstrap, estimate, estimate_of_pairs};
 use super::sweep::{self, Known};
-use crate::config::{Experiment, Levels, Model, Stream, Sweep};
+use crate::config::{Experiment, Levels, Stream, Sweep};
 use crate::error::{Error, Result};
 use crate::kernel::alignment::Centred;
 use crate::record::{RunReader, SweepReader};
@@ -100,11 +100,7 @@ impl Design {
 #[must_use]
 pub fn sources(experiment: &Experiment) -> Vec<Stream> {
     let augment = experiment.data.augment;
-    let drops = match &experiment.model {
-        Model::Mlp { dropout, widths, .. } => *dropout > 0.0 && !widths.is_empty(),
-        Model::Cnn { dropout, .. } => *dropout > 0.0,
-        Model::Resnet { .. } => false,
-    };
+    let drops = experiment.model.drops();
     [
         (Stream::Init, true),
         (Stream::Order, true),

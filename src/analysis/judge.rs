@@ -7,11 +7,13 @@ use super::flags::{self, ByClass, Ground, Limits};
 use super::independence::{Standing, independence, standings};
 use super::input::Input;
 use super::measured::{Effort, Measured};
+use super::metrics::OfRun;
 use super::numbers::{fixed, percent};
 use super::schema::{
     Alone, Analysis, Checkpoint, ClassesRight, Curves, Multiplicity, Pair, PerClass, RashomonCapacity, Reliability,
-    Run, SCHEMA, Settings, Source, Spread, Summary,
+    Run, SCHEMA, Settings, Source, Spread, Summary, Unflagged,
 };
+use super::summary::LEVEL;
 use super::{alone, curves, kernels, reliability, summary, weights};
 use crate::error::Result;
 use crate::stats::churn::Votes;
@@ -55,6 +57,7 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         runs,
         pairs,
         summary: findings.summary,
+        unflagged: findings.unflagged,
         source: Source {
             name: evidence.name,
             experiment: evidence.experiment,
@@ -81,6 +84,7 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         weight_spectra: weights::judged(evidence.weight_spectra, typical),
         checkpoints: evidence.checkpoints,
         ensembles: None,
+        tuning: None,
     })
 }
 
@@ -98,6 +102,7 @@ struct Findings {
     typical: Vec<u32>,
     per_class: Vec<PerClass>,
     spread: Option<Spread>,
+    unflagged: Option<Unflagged>,
     limits: Option<Limits>,
     classes_right: Option<ClassesRight>,
     margins: Option<Curves>,
@@ -138,6 +143,7 @@ impl Findings {
         found.alone = alone::alone(&measured, &indices);
         found.reliability = Some(reliability::reliability(&measured.calibration, &indices, &found.typical));
         summary::fill(&mut found.summary, &found.runs, settings)?;
+        found.unflagged = unflagged(&found.runs, &measured, settings)?;
         found.decisions = measured.decisions;
         Ok(found)
     }
@@ -185,14 +191,17 @@ impl Findings {
         self.summary.rashomon = Some(RashomonCapacity { mean, median, q90, q99, max });
         if self.labels.len() > 1 {
             let spread = variance::accuracy_variance(&measured.decisions, &self.labels)?;
+            let share = spread.noise_share(LEVEL)?;
             self.summary.std_predicted_independent = Some(spread.std_predicted_independent);
             self.summary.std_distribution = Some(spread.std_distribution);
-            let observed = spread.std_observed * spread.std_observed;
             self.spread = Some(Spread {
                 std_observed: spread.std_observed,
                 std_predicted_independent: spread.std_predicted_independent,
                 std_distribution: spread.std_distribution,
-                noise_share: (observed > 0.0).then(|| (1.0 - spread.variance_distribution / observed).clamp(0.0, 1.0)),
+                noise_share: share.map(|share| share.estimate),
+                noise_share_low: share.map(|share| share.low),
+                noise_share_high: share.map(|share| share.high),
+                independent_p: share.map(|share| share.p),
             });
         }
         if soft.first().is_some_and(|soft| soft.classes() > 2) {
@@ -240,6 +249,30 @@ impl Findings {
         self.typical = if unflagged.len() > 1 { unflagged } else { self.runs.iter().map(|run| run.run).collect() };
         Ok(())
     }
+}
+
+/// Headline numbers of the runs without a flag, where some have one and some have none.
+fn unflagged<T: Real>(runs: &[Run], measured: &Measured<'_, T>, settings: &Settings) -> Result<Option<Unflagged>> {
+    let places: Vec<usize> = (0..runs.len()).filter(|&place| !runs[place].is_flagged()).collect();
+    if places.is_empty() || places.len() == runs.len() {
+        return Ok(None);
+    }
+    let of = |value: OfRun| {
+        let values: Vec<f64> = places.iter().filter_map(|&place| value(&runs[place])).collect();
+        summary::estimate(&values, settings)
+    };
+    let rows: Vec<Vec<u32>> = places.iter().map(|&place| measured.decisions[place].clone()).collect();
+    let churn = match rows.len() {
+        1 => None,
+        _ => Some(summary::estimate_of_pairs(&Votes::of(&rows)?.churn_of_runs(&rows))?),
+    };
+    Ok(Some(Unflagged {
+        runs: places.len(),
+        accuracy: of(|run| run.accuracy)?,
+        nll: of(|run| run.nll)?,
+        ece: of(|run| run.ece)?,
+        churn,
+    }))
 }
 
 /// Multiplicity of the runs that nobody could tell apart by their loss, and of a stated number of runs.

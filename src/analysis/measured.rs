@@ -7,6 +7,7 @@ use crate::config::Reference;
 use crate::error::Result;
 use crate::stats::alpha::{self, Levels};
 use crate::stats::alpha_hat::{self, AlphaHat, Protocol};
+use crate::stats::calibrated::{Calibrated, calibrated};
 use crate::stats::calibration::{BINS, Calibration, calibration};
 use crate::stats::churn::Votes;
 use crate::stats::descriptive::mean;
@@ -20,6 +21,8 @@ pub struct Measured<'a, T> {
     pub soft: &'a [Logits<'a, T>],
     pub scores: Vec<Scores>,
     pub calibration: Vec<Calibration>,
+    /// What a calibrated network would score, of each run; empty where only what is cheap was measured.
+    pub calibrated: Vec<Calibrated>,
     /// `[M][N]`
     pub decisions: Vec<Vec<u32>>,
     pub votes: Votes,
@@ -42,6 +45,10 @@ pub struct Against {
     pub hats: Vec<AlphaHat>,
     /// Empty where only what is cheap was measured.
     pub wasserstein: Vec<f64>,
+    /// At δ_M; empty where only what is cheap was measured.
+    pub wasserstein_level: Vec<f64>,
+    /// The share of the runs that are at least as far from the others by KS distance, `[M]`.
+    pub typicality: Vec<f64>,
 }
 
 /// What the last kernel of a run says.
@@ -102,6 +109,7 @@ impl<'a, T: Real> Measured<'a, T> {
             soft,
             scores: soft.par_iter().map(scores).collect(),
             calibration: soft.par_iter().map(|soft| calibration(soft, BINS)).collect(),
+            calibrated: Vec::new(),
             against: None,
             kernels: indices.iter().map(of_run).collect(),
             noise: Noise { nll: nll_noise, ..Noise::default() },
@@ -109,6 +117,11 @@ impl<'a, T: Real> Measured<'a, T> {
             votes,
             margins,
         };
+        if effort == Effort::Everything {
+            let seed = settings.analysis.seed;
+            let pairs = soft.par_iter().zip(&found.calibration);
+            found.calibrated = pairs.map(|(soft, table)| calibrated(soft, table.ece, seed)).collect();
+        }
         if soft.len() > 1 {
             found.against = Some(Against::of(&found, examples, settings, effort)?);
         }
@@ -145,12 +158,31 @@ impl Against {
         let rows = Margins::new(&found.margins, found.decisions.len(), examples)?;
         let ranking = Ranking::new(&rows)?;
         let levels = alpha::leave_one_out(&ranking, settings.analysis.epsilon)?;
-        let (hats, wasserstein) = match effort {
-            Effort::Everything => (alpha_hats(&rows, &ranking, settings)?, wasserstein::leave_one_out(&ranking)),
+        let (hats, wasserstein, wasserstein_level) = match effort {
+            Effort::Everything => (
+                alpha_hats(&rows, &ranking, settings)?,
+                wasserstein::leave_one_out(&ranking),
+                wasserstein::levels(&ranking, levels.delta_relative),
+            ),
             Effort::Cheap => Default::default(),
         };
-        Ok(Self { churn: found.votes.churn_of_runs(&found.decisions), ranking, levels, hats, wasserstein })
+        Ok(Self {
+            typicality: typicality(&levels),
+            churn: found.votes.churn_of_runs(&found.decisions),
+            ranking,
+            levels,
+            hats,
+            wasserstein,
+            wasserstein_level,
+        })
     }
+}
+
+/// p_m = #{j : s_j ≥ s_m}/M, s the KS distance of each run from the others: exact if the runs are exchangeable.
+fn typicality(levels: &Levels) -> Vec<f64> {
+    let runs = &levels.runs;
+    let as_far = |own: f64| runs.iter().filter(|other| other.ks >= own).count();
+    runs.iter().map(|run| as_far(run.ks) as f64 / runs.len() as f64).collect()
 }
 
 /// The noise of the loss, read off the margins `[M, N]`: −log p_y = log(1 + e^−m), m the log-odds of the label.

@@ -235,7 +235,14 @@ metrics! {
     Share, Lower, Runs, write percent, step one_example, flag Some(FlagKind::Ece),
     noise |noise| noise.ece, even as_it_is,
     value |m, i| Some(m.calibration[i].ece),
-    beside {}
+    beside {
+        ece_calibrated "what a perfectly calibrated network of these confidences scores in the mean"
+            |m, i| m.calibrated.get(i).map(|found| found.mean),
+        ece_calibrated_high "the 95 % point of what a perfectly calibrated network scores"
+            |m, i| m.calibrated.get(i).map(|found| found.high),
+        ece_p "the chance that a perfectly calibrated network scores at least this ECE"
+            |m, i| m.calibrated.get(i).map(|found| found.p),
+    }
 
     ece_adaptive "calibration error with bins of equal mass" ("ECE, equal mass"):
     "expected calibration error, 15 bins of equal mass",
@@ -287,13 +294,23 @@ metrics! {
     Share, Lower, Runs, write distance, step one_example, flag Some(FlagKind::Alpha),
     noise |noise| noise.ks, even as_it_is,
     value |m, i| m.against.as_ref().map(|found| found.levels.runs[i].ks),
-    beside {}
+    beside {
+        typicality "share of the runs that are at least as far from the others by KS distance"
+            |m, i| m.against.as_ref().map(|found| found.typicality[i]),
+    }
 
     wasserstein "W₁ distance from the other runs" ("W₁"):
     "1-Wasserstein distance of the margins from those of the pooled others, in units of the margin",
     Margin, Lower, Runs, write significant, step continuous, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| m.against.as_ref().and_then(|found| found.wasserstein.get(i).copied()),
+    beside {}
+
+    wasserstein_level "W₁ distance beyond the ensemble's own spread" ("W₁ level"):
+    "radius of the 1-Wasserstein ball around the other runs' margins that comes within δ_M of the run's, in units of the margin",
+    Margin, Lower, Runs, write significant, step continuous, flag None,
+    noise |_noise| 0.0, even as_it_is,
+    value |m, i| m.against.as_ref().and_then(|found| found.wasserstein_level.get(i).copied()),
     beside {}
 
     kernel_alignment "alignment of its kernel with the labels" ("kernel, labels"):

@@ -31,6 +31,7 @@ pub mod sweep;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+pub mod tuning;
 mod weights;
 
 pub use ensembles::{EnsembleSize, Ensembles, Strategy, StrategyKind};

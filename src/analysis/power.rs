@@ -93,8 +93,9 @@ pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity,
                     if n < fewest {
                         return Ok(None);
                     }
-                    let critical = power::critical_t(strictness, 2.0 * n as f64 - 2.0)?;
-                    Ok(Some(std * Design::of_sides(n, n, critical).detectable(known, POWER)?))
+                    let freedom = 2.0 * n as f64 - 2.0;
+                    let design = Design::of_sides(n, n, power::critical_t(strictness, freedom)?);
+                    Ok(Some(std * design.detectable(known, POWER)? * power::widening(freedom)))
                 })
                 .collect::<Result<Vec<_>>>()?;
             let needed = asked

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ensembles::Ensembles;
 pub use super::flags::{Flag, FlagKind, Limits};
 pub use super::metrics::{Run, Summary};
+use super::tuning::Tuning;
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "harness.analysis/1";
@@ -31,6 +32,9 @@ pub struct Analysis {
     pub pairs: Vec<Pair>,
     pub summary: Summary,
 
+    /// The same over the distinct runs without a flag; absent where none is flagged, or all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unflagged: Option<Unflagged>,
     /// What was analysed.
     pub source: Source,
     /// How it was judged.
@@ -79,6 +83,9 @@ pub struct Analysis {
     pub weight_spectra: Vec<WeightCheckpoint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensembles: Option<Ensembles>,
+    /// Where training started from weights of a file: what it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
 }
 
 /// Two runs.
@@ -207,6 +214,17 @@ pub struct Independence {
     pub groups: Vec<Vec<u32>>,
 }
 
+/// Headline numbers over the distinct runs without a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Unflagged {
+    pub runs: usize,
+    pub accuracy: Estimate,
+    pub nll: Estimate,
+    pub ece: Estimate,
+    /// Over the pairs of these runs; `null` for a single one.
+    pub churn: Option<Estimate>,
+}
+
 /// Share of right decisions by class.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassesRight {
@@ -246,6 +264,14 @@ pub struct Spread {
     pub std_distribution: f64,
     /// Share of the observed variance that is noise of the test set, [0, 1]; `null` where no variance was seen.
     pub noise_share: Option<f64>,
+    /// Its 95 % interval over runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_share_low: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_share_high: Option<f64>,
+    /// The chance of at least the observed variance if each example were decided independently in each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub independent_p: Option<f64>,
 }
 
 /// Quantiles over the typical runs (distinct, not flagged; all distinct ones when fewer than two are left) at each place

@@ -1,13 +1,10 @@
 //! `harness compare`: whether a candidate is still the same procedure as its baseline.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
 use super::print;
 use crate::analysis::comparison::{
@@ -19,6 +16,7 @@ use crate::analysis::{Input, RunLogits};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::report::comparison::words;
+use crate::report::terminal;
 use crate::stats::logits::Real;
 use crate::workflow::analyze::is_sweep;
 use crate::workflow::compare as workflow;
@@ -187,10 +185,7 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     let text = match (found.as_slice(), args.json) {
         ([found], true) => workflow::json(found)?,
         (several, true) => workflow::json(&Several { schema: SEVERAL, comparisons: several })?,
-        (several, false) => {
-            let terminal = std::io::stdout().is_terminal();
-            several.iter().map(|found| text(found, terminal)).collect::<Vec<_>>().join("\n")
-        }
+        (several, false) => several.iter().map(text).collect::<Vec<_>>().join("\n"),
     };
     print(&text)?;
     if let Some(folder) = &args.out {
@@ -372,7 +367,7 @@ fn wide(read: Read) -> Result<Subject<f64>> {
 
 /// What a person reads: the verdict and its evidence, a table of tests, notes.
 #[must_use]
-pub fn text(found: &Comparison, terminal: bool) -> String {
+pub fn text(found: &Comparison) -> String {
     let mut text = format!("{}\n\n", words::headline(found));
     for sentence in words::evidence(found) {
         text.push_str(&format!("- {sentence}\n"));
@@ -381,7 +376,7 @@ pub fn text(found: &Comparison, terminal: bool) -> String {
     for sentence in words::description(found) {
         text.push_str(&format!("{sentence}\n\n"));
     }
-    text.push_str(&table(found, terminal));
+    text.push_str(&table(found));
     for vote in found.votes.examples.iter().take(5) {
         text.push_str(&format!(
             "example {} (label {}): {} of {} % becomes {} of {} %\n",
@@ -403,17 +398,15 @@ pub fn text(found: &Comparison, terminal: bool) -> String {
     for note in &found.notes {
         text.push_str(&format!("note: {note}\n"));
     }
-    text
+    terminal::fitted(&text, terminal::width())
 }
 
-fn table(found: &Comparison, terminal: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
-    table.set_content_arrangement(if terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
-    table.set_header(["quantity", "baseline", "candidate", "difference", "interval", "p", "would be found", "finding"]);
-    for metric in found.shown() {
+/// Where there is too little room, what a change would have to be and p are left out: the finding says what they come to.
+fn table(found: &Comparison) -> String {
+    let heads = ["quantity", "baseline", "candidate", "difference", "interval", "p", "would be found", "finding"];
+    let row = |metric: &crate::analysis::comparison::Metric| {
         let quantity = metric.metric;
-        table.add_row([
+        vec![
             quantity.name().into_owned(),
             words::value(quantity, metric.baseline),
             words::value(quantity, metric.candidate),
@@ -422,12 +415,10 @@ fn table(found: &Comparison, terminal: bool) -> String {
             words::p_value(metric.p_corrected),
             or_dash(metric.detectable, |size| words::size(quantity, size)),
             metric.finding.name().to_owned(),
-        ]);
-    }
-    for column in table.column_iter_mut().skip(1).take(6) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    format!("{table}\n")
+        ]
+    };
+    let rows: Vec<Vec<String>> = found.shown().into_iter().map(row).collect();
+    terminal::table(&heads, &rows, &[0, 7], &[6, 5, 1], terminal::width()) + "\n"
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::print;
 use crate::analysis::nights::{History, Rules, Standing};
 use crate::error::{Error, Result};
 use crate::report::history::words;
+use crate::report::terminal;
 use crate::report::text::list;
 use crate::workflow::{compare, nights};
 
@@ -62,7 +63,7 @@ pub struct HistoryArgs {
 pub fn run(args: &HistoryArgs) -> Result<()> {
     let found = nights::history(&args.sweeps, &args.rules.rules())?;
     let look = nights::first_look(&found)?;
-    print(&if args.json { compare::json(&found)? } else { text(&found, &look) })?;
+    print(&if args.json { compare::json(&found)? } else { terminal::fitted(&text(&found, &look), terminal::width()) })?;
     if let Some(folder) = &args.out {
         nights::write(&found, &look, folder)?;
     }

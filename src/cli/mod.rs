@@ -18,6 +18,7 @@ mod history;
 mod kernel;
 mod lineage;
 mod microscope;
+mod model;
 mod nightly;
 mod plan;
 mod power;
@@ -92,6 +93,8 @@ enum Verb {
     Predict(predict::PredictArgs),
     /// Kernels of networks from elsewhere, and surrogates of runs
     Kernel(kernel::KernelArgs),
+    /// Layers and architectures that there are, and the network of an experiment
+    Model(model::ModelArgs),
     /// Say whether networks share an ancestor, and who descends from whom
     Lineage(lineage::LineageArgs),
     /// Say what tells sets of samples apart, seen through a third model's embeddings
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Verb::Calibrate(args) => calibrate::run(args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Kernel(args) => kernel::run(&args),
+        Verb::Model(args) => model::run(&args),
         Verb::Lineage(args) => lineage::run(&args),
         Verb::Microscope(args) => microscope::run(&args),
         Verb::Embed(args) => embed::run(&args),

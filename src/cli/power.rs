@@ -1,21 +1,19 @@
 //! `harness power`: how small a change the runs of a sweep can show.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table};
 
 use super::print;
 use crate::analysis::comparison::Quantity;
 use crate::analysis::numbers::or_dash;
-use crate::analysis::power::Power;
+use crate::analysis::power::{Power, Row};
 use crate::error::{Error, Result};
 use crate::record::files;
 use crate::report::comparison::words;
 use crate::report::power as report;
+use crate::report::terminal;
 use crate::workflow::{compare, power};
 
 #[derive(Debug, Args)]
@@ -69,7 +67,7 @@ pub fn run(args: &PowerArgs) -> Result<()> {
     }
     let asked: Vec<(Quantity, f64)> = args.detect.iter().map(|change| (change.quantity, change.size)).collect();
     let found = power::of_sweep(&args.sweep, args.epoch, args.confidence, &asked)?;
-    print(&if args.json { compare::json(&found)? } else { text(&found, std::io::stdout().is_terminal()) })?;
+    print(&if args.json { compare::json(&found)? } else { text(&found) })?;
     if let Some(folder) = &args.out {
         report::write(&found, folder)?;
         files::write(&folder.join("power.json"), compare::json(&found)?.as_bytes())?;
@@ -77,27 +75,25 @@ pub fn run(args: &PowerArgs) -> Result<()> {
     Ok(())
 }
 
-/// What a person reads: the answer, then the table.
-fn text(found: &Power, terminal: bool) -> String {
+/// What a person reads: the answer, then the table; the largest numbers of runs are left out first where there is too little room.
+fn text(found: &Power) -> String {
     let mut text: String = report::answers(found).into_iter().map(|sentence| sentence + "\n").collect();
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
-    table.set_content_arrangement(if terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled });
     let sizes = found.sizes.iter().map(|size| match *size == found.runs {
         true => format!("{size} (as here)"),
         false => size.to_string(),
     });
-    table.set_header(["change of".to_owned(), "mean".into(), "sd".into()].into_iter().chain(sizes));
-    for row in report::shown(found) {
-        let cells = row.detectable.iter().map(|change| or_dash(*change, |change| words::size(row.metric, change)));
+    let heads: Vec<String> = ["change of".to_owned(), "mean".into(), "sd".into()].into_iter().chain(sizes).collect();
+    let row = |held: &Row| {
+        let cells = held.detectable.iter().map(|change| or_dash(*change, |change| words::size(held.metric, change)));
         let first =
-            [row.metric.name().into_owned(), words::value(row.metric, row.mean), words::size(row.metric, row.std)];
-        table.add_row(first.into_iter().chain(cells));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    text.push_str(&format!("{table}\n"));
-    text.push_str(&format!("{}\n", report::explanation(found)));
-    text
+            [held.metric.name().into_owned(), words::value(held.metric, held.mean), words::size(held.metric, held.std)];
+        first.into_iter().chain(cells).collect::<Vec<String>>()
+    };
+    let rows: Vec<Vec<String>> = report::shown(found).into_iter().map(row).collect();
+    let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
+    let least: Vec<usize> =
+        (3..heads.len()).rev().filter(|place| found.sizes.get(place - 3) != Some(&found.runs)).collect();
+    text.push_str(&terminal::table(&heads, &rows, &[0], &least, terminal::width()));
+    text.push_str(&format!("\n{}\n", report::explanation(found)));
+    terminal::fitted(&text, terminal::width())
 }

@@ -2,9 +2,11 @@
 
 use super::{Model, Train};
 use crate::data::Data;
+use crate::error::{Error, Result};
 use crate::keys::{
     EPOCH, Key, Keyed, LATER_EPOCH, MILLION, PROBABILITY, SEED, SHARE, Shape, above, keys, list, set, whole, words,
 };
+use crate::model::Plan;
 
 keys! {
     /// A whole experiment, resolved: every default filled in.
@@ -25,6 +27,42 @@ keys! {
         analysis: Analysis = Analysis::default(), Analysis::SHAPE;
         /// When a run is called atypical.
         flags: Flags = Flags::default(), Flags::SHAPE;
+    }
+}
+
+impl Experiment {
+    /// The experiment with the digest of the file that training starts from, which is then part of its hash.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the file cannot be read, or is not the one whose digest is there already.
+    pub fn pinned(&self) -> Result<Self> {
+        let mut pinned = self.clone();
+        pinned.model.start = self.model.start.pinned()?;
+        Ok(pinned)
+    }
+
+    /// The network that is trained on examples `[channels, height, width]` of that many classes, with the layers that are frozen.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where its layers do not fit together or to the data, and for names of `train.freeze` and `train.rates`
+    /// that no layer has.
+    pub fn plan(&self, input: [usize; 3], classes: usize) -> Result<Plan> {
+        let mut plan = Plan::new(&self.model, input, classes)?;
+        let unknown = |key: &str, name: &str, plan: &Plan| {
+            Error::Invalid(format!("train.{key} names \"{name}\", which no layer is called; {}", plan.known()))
+        };
+        for name in self.train.freeze.iter().flatten() {
+            if !plan.freeze(name) {
+                return Err(unknown("freeze", name, &plan));
+            }
+        }
+        if plan.trained_parameters() == 0 {
+            return Err(Error::Invalid("train.freeze leaves nothing to be trained; take a layer out of it".into()));
+        }
+        match self.train.rates.iter().flatten().find(|(name, _)| !plan.has(name)) {
+            Some((name, _)) => Err(unknown("rates", name, &plan)),
+            None => Ok(plan),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an experiment must be to its data.
 
-use super::{Experiment, Model};
+use super::Experiment;
 use crate::keys::check::grouped;
 use crate::keys::problem::Problem;
 
@@ -146,118 +146,24 @@ fn augmentation(experiment: &Experiment, [_, height, width]: [usize; 3], found: 
 
 fn model(experiment: &Experiment, shape: [usize; 3], known: &Known, found: &mut Vec<Problem>) {
     /// 4 GiB of weights.
-    const MOST: u128 = 1 << 30;
-    let [_, height, width] = shape;
-    if let Model::Cnn { channels, pool, .. } = &experiment.model
-        && pooled(height.min(width), *pool, channels.len()) == 0
-    {
-        let fit = (1..channels.len()).rev().find(|blocks| pooled(height.min(width), *pool, *blocks) > 0).unwrap_or(0);
-        let message = format!(
-            "model.pool is {pool}, which shrinks images of {height}x{width} to nothing over {} blocks; at most {fit} fit",
-            channels.len()
-        );
-        found.push(Problem::of(&["model.pool", "model.channels", "data.dataset"], message));
-        return;
-    }
+    const MOST: usize = 1 << 30;
     let Some(classes) = kept(experiment, known) else { return };
-    let parameters = parameters(&experiment.model, shape, classes);
-    if parameters > MOST {
-        let billions = parameters as f64 / 1e9;
+    let plan = match experiment.plan(shape, classes) {
+        Ok(plan) => plan,
+        Err(error) => {
+            let message = error.to_string();
+            // A message that begins with a key is about that key.
+            let key = message.split(' ').next().filter(|word| word.starts_with("model.") || word.starts_with("train."));
+            let key = key.unwrap_or("model").to_owned();
+            let message = if message.starts_with(&key) { message } else { format!("model: {message}") };
+            return found.push(Problem::of(&[&key, "data.dataset"], message));
+        }
+    };
+    if plan.parameters() > MOST {
         let message = format!(
-            "the model has {billions:.1} billion parameters, more than the 1.07 billion that are supported; make it narrower"
+            "the model has {:.1} billion parameters, more than the 1.07 billion that are supported; make it narrower",
+            plan.parameters() as f64 / 1e9
         );
-        let keys: &[&str] = match experiment.model {
-            Model::Mlp { .. } => &["model.widths", "data.dataset"],
-            Model::Cnn { .. } => &["model.channels", "model.head", "model.kernel", "data.dataset"],
-            Model::Resnet { .. } => &["model.width", "model.depth"],
-        };
-        found.push(Problem::of(keys, message));
-    }
-}
-
-/// Side of an image after some blocks of pooling; a remainder is dropped.
-fn pooled(side: usize, pool: usize, blocks: usize) -> usize {
-    (0..blocks).fold(side, |side, _| side.checked_div(pool).unwrap_or(0))
-}
-
-/// Weights and biases of a model, batch norm included, to judge its size before it is built.
-fn parameters(model: &Model, [channels, height, width]: [usize; 3], classes: usize) -> u128 {
-    match model {
-        Model::Mlp { widths, .. } => dense(&[channels, height, width], widths, classes),
-        Model::Cnn { channels: blocks, kernel, pool, batch_norm, head, .. } => {
-            let mut from = channels;
-            let mut total = 0;
-            for to in blocks {
-                let others = if *batch_norm { 3 } else { 1 };
-                total = sum(&[total, product(&[*kernel, *kernel, from, *to]), product(&[others, *to])]);
-                from = *to;
-            }
-            let side = |side| pooled(side, *pool, blocks.len());
-            sum(&[total, dense(&[from, side(height), side(width)], head, classes)])
-        }
-        Model::Resnet { depth, width, .. } => {
-            let blocks = depth.saturating_sub(2) / 6;
-            let mut total = sum(&[product(&[9, channels, *width]), product(&[2, *width])]);
-            let mut from = *width;
-            for stage in 0..3 {
-                let to = width.saturating_mul(1 << stage);
-                for _ in 0..blocks {
-                    let shortcut = if from == to { 0 } else { product(&[from, to]) };
-                    let norms = product(&[4, to]);
-                    total = sum(&[total, product(&[9, from, to]), product(&[9, to, to]), norms, shortcut]);
-                    from = to;
-                }
-            }
-            sum(&[total, dense(&[from], &[], classes)])
-        }
-    }
-}
-
-/// Dense layers of some hidden widths on an input of some shape.
-fn dense(shape: &[usize], widths: &[usize], classes: usize) -> u128 {
-    let mut inputs = product(shape);
-    let mut total = 0;
-    for width in widths.iter().chain([&classes]) {
-        let width = *width as u128;
-        total = sum(&[total, inputs.saturating_add(1).saturating_mul(width)]);
-        inputs = width;
-    }
-    total
-}
-
-// A header may claim any size: nothing here overflows.
-fn product(factors: &[usize]) -> u128 {
-    factors.iter().fold(1, |product, factor| product.saturating_mul(*factor as u128))
-}
-
-fn sum(terms: &[u128]) -> u128 {
-    terms.iter().fold(0, |sum, term| sum.saturating_add(*term))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Activation;
-
-    /// Counts of the same networks in PyTorch; the residual one has 1x1 convolutions as shortcuts.
-    #[test]
-    fn parameters_are_counted_as_pytorch_does() {
-        let image = [3, 32, 32];
-        let (activation, dropout) = (Activation::Relu, 0.0);
-        let mlp = Model::Mlp { widths: vec![512, 512], activation, dropout };
-        assert_eq!(parameters(&mlp, image, 10), 1_841_162);
-        let cnn = |batch_norm, head| Model::Cnn {
-            channels: vec![32, 64],
-            kernel: 3,
-            pool: 2,
-            batch_norm,
-            head,
-            activation,
-            dropout,
-        };
-        assert_eq!(parameters(&cnn(false, vec![]), image, 10), 60_362);
-        assert_eq!(parameters(&cnn(true, vec![]), image, 10), 60_362 + 192);
-        assert_eq!(parameters(&cnn(false, vec![7]), image, 10), 60_362 - 40_970 + 4096 * 7 + 7 + 80);
-        assert_eq!(parameters(&Model::Resnet { depth: 20, width: 16 }, image, 10), 272_282);
+        found.push(Problem::of(&["model", "data.dataset"], message));
     }
 }

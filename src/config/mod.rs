@@ -17,7 +17,6 @@ use std::path::Path;
 mod experiment;
 mod facts;
 mod layers;
-mod model;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -30,12 +29,12 @@ use crate::keys::problem::{self, Problem};
 use crate::keys::{self, KeyDoc, Keyed, Shape, check};
 
 pub use crate::data::{Augment, Data, DatasetKind};
+pub use crate::model::zoo::{Activation, Model};
 pub use experiment::{
     Analysis, Checkpoints, Experiment, Flags, Kernel, KernelKind, Levels, Record, Reference, Stream, Sweep,
 };
 pub use facts::Facts;
 pub use layers::{PREFIX, environment};
-pub use model::{Activation, Model};
 pub use text::{KeyDiff, diff};
 pub use train::{Anneal, Backend, Decay, Optimizer, Schedule, Train};
 

@@ -1,9 +1,10 @@
 //! What the keys of an experiment must be to each other. Ranges of single keys stand with the keys.
 
-use super::{Backend, Checkpoints, Experiment, Model, Optimizer, Schedule, Stream};
+use super::{Backend, Checkpoints, Experiment, Optimizer, Schedule, Stream};
 use crate::keys::check::grouped;
 use crate::keys::nearest::listed;
 use crate::keys::problem::Problem;
+use crate::model::zoo::{Architecture, HeadKey};
 
 /// Everything that can be said without the data.
 pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
@@ -11,6 +12,21 @@ pub(super) fn problems(experiment: &Experiment) -> Vec<Problem> {
     path(experiment, &mut found);
     checkpoints(experiment, &mut found);
     training(experiment, &mut found);
+    if let Some(HeadKey::Hidden(_)) = experiment.model.start.head
+        && !matches!(&experiment.model.architecture, Architecture::Cnn(cnn) if cnn.hidden.is_none())
+    {
+        let message = match experiment.model.architecture.kind() {
+            "cnn" => "model.head and model.hidden both give widths of hidden layers; leave one out".to_owned(),
+            kind => format!(
+                "model.head takes \"keep\" or \"fresh\" for model.kind = \"{kind}\"; a list of widths belongs to cnn"
+            ),
+        };
+        found.push(Problem::of(&["model.head"], message));
+    }
+    if let Some(key) = experiment.model.start.idle_key() {
+        let message = format!("model.{key} has no effect without model.weights; name a file, or leave model.{key} out");
+        found.push(Problem::of(&[&format!("model.{key}")], message));
+    }
     levels(experiment, &mut found);
     found
 }
@@ -95,14 +111,6 @@ fn training(experiment: &Experiment, found: &mut Vec<Problem>) {
             grouped(train.epochs as u64)
         );
         found.push(Problem::of(&["train.schedule.at", "train.epochs"], message));
-    }
-    if let Model::Resnet { depth, .. } = experiment.model
-        && depth % 6 != 2
-    {
-        let below = depth.saturating_sub(2) / 6 * 6 + 2;
-        let near = if below < 8 { "8".to_owned() } else { format!("{below} or {}", below + 6) };
-        let message = format!("model.depth takes 6n + 2 layers, but is {depth}; the nearest are {near}");
-        found.push(Problem::of(&["model.depth"], message));
     }
 }
 

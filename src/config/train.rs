@@ -1,5 +1,7 @@
 //! How one network is trained: optimiser, schedule, backend.
 
+use std::collections::BTreeMap;
+
 use crate::keys::{Keyed, LATER_EPOCH, MILLION, SHARE, Shape, above, at_least, keys, kinds, set, whole, words};
 
 kinds! {
@@ -149,6 +151,12 @@ keys! {
         label_smoothing: f64 = 0.0, SHARE;
         /// What the tensors run on; `ndarray` and `wgpu` are Cargo features.
         backend: Backend = Backend::Flex, Backend::SHAPE;
+        /// Layers that stay as they are; a frozen batch norm uses its running statistics.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        freeze: Option<Vec<String>> = None, set(&Shape::Text, 1, 10_000);
+        /// Factors of the learning rate by layer: `rates = { fc = 10.0 }`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rates: Option<BTreeMap<String, f64>> = None, Shape::Map(&at_least(0.0));
         /// Seconds without a step of training after which a run's process is taken for stuck, ended and counted as failed; 0
         /// waits for ever. Half an hour when absent.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -108,7 +108,7 @@ fn load_as<P>(
     let kept = select::kept_classes(data, classes.len())?;
     let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
     let chosen_eval = select::select(&eval.labels, &kept, data.eval_limit, data.seed, "eval")?;
-    let standardisation = Standardisation::of(&train.pixels, &chosen.indices, shape)?;
+    let standardisation = standardisation(data, &train.pixels, &chosen.indices, shape)?;
     let train = Split {
         pixels: standardised(&standardisation, train.pixels, &chosen.indices, shape)?,
         labels: noise::with_noise(chosen.labels, data, kept.len()),
@@ -118,6 +118,14 @@ fn load_as<P>(
         labels: chosen_eval.labels,
     };
     Ok(Dataset { shape, classes: kept_names(&classes, &kept), train, eval, digest })
+}
+
+/// What the experiment asks for: mean and deviation of the training examples that are kept, or nothing.
+fn standardisation(data: &Data, pixels: &Pixels, indices: &[usize], shape: [usize; 3]) -> Result<Standardisation> {
+    match data.standardise {
+        Some(false) => Ok(Standardisation::none(shape[0])),
+        _ => Standardisation::of(pixels, indices, shape),
+    }
 }
 
 /// How pixels as the files hold them become what networks see: (pixel − mean) / deviation, channel by channel.
@@ -144,7 +152,7 @@ pub fn input_scale(data: &Data) -> Result<InputScale> {
     let kept = select::kept_classes(data, classes.len())?;
     let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
     let (mean, deviation) =
-        standardise::Standardisation::of(&train.pixels, &chosen.indices, shape)?.channels().iter().copied().unzip();
+        standardisation(data, &train.pixels, &chosen.indices, shape)?.channels().iter().copied().unzip();
     Ok(InputScale { shape, classes: kept_names(&classes, &kept), mean, deviation, digest })
 }
 

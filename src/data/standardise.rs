@@ -49,6 +49,11 @@ impl Standardisation {
         Ok(Self { channels: moments.into_iter().map(|(mean, variance)| (mean, deviation(variance))).collect() })
     }
 
+    /// Leaves the values of all channels as they are.
+    pub fn none(channels: usize) -> Self {
+        Self { channels: vec![(0.0, 1.0); channels] }
+    }
+
     /// Mean and deviation of each channel.
     pub fn channels(&self) -> &[(f64, f64)] {
         &self.channels

@@ -41,6 +41,9 @@ keys! {
         /// At most this many evaluation examples, class-balanced, chosen by `data.seed`.
         #[serde(skip_serializing_if = "Option::is_none")]
         eval_limit: Option<usize> = None, EXAMPLES;
+        /// Whether the values of each channel are standardised (the default); `false` leaves tokens and categories what they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standardise: Option<bool> = None, Shape::Flag;
         /// Chooses the examples of the limits and the probe set.
         seed: u64 = 0, SEED;
         /// Share of the training examples whose labels are shuffled among each other: a fault on purpose, to see what finds it.
@@ -66,6 +69,7 @@ impl Data {
             classes: None,
             train_limit: None,
             eval_limit: None,
+            standardise: None,
             seed: 0,
             label_noise,
             noisy_class,

@@ -7,8 +7,11 @@ use super::model::{MODEL, ModelFile};
 use crate::config::Experiment;
 use crate::data;
 use crate::error::{Error, Result};
+use crate::model::python;
 use crate::record::{FileEntry, SweepReader, files};
 
+/// Name of the network's Python module.
+const NETWORK: &str = "network.py";
 /// What loads the ensemble into PyTorch, and its file's name.
 const LOADER: (&str, &str) = ("load_ensemble.py", include_str!("load_ensemble.py"));
 
@@ -16,6 +19,8 @@ const LOADER: (&str, &str) = ("load_ensemble.py", include_str!("load_ensemble.py
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
     model: ModelFile,
+    /// The network as a Python module.
+    network: String,
     /// Name and bytes of each safetensors file, with its run.
     files: Vec<(u32, String, Vec<u8>)>,
 }
@@ -52,7 +57,8 @@ impl Weights {
                     .into(),
             ));
         }
-        Ok(Self { model: ModelFile::new(&experiment.model, &scale), files })
+        let plan = experiment.plan(scale.shape, scale.classes.len())?;
+        Ok(Self { model: ModelFile::new(&experiment.model, &scale), network: python::module(&plan), files })
     }
 }
 
@@ -67,7 +73,7 @@ pub fn export(folder: &Path, ensemble: &mut EnsembleFile, weights: Option<&Weigh
     // Without its list, what is there belongs to no ensemble; and weights of an earlier choice must not stay behind.
     if let Ok(earlier) = EnsembleFile::read(&folder.join(ENSEMBLE)) {
         files::remove(&folder.join(ENSEMBLE))?;
-        let names = earlier.members.iter().map(|member| member.file.path.as_str()).chain([MODEL, LOADER.0]);
+        let names = earlier.members.iter().map(|member| member.file.path.as_str()).chain([MODEL, NETWORK, LOADER.0]);
         for name in names {
             files::remove(&folder.join(name))?;
         }
@@ -78,11 +84,12 @@ pub fn export(folder: &Path, ensemble: &mut EnsembleFile, weights: Option<&Weigh
         written.push(path);
         Ok(FileEntry::of(name, bytes))
     };
-    if let Some(Weights { model, files }) = weights {
+    if let Some(Weights { model, network, files }) = weights {
         ensemble.members.clear();
         for (run, name, bytes) in files {
             ensemble.members.push(Member { run: *run, file: write(name, bytes)? });
         }
+        write(NETWORK, network.as_bytes())?;
         ensemble.model_file = Some(write(MODEL, model.to_toml()?.as_bytes())?);
         write(LOADER.0, LOADER.1.as_bytes())?;
         ensemble.model = Some(MODEL.into());

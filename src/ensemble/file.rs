@@ -61,6 +61,7 @@ pub struct EnsembleFile {
 /// The weights of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
+    /// Its index.
     pub run: u32,
     /// A safetensors file, by name, with its size and digest.
     #[serde(flatten)]

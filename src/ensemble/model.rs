@@ -8,6 +8,7 @@ use super::file::read_limited;
 use crate::config::{self, Data, DatasetKind, Experiment, Facts, Model};
 use crate::data::InputScale;
 use crate::error::{Error, Result};
+use crate::model::zoo::Start;
 
 /// Name and version of the format.
 const SCHEMA: &str = "harness.model/1";
@@ -27,6 +28,7 @@ pub struct ModelFile {
     pub schema: String,
     /// A name for each class, in the order of the logits.
     pub classes: Vec<String>,
+    /// What its inputs are.
     pub input: InputLayout,
     /// As in an experiment.
     pub model: Model,
@@ -49,7 +51,12 @@ impl ModelFile {
     #[must_use]
     pub fn new(model: &Model, scale: &InputScale) -> Self {
         let InputScale { shape, classes, mean, deviation, .. } = scale.clone();
-        Self { schema: SCHEMA.into(), classes, input: InputLayout { shape, mean, deviation }, model: model.clone() }
+        Self {
+            schema: SCHEMA.into(),
+            classes,
+            input: InputLayout { shape, mean, deviation },
+            model: Model { start: Start::default(), ..model.clone() },
+        }
     }
 
     /// As TOML.
@@ -120,7 +127,6 @@ impl ModelFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Activation;
 
     fn scale() -> InputScale {
         InputScale {
@@ -135,7 +141,7 @@ mod tests {
     fn refused(change: impl Fn(String) -> String) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(MODEL);
-        let text = ModelFile::new(&Model::Resnet { depth: 8, width: 4 }, &scale()).to_toml().unwrap();
+        let text = ModelFile::new(&Model::parse("kind = 'resnet', depth = 8, width = 4"), &scale()).to_toml().unwrap();
         std::fs::write(&path, change(text)).unwrap();
         match ModelFile::read(&path) {
             Err(error) if error.exit_code() == crate::error::exit::INVALID => error.to_string(),
@@ -148,19 +154,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(MODEL);
         for model in [
-            Model::Mlp { widths: vec![7, 5], activation: Activation::Gelu, dropout: 0.25 },
-            Model::Cnn {
-                channels: vec![3],
-                kernel: 5,
-                pool: 2,
-                batch_norm: true,
-                head: vec![4],
-                activation: Activation::Tanh,
-                dropout: 0.0,
-            },
-            Model::Resnet { depth: 8, width: 4 },
+            "kind = 'mlp', widths = [7, 5], activation = 'gelu', dropout = 0.25",
+            "kind = 'cnn', channels = [3], kernel = 5, batch_norm = true, head = [4], activation = 'tanh'",
+            "kind = 'resnet', depth = 8, width = 4",
+            "kind = 'vit', patch = 2, width = 8, heads = 2, mlp_ratio = 1.5, epsilon = 1e-6",
+            "kind = 'layers', layers = ['flatten', { residual = [{ dense = 64, bias = false }] }, { dense = 'classes', name = 'fc' }]",
         ] {
-            let file = ModelFile::new(&model, &scale());
+            let file = ModelFile::new(&Model::parse(model), &scale());
             std::fs::write(&path, file.to_toml().unwrap()).unwrap();
             assert_eq!(ModelFile::read(&path).unwrap(), file);
         }

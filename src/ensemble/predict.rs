@@ -134,7 +134,7 @@ impl Predictor {
         for member in &self.ensemble.members {
             let bytes = read_member(&self.folder, &member.file)?;
             let network = Network::new(&self.plan, tensors(&bytes, &member.file.path)?, &device)?;
-            let logits = trainer::logits(&network, &images, self.plan.input, &device)?;
+            let logits = trainer::logits(&network, &images, self.plan.input.padded(), &device)?;
             let logits = Logits::new(&logits, &labels, classes)?;
             if !logits.is_finite() {
                 return Err(Error::Invalid(format!(

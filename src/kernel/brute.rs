@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use crate::config::{Activation, Model};
-use crate::model::{HostTensor, LayerPlan, Plan, init};
+use crate::config::Model;
+use crate::model::layer::Activation;
+use crate::model::{HostTensor, Layer, Placed, Plan};
 use crate::random::Random;
 
 /// A model with weights, and examples for it.
@@ -23,7 +24,7 @@ impl Case {
 
     pub fn of_plan(plan: Plan, examples: usize, seed: u64) -> Self {
         let mut random = Random::from_parts(seed, "case", 0);
-        let mut weights = init::draw(&plan, &mut random);
+        let mut weights = plan.draw(&mut random);
         for tensor in &mut weights {
             let near = if tensor.name.ends_with("running_var") { 1.0 } else { tensor.values[0] };
             let constant = tensor.values.iter().all(|&v| v == tensor.values[0]);
@@ -31,7 +32,7 @@ impl Case {
                 *v = near + (random.uniform() as f32 - 0.5) * 0.8;
             }
         }
-        let length = plan.input.iter().product::<usize>() * examples;
+        let length = plan.input.values() * examples;
         let pixels = (0..length).map(|_| random.uniform() as f32 * 2.0 - 1.0).collect();
         Self { plan, weights, pixels, examples }
     }
@@ -53,7 +54,7 @@ impl Case {
                         let mut at = |by: f64| {
                             let value = f64::from(tensor.values[i]);
                             tensors.get_mut(&tensor.name).unwrap()[i] = value + by;
-                            let out = forward(&self.plan.layers, &tensors, self.plan.input, pixels.clone()).1;
+                            let out = forward(&self.plan.layers, &tensors, self.plan.input.padded(), pixels.clone()).1;
                             tensors.get_mut(&tensor.name).unwrap()[i] = value;
                             out
                         };
@@ -74,7 +75,7 @@ impl Case {
         let examples = self.pixels.chunks_exact(self.pixels.len() / self.examples);
         let run = |pixels: &[f32]| {
             let pixels = pixels.iter().map(|&v| f64::from(v)).collect();
-            forward(&self.plan.layers, &tensors, self.plan.input, pixels).1
+            forward(&self.plan.layers, &tensors, self.plan.input.padded(), pixels).1
         };
         examples.flat_map(run).collect()
     }
@@ -89,14 +90,18 @@ pub fn relative(a: &[f32], b: &[f64]) -> f64 {
 
 type Image = ([usize; 3], Vec<f64>);
 
-fn forward(layers: &[LayerPlan], tensors: &HashMap<String, Vec<f64>>, shape: [usize; 3], values: Vec<f64>) -> Image {
+fn forward(layers: &[Placed], tensors: &HashMap<String, Vec<f64>>, shape: [usize; 3], values: Vec<f64>) -> Image {
     layers.iter().fold((shape, values), |image, layer| run(layer, tensors, image))
 }
 
-fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): Image) -> Image {
+fn run(place: &Placed, tensors: &HashMap<String, Vec<f64>>, (shape, values): Image) -> Image {
     let [c, h, w] = shape;
-    match layer {
-        LayerPlan::Conv { name, output, kernel: k, stride, padding, bias, .. } => {
+    let name = &place.name;
+    let output = place.output.padded();
+    match &place.layer {
+        Layer::Conv(conv) => {
+            let (stride, padding) = conv.plain().expect("a plain convolution");
+            let (k, bias) = (&conv.window.kernel[0], &conv.bias);
             let weight = &tensors[&format!("{name}.weight")];
             let mut out = Vec::new();
             for o in 0..output[0] {
@@ -107,7 +112,7 @@ fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): 
                             for dy in 0..*k {
                                 for dx in 0..*k {
                                     let at = |p: usize, d: usize, n: usize| {
-                                        (p * stride + d).checked_sub(*padding).filter(|&v| v < n)
+                                        (p * stride + d).checked_sub(padding).filter(|&v| v < n)
                                     };
                                     if let (Some(v), Some(u)) = (at(y, dy, h), at(x, dx, w)) {
                                         sum += weight[((o * c + i) * k + dy) * k + dx] * values[(i * h + v) * w + u];
@@ -119,9 +124,9 @@ fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): 
                     }
                 }
             }
-            (*output, out)
+            (output, out)
         }
-        LayerPlan::BatchNorm { name, .. } => {
+        Layer::BatchNorm(_) => {
             let part = |part: &str, i: usize| tensors[&format!("{name}.{part}")][i / (h * w)];
             let one = |(i, v): (usize, &f64)| {
                 let deviation = (part("running_var", i) + 1e-5).sqrt();
@@ -129,15 +134,17 @@ fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): 
             };
             (shape, values.iter().enumerate().map(one).collect())
         }
-        LayerPlan::Activation(kind) => {
+        Layer::Activation(kind) => {
             let one = |x: f64| match kind {
                 Activation::Relu => x.max(0.0),
                 Activation::Tanh => x.tanh(),
                 Activation::Gelu => 0.5 * x * (1.0 + statrs::function::erf::erf(x / 2f64.sqrt())),
+                other => panic!("{other:?} has no brute force"),
             };
             (shape, values.into_iter().map(one).collect())
         }
-        LayerPlan::MaxPool(size) => {
+        Layer::MaxPool(pool) => {
+            let size = pool.plain().expect("windows side by side");
             let to = [c, h / size, w / size];
             let one = |i: usize| {
                 let (channel, y, x) = (i / (to[1] * to[2]), i / to[2] % to[1], i % to[2]);
@@ -147,25 +154,25 @@ fn run(layer: &LayerPlan, tensors: &HashMap<String, Vec<f64>>, (shape, values): 
             };
             (to, (0..to.iter().product()).map(one).collect())
         }
-        LayerPlan::GlobalMeanPool => {
+        Layer::GlobalMean(_) => {
             ([c, 1, 1], values.chunks_exact(h * w).map(|v| v.iter().sum::<f64>() / (h * w) as f64).collect())
         }
-        LayerPlan::Flatten => ([c * h * w, 1, 1], values),
-        LayerPlan::Dropout(_) => (shape, values),
-        LayerPlan::Dense { name, inputs, outputs } => {
+        Layer::Flatten(_) => ([c * h * w, 1, 1], values),
+        Layer::Dropout(_) => (shape, values),
+        Layer::Dense(dense) => {
+            let (inputs, outputs) = (&dense.inputs, &dense.outputs);
             let (weight, bias) = (&tensors[&format!("{name}.weight")], &tensors[&format!("{name}.bias")]);
             let one = |o: usize| {
                 bias[o] + weight[o * inputs..][..*inputs].iter().zip(&values).map(|(w, x)| w * x).sum::<f64>()
             };
             ([*outputs, 1, 1], (0..*outputs).map(one).collect())
         }
-        LayerPlan::Residual { body, shortcut } => {
-            let kept = match shortcut {
-                Some(conv) => run(conv, tensors, (shape, values.clone())).1,
-                None => values.clone(),
-            };
+        Layer::Residual(residual) => {
+            let kept = forward(&residual.shortcut, tensors, shape, values.clone()).1;
+            let body = &residual.body;
             let (to, out) = forward(body, tensors, shape, values);
             (to, out.iter().zip(kept).map(|(a, b)| a + b).collect())
         }
+        other => panic!("{other:?} has no brute force"),
     }
 }

@@ -9,10 +9,13 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Values of a row that are multiplied in one go: six rows of them stay in the first-level cache.
-const DEPTH: usize = 1024;
+/// Values of a row that are multiplied in one go.
+const DEPTH: usize = 2048;
 /// Columns of a piece of a block that is one task, at most.
 const PIECE: usize = 4 * DEPTH;
+/// Rows that are multiplied with all rows of a band before the next ones: they stay in the second-level cache. A multiple of six and
+/// of four.
+const PANEL: usize = 60;
 /// Rows of the triangle that are one task.
 const BAND: usize = 96;
 /// Values of the partial sums of one product, at most: 16 MiB.
@@ -97,19 +100,21 @@ impl Band<'_> {
         for block in blocks {
             for start in (0..block.columns).step_by(DEPTH) {
                 let columns = DEPTH.min(block.columns - start);
-                for i in (0..rows).step_by(M) {
-                    let last = (first + i + M).min(first + rows);
-                    // A tile that would reach past the last row repeats it.
-                    let left: [&[f32]; M] =
-                        std::array::from_fn(|m| block.row((first + i + m).min(last - 1), start, columns));
-                    for j in (0..last).step_by(N) {
-                        let right: [&[f32]; N] =
-                            std::array::from_fn(|k| block.row((j + k).min(last - 1), start, columns));
-                        let sums = tile::<S, M, N>(simd, left, right);
-                        for (m, sums) in sums.iter().enumerate().take(rows - i) {
-                            let row = &mut out[(i + m) * n..][..n];
-                            let end = (first + i + m + 1).clamp(j, j + N);
-                            row[j..end].iter_mut().zip(sums).for_each(|(to, sum)| *to += f64::from(*sum));
+                for panel in (0..first + rows).step_by(PANEL) {
+                    for i in (0..rows).step_by(M).filter(|i| first + i + M > panel) {
+                        let last = (first + i + M).min(first + rows);
+                        // A tile that would reach past the last row repeats it.
+                        let left: [&[f32]; M] =
+                            std::array::from_fn(|m| block.row((first + i + m).min(last - 1), start, columns));
+                        for j in (panel..last.min(panel + PANEL)).step_by(N) {
+                            let right: [&[f32]; N] =
+                                std::array::from_fn(|k| block.row((j + k).min(last - 1), start, columns));
+                            let sums = tile::<S, M, N>(simd, left, right);
+                            for (m, sums) in sums.iter().enumerate().take(rows - i) {
+                                let end = (first + i + m + 1).clamp(j, j + N).min(panel + PANEL).max(j);
+                                let row = &mut out[(i + m) * n..][..n];
+                                row[j..end].iter_mut().zip(sums).for_each(|(to, sum)| *to += f64::from(*sum));
+                            }
                         }
                     }
                 }
@@ -132,10 +137,14 @@ fn tile<S: Simd, const M: usize, const N: usize>(simd: S, left: [&[f32]; M], rig
         b[k] = &S::as_simd_f32s(right[k]).0[..count];
     }
     for t in 0..count {
+        let mut values = [simd.splat_f32s(0.0); M];
+        for m in 0..M {
+            values[m] = a[m][t];
+        }
         for k in 0..N {
             let value = b[k][t];
             for m in 0..M {
-                sums[m][k] = simd.mul_add_e_f32s(a[m][t], value, sums[m][k]);
+                sums[m][k] = simd.mul_add_e_f32s(values[m], value, sums[m][k]);
             }
         }
     }

@@ -5,11 +5,11 @@ use burn::tensor::Device;
 
 use super::examples::ExamplePasses;
 use super::host::{HostNetwork, HostPasses};
+use super::kind::{Draw, Kind};
 use super::leaves::{LeafPasses, on_host};
 use super::projection::Signs;
-use super::route::{Passes, Recorded};
+use super::route::{Passes, Recorded, check_probes};
 use super::target::{Rows, Target};
-use crate::config::KernelKind;
 use crate::error::{Error, Result};
 use crate::model::{HostTensor, Mode, Network, Plan};
 
@@ -56,24 +56,15 @@ impl Route {
     }
 }
 
-/// The kernels of one network on P probes.
+/// A kernel as it was computed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// `[P, C]`
-    pub logits: Vec<f32>,
-    /// Those asked for, `[P, P]` row-major, symmetric, unnormalised.
-    pub kernels: Vec<(KernelKind, Vec<f32>)>,
-    /// How the gradients were found; None where no kernel needs them.
+pub struct Computed {
+    /// `[P, P]` (full: `[P · C, P · C]`) row-major, symmetric, unnormalised.
+    pub values: Vec<f32>,
+    /// Of an estimate, estimated: ‖K̂ − K‖ / ‖K̂‖ in the Frobenius norm, the standard error of the mean over the samples.
+    pub error: Option<f64>,
+    /// How the gradients were found, where it needs them.
     pub route: Option<Route>,
-}
-
-/// An estimate of the trace kernel.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Estimate {
-    /// `[P, P]`
-    pub kernel: Vec<f32>,
-    /// Estimated ‖K̂ − K‖ / ‖K̂‖ in the Frobenius norm: the standard error of the mean over the samples.
-    pub error: f64,
 }
 
 impl Jacobians {
@@ -88,8 +79,8 @@ impl Jacobians {
             true => HostNetwork::new(plan, &network.to_host())?.map(|host| HostPasses::new(host, budget)),
             false => None,
         };
-        let leaves = LeafPasses::new(network.clone(), plan.input, plan.classes, device, budget);
-        let (input, classes) = (plan.input, plan.classes);
+        let leaves = LeafPasses::new(network.clone(), plan.input.padded(), plan.classes, device, budget);
+        let (input, classes) = (plan.input.padded(), plan.classes);
         Ok(Self { network, input, classes, host, leaves, budget, forced: None })
     }
 
@@ -146,37 +137,39 @@ impl Jacobians {
         best.map_or(Route::Leaves, |(route, _)| route)
     }
 
-    /// The kernels of these kinds on probes `[P, channels · height · width]`.
+    /// Logits `[P, C]` of probes `[P, channels · height · width]`.
     ///
     /// # Errors
-    /// `Invalid` if the probes are not whole examples, the network gives values that are not finite, it has no dense layer (conjugate
-    /// kernel only), or the budget is too small; the message says what is needed.
-    pub fn snapshot(&self, probes: &[f32], kinds: &[KernelKind]) -> Result<Snapshot> {
-        let logits = self.leaves.logits(probes)?;
-        let examples = probes.len() / self.example_len();
-        let route = self.route(examples, self.classes);
-        let kernels = kinds.iter().map(|&kind| {
-            let kernel = match kind {
-                KernelKind::Trace => self.summed(probes, route, &identity(self.classes))?,
-                KernelKind::Pseudo => self.summed(probes, route, &vec![1.0; self.classes])?,
-                KernelKind::Conjugate => self.hidden(probes, false)?,
-                KernelKind::Embedding => self.hidden(probes, true)?,
-            };
-            Ok((kind, kernel))
-        });
-        let kernels = kernels.collect::<Result<_>>()?;
-        let follows = kinds.iter().any(|kind| matches!(kind, KernelKind::Trace | KernelKind::Pseudo));
-        Ok(Snapshot { logits, kernels, route: follows.then_some(route) })
+    /// `Invalid` if the probes are not whole examples, or they or the logits are not finite.
+    pub fn logits(&self, probes: &[f32]) -> Result<Vec<f32>> {
+        self.leaves.logits(probes)
     }
 
-    /// The full kernel `[P · C, P · C]`, class innermost: entry (xC + c, x'C + c') is ⟨J^c(x), J^c'(x')⟩. For small P: the cost is
-    /// quadratic in C too.
+    /// The kernel of that kind on probes `[P, channels · height · width]`. The cost of the full kernel is quadratic in C too.
     ///
     /// # Errors
-    /// As for [`Self::snapshot`].
-    pub fn full(&self, probes: &[f32]) -> Result<Vec<f32>> {
+    /// As for [`Self::logits`], and `Invalid` if the network has no dense layer (conjugate kernel only), the budget is too small (the
+    /// message says what is needed), a projection has no dimensions or an estimate fewer than 2 samples.
+    pub fn kernel(&self, probes: &[f32], kind: Kind, draw: &Draw) -> Result<Computed> {
+        let examples = check_probes(probes, self.input)?;
+        let route = self.route(examples, if kind == Kind::Estimate { draw.samples } else { self.classes });
+        let (values, error) = match kind {
+            Kind::Trace => (self.summed(probes, route, &identity(self.classes))?, None),
+            Kind::Pseudo => (self.summed(probes, route, &vec![1.0; self.classes])?, None),
+            Kind::Conjugate => (self.hidden(probes, false)?, None),
+            Kind::Embedding => (self.hidden(probes, true)?, None),
+            Kind::Projected => (self.projected(probes, route, Signs::new(draw.seed, draw.dimensions))?, None),
+            Kind::Full => (self.full(probes, route)?, None),
+            Kind::Estimate => {
+                let (values, error) = self.estimate(probes, route, draw)?;
+                (values, Some(error))
+            }
+        };
+        Ok(Computed { values, error, route: kind.follows_gradients().then_some(route) })
+    }
+
+    fn full(&self, probes: &[f32], route: Route) -> Result<Vec<f32>> {
         let classes = self.classes;
-        let route = self.route(probes.len() / self.example_len().max(1), classes);
         self.in_blocks(probes, route, classes, |recorded| {
             let side = recorded.examples() * classes;
             let mut target = Target::Full(vec![0.0; side * side]);
@@ -186,16 +179,12 @@ impl Jacobians {
         .and_then(one)
     }
 
-    /// The trace kernel `[P, P]` with gradients projected to the dimensions of `signs`, the same for all classes (Engel 2024).
-    ///
-    /// # Errors
-    /// As for [`Self::snapshot`], and `Invalid` for 0 dimensions.
-    pub fn projected(&self, probes: &[f32], signs: Signs) -> Result<Vec<f32>> {
+    /// Gradients projected by the same signs for all classes (Engel 2024).
+    fn projected(&self, probes: &[f32], route: Route, signs: Signs) -> Result<Vec<f32>> {
         let k = signs.dimensions();
         if k == 0 {
             return Err(Error::Invalid("a projection needs at least 1 dimension".into()));
         }
-        let route = self.route(probes.len() / self.example_len().max(1), self.classes);
         self.in_blocks(probes, route, 1, |recorded| {
             let examples = recorded.examples();
             let mut kernel = Target::Sum(vec![0.0; examples * examples]);
@@ -212,17 +201,14 @@ impl Jacobians {
         .and_then(one)
     }
 
-    /// The trace kernel estimated from `samples` reverse passes instead of one for each class: with random signs v,
+    /// The trace kernel from `samples` reverse passes instead of one for each class, and its relative error: with random signs v,
     /// E[⟨Σ_c v_c J^c(x), Σ_c v_c J^c(x')⟩] is the trace kernel (Hutchinson 1990). Worth it where C is far above `samples`.
-    ///
-    /// # Errors
-    /// As for [`Self::snapshot`], and `Invalid` for fewer than 2 samples, whose error could not be told.
-    pub fn estimate(&self, probes: &[f32], samples: usize, seed: u64) -> Result<Estimate> {
+    fn estimate(&self, probes: &[f32], route: Route, draw: &Draw) -> Result<(Vec<f32>, f64)> {
+        let Draw { samples, seed, .. } = *draw;
         if samples < 2 {
             return Err(Error::Invalid(format!("{samples} samples tell nothing about the error: use at least 2")));
         }
         let signs: Vec<f32> = Signs::new(seed, self.classes).rows(0, samples).iter().map(|v| v.signum()).collect();
-        let route = self.route(probes.len() / self.example_len().max(1), samples);
         // Sum and sum of squares over the samples.
         let sums = self.in_blocks(probes, route, 1, |recorded| {
             let count = recorded.examples() * recorded.examples();
@@ -248,7 +234,7 @@ impl Jacobians {
             .unzip();
         let norm = kernel.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
         let error = if norm > 0.0 { (variance.iter().sum::<f64>() / norm).sqrt() } else { 0.0 };
-        Ok(Estimate { kernel, error })
+        Ok((kernel, error))
     }
 
     /// The sum over combinations of the logits `[S, C]` of the kernels of their gradients.

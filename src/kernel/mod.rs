@@ -12,6 +12,9 @@ pub mod external;
 mod gram;
 mod host;
 mod jacobians;
+mod kind;
+#[cfg(test)]
+mod layer_tests;
 mod leaves;
 pub mod matrix;
 pub mod projection;
@@ -23,4 +26,5 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use jacobians::{DEFAULT_BUDGET, Estimate, Jacobians, Route, Snapshot};
+pub use jacobians::{Computed, DEFAULT_BUDGET, Jacobians, Route};
+pub use kind::{Draw, Kind};

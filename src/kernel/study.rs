@@ -1,9 +1,9 @@
 //! The surrogate of one network: its kernel on training and test examples, the fit, and how faithful it is.
 
 use super::Jacobians;
+use super::kind::{Draw, Kind};
 use super::spectrum::cosine;
 use super::surrogate::{Fidelity, FitOptions, Surrogate, fidelity};
-use crate::config::KernelKind;
 use crate::error::{Error, Result};
 
 /// Labelled examples, pixels `[n, channels · height · width]` and labels `[n]`.
@@ -26,7 +26,8 @@ pub struct Study {
 }
 
 /// Fits a surrogate (Engel 2024) to the cosine-normalised kernel of that kind between the training examples, and compares it with
-/// the network on the test examples. The kernel of all of them is computed: the cost is quadratic in T + N.
+/// the network on the test examples. The kernel of all of them is computed: the cost is quadratic in T + N. Every kind but the full
+/// one has a row for each example.
 ///
 /// # Errors
 /// `Invalid` if the examples do not fit the network or each other, or the kernel is constant; `Unexpected` if the fit does not
@@ -35,7 +36,8 @@ pub fn study(
     network: &Jacobians,
     train: Examples,
     test: Examples,
-    kind: KernelKind,
+    kind: Kind,
+    draw: &Draw,
     options: &FitOptions,
 ) -> Result<Study> {
     let (t, n, classes) = (train.labels.len(), test.labels.len(), network.classes());
@@ -48,16 +50,20 @@ pub fn study(
         )));
     }
     let all = [train.pixels, test.pixels].concat();
-    let taken = network.snapshot(&all, &[kind])?;
-    let (_, kernel) = taken.kernels.first().ok_or_else(|| Error::Unexpected("no kernel was computed".into()))?;
-    let normalised = cosine(kernel)?;
+    if kind == Kind::Full {
+        return Err(Error::Invalid(
+            "the full kernel has no one row for each example, so no surrogate is fitted to it".into(),
+        ));
+    }
+    let logits = network.logits(&all)?;
+    let normalised = cosine(&network.kernel(&all, kind, draw)?.values)?;
     // The first T columns of the rows: of the training examples, then of the test examples.
     let mut rows: Vec<f32> =
         normalised.chunks_exact(t + n).flat_map(|row| row[..t].iter().map(|&v| v as f32)).collect();
     let rows_of_test = rows.split_off(t * t);
     let surrogate = Surrogate::fit(&rows, train.labels, classes, options)?;
     let surrogate_logits = surrogate.logits(&rows_of_test)?;
-    let network_logits: Vec<f64> = taken.logits[t * classes..].iter().map(|&z| f64::from(z)).collect();
+    let network_logits: Vec<f64> = logits[t * classes..].iter().map(|&z| f64::from(z)).collect();
     let fidelity = fidelity(&surrogate_logits, &network_logits, test.labels)?;
     Ok(Study { surrogate, fidelity, rows: rows_of_test, surrogate_logits, network_logits })
 }
@@ -65,22 +71,24 @@ pub fn study(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Activation, Model};
+    use crate::config::Model;
     use crate::kernel::DEFAULT_BUDGET;
     use crate::kernel::brute::Case;
 
     #[test]
     fn rows_are_the_kernel_between_test_and_training_examples() {
-        let model = Model::Mlp { widths: vec![6], activation: Activation::Tanh, dropout: 0.0 };
+        let model = Model::parse("kind = 'mlp', widths = [6], activation = 'tanh'");
         let case = Case::new(&model, [1, 3, 3], 2, 14, 5);
         let network = Jacobians::from_weights(&case.plan, case.weights.clone(), DEFAULT_BUDGET).unwrap();
         let labels: Vec<u32> = (0..14).map(|i| i % 2).collect();
         let (train, test) = case.pixels.split_at(10 * 9);
         let of = |pixels, labels| Examples { pixels, labels };
-        let kind = KernelKind::Trace;
+        let kind = Kind::Trace;
         let options = FitOptions::default();
-        let judged = study(&network, of(train, &labels[..10]), of(test, &labels[10..]), kind, &options).unwrap();
-        let kernel = cosine(&network.snapshot(&case.pixels, &[kind]).unwrap().kernels[0].1).unwrap();
+        let judged =
+            study(&network, of(train, &labels[..10]), of(test, &labels[10..]), kind, &Draw::default(), &options)
+                .unwrap();
+        let kernel = cosine(&network.kernel(&case.pixels, kind, &Draw::default()).unwrap().values).unwrap();
         assert_eq!(judged.rows.len(), 4 * 10);
         for (i, row) in judged.rows.chunks_exact(10).enumerate() {
             for (j, &value) in row.iter().enumerate() {
@@ -93,7 +101,7 @@ mod tests {
             assert!((ours - exact).abs() < 1e-5);
         }
         assert!(judged.surrogate.gradient_norm < options.gradient_norm);
-        let short = study(&network, of(train, &labels[..9]), of(test, &labels[10..]), kind, &options);
+        let short = study(&network, of(train, &labels[..9]), of(test, &labels[10..]), kind, &Draw::default(), &options);
         assert!(short.unwrap_err().to_string().contains("do not fit a network that takes 9 each"));
     }
 }

@@ -54,8 +54,9 @@ pub struct Fidelity {
     pub surrogate_accuracy: f64,
     /// Test accuracy differential: accuracy of the surrogate less accuracy of the network, in `[-1, 1]`.
     pub tad: f64,
-    /// Kendall's τ_b over the examples between the two softmax probabilities of the correct class, in `[-1, 1]`; None where
-    /// one of them is the same for all examples.
+    /// Kendall's τ_b over the examples between the two log-odds of the correct class, z_y − logsumexp_{k≠y} z_k, in `[-1, 1]`; None
+    /// where one of them is the same for all examples. Engel 2024 ranks probabilities, which have the same order until they
+    /// round to 1: log-odds have no such ties.
     pub tau: Option<f64>,
     /// Examples that both get wrong over those that either gets wrong, in `[0, 1]`; None where neither errs.
     pub shared_misses: Option<f64>,
@@ -315,6 +316,16 @@ fn descend(objective: &Objective, from: &[f64], options: &FitOptions, spent: u64
     Ok((best, state.get_iter()))
 }
 
+/// z_y − logsumexp_{k≠y} z_k of a row of logits, which orders as the probability of y does; 0 for a single class.
+fn log_odds(row: &[f64], label: usize) -> f64 {
+    let others = || row.iter().enumerate().filter(|(class, _)| *class != label).map(|(_, z)| *z);
+    let top = others().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return 0.0;
+    }
+    row[label] - top - others().map(|z| (z - top).exp()).sum::<f64>().ln()
+}
+
 /// Compares a surrogate with its network on test examples: both logits `[N, C]`, labels `[N]`; ties of the largest logit go to
 /// the lowest class.
 ///
@@ -337,13 +348,11 @@ pub fn fidelity(surrogate: &[f64], network: &[f64], labels: &[u32]) -> Result<Fi
         let rows = logits.chunks_exact(c).zip(labels);
         rows.map(|(row, &label)| {
             let top = (1..c).fold(0, |top, class| if row[class] > row[top] { class } else { top });
-            let mut row = row.to_vec();
-            softmax(&mut row);
-            (row[label as usize], top != label as usize)
+            (log_odds(row, label as usize), top != label as usize)
         })
         .unzip()
     };
-    let ((p_surrogate, misses_surrogate), (p_network, misses_network)) = (judge(surrogate), judge(network));
+    let ((odds_surrogate, misses_surrogate), (odds_network, misses_network)) = (judge(surrogate), judge(network));
     let share = |count: usize| count as f64 / n as f64;
     let accuracy = |misses: &[bool]| share(misses.iter().filter(|&&m| !m).count());
     let (surrogate_accuracy, network_accuracy) = (accuracy(&misses_surrogate), accuracy(&misses_network));
@@ -354,7 +363,7 @@ pub fn fidelity(surrogate: &[f64], network: &[f64], labels: &[u32]) -> Result<Fi
         surrogate_accuracy,
         tad: surrogate_accuracy - network_accuracy,
         // A single example has no order.
-        tau: if n < 2 { None } else { Some(tau_b(&p_surrogate, &p_network)?).filter(|tau| !tau.is_nan()) },
+        tau: if n < 2 { None } else { Some(tau_b(&odds_surrogate, &odds_network)?).filter(|tau| !tau.is_nan()) },
         shared_misses: (either > 0).then(|| both as f64 / either as f64),
     })
 }
@@ -448,6 +457,9 @@ mod tests {
         // Margins of the label: network 2, 1, −1, 3; surrogate 1, −1, −2, 0.5: of six pairs, (0, 3) is discordant.
         assert!((f.tau.unwrap() - 4.0 / 6.0).abs() < 1e-12, "{f:?}");
         assert_eq!(fidelity(&[1.0, 0.0], &[1.0, 0.0], &[0]).unwrap().shared_misses, None);
+        // Probabilities that all round to 1 still have an order.
+        let sure = [200.0, 0.0, 300.0, 0.0, 400.0, 0.0];
+        assert_eq!(fidelity(&sure, &sure, &[0, 0, 0]).unwrap().tau, Some(1.0));
         assert!(fidelity(&[1.0, 0.0], &[1.0, 0.0], &[2]).is_err());
         assert!(fidelity(&[1.0, 0.0], &[1.0], &[0]).is_err());
     }

@@ -88,7 +88,11 @@ impl Target {
             Block { values: &values[output * length..], stride: outputs * length, columns: length }
         };
         match self {
-            Self::Sum(kernel) => add_products(&[(0..outputs).map(of_output).collect()], examples, kernel),
+            // The outputs of an example lie side by side: one long row.
+            Self::Sum(kernel) => {
+                let block = Block { values, stride: outputs * length, columns: outputs * length };
+                add_products(&[vec![block]], examples, kernel);
+            }
             Self::Each(kernels) => {
                 let blocks: Vec<Vec<Block>> = (0..outputs).map(|output| vec![of_output(output)]).collect();
                 add_products(&blocks, examples, kernels);

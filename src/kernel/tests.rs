@@ -1,19 +1,19 @@
 //! The kernels against their definition, and what has to hold of them whatever the network.
 
 use rayon::prelude::*;
+use serde_json::json;
 
 use super::brute::{Case, relative};
-use super::projection::Signs;
 use super::spectrum::eigenvalues;
-use super::{DEFAULT_BUDGET, Jacobians, Route};
-use crate::config::{Activation, KernelKind, Model};
+use super::{DEFAULT_BUDGET, Draw, Jacobians, Kind, Route};
+use crate::config::{Activation, Model};
 use crate::error::Error;
-use crate::model::{LayerPlan, Plan};
+use crate::model::Plan;
 
 const BUDGET: usize = DEFAULT_BUDGET;
 
 fn mlp(widths: &[usize], activation: Activation) -> Model {
-    Model::Mlp { widths: widths.to_vec(), activation, dropout: 0.5 }
+    Model::parse(&format!("kind = 'mlp', widths = {widths:?}, activation = '{}', dropout = 0.5", activation.name()))
 }
 
 fn cnn(
@@ -25,7 +25,11 @@ fn cnn(
     activation: Activation,
 ) -> Model {
     let (channels, head) = (channels.to_vec(), head.to_vec());
-    Model::Cnn { channels, kernel, pool, batch_norm, head, activation, dropout: 0.3 }
+    Model::parse(&format!(
+        "kind = 'cnn', channels = {channels:?}, kernel = {kernel}, pool = {pool}, batch_norm = {batch_norm}, head = {head:?}, \
+         activation = '{}', dropout = 0.3",
+        activation.name()
+    ))
 }
 
 fn zoo() -> Vec<Case> {
@@ -37,10 +41,10 @@ fn zoo() -> Vec<Case> {
         Case::new(&cnn(&[3, 4], 3, 2, false, &[], Activation::Relu), [2, 9, 8], 3, 5, 5),
         Case::new(&cnn(&[3, 17], 3, 2, true, &[5], Activation::Relu), [1, 8, 8], 3, 4, 6),
         Case::new(&cnn(&[4], 5, 1, true, &[], Activation::Tanh), [3, 6, 5], 2, 5, 7),
-        Case::new(&cnn(&[3, 3], 4, 3, false, &[4], Activation::Gelu), [2, 7, 9], 3, 4, 8),
+        Case::new(&cnn(&[3, 3], 5, 2, false, &[4], Activation::Gelu), [2, 7, 9], 3, 4, 8),
         Case::new(&cnn(&[5, 18], 1, 2, false, &[], Activation::Relu), [1, 4, 4], 13, 3, 9),
-        Case::new(&Model::Resnet { depth: 8, width: 3 }, [2, 7, 6], 3, 4, 10),
-        Case::new(&Model::Resnet { depth: 8, width: 2 }, [1, 12, 12], 2, 4, 11),
+        Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 3"), [2, 7, 6], 3, 4, 10),
+        Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 2"), [1, 12, 12], 2, 4, 11),
     ]
 }
 
@@ -52,8 +56,12 @@ fn with_budget(case: &Case, budget: usize) -> Jacobians {
     Jacobians::from_weights(&case.plan, case.weights.clone(), budget).unwrap()
 }
 
+fn taken(network: &Jacobians, pixels: &[f32], kind: Kind) -> Result<Vec<f32>, Error> {
+    Ok(network.kernel(pixels, kind, &Draw::default())?.values)
+}
+
 fn trace(case: &Case, budget: usize) -> Result<Vec<f32>, Error> {
-    Ok(with_budget(case, budget).snapshot(&case.pixels, &[KernelKind::Trace])?.kernels.remove(0).1)
+    taken(&with_budget(case, budget), &case.pixels, Kind::Trace)
 }
 
 /// `[P · C, P · C]` by definition.
@@ -87,13 +95,16 @@ fn every_layer_agrees_with_the_definition() {
         let classes = case.plan.classes;
         for route in [Route::Host, Route::Leaves, Route::Examples] {
             let network = network(case).with_route(route).unwrap();
-            let kinds = [KernelKind::Trace, KernelKind::Pseudo];
-            let s = network.snapshot(&case.pixels, &kinds).unwrap();
-            assert_eq!(s.route, Some(route));
-            assert!(relative(&s.logits, &case.logits()) < 1e-5, "logits of case {index}");
-            let trace = relative(&s.kernels[0].1, &contract(&exact, classes, |c, d| c == d));
-            let pseudo = relative(&s.kernels[1].1, &contract(&exact, classes, |_, _| true));
-            let all = relative(&network.full(&case.pixels).unwrap(), &exact);
+            let kernel = |kind| {
+                let computed = network.kernel(&case.pixels, kind, &Draw::default()).unwrap();
+                assert_eq!(computed.route, Some(route));
+                computed.values
+            };
+            let logits = network.logits(&case.pixels).unwrap();
+            assert!(relative(&logits, &case.logits()) < 1e-5, "logits of case {index}");
+            let trace = relative(&kernel(Kind::Trace), &contract(&exact, classes, |c, d| c == d));
+            let pseudo = relative(&kernel(Kind::Pseudo), &contract(&exact, classes, |_, _| true));
+            let all = relative(&kernel(Kind::Full), &exact);
             println!("case {index}, {route:?}: trace {trace:.1e} pseudo {pseudo:.1e} full {all:.1e}");
             assert!(
                 trace < 1e-5 && pseudo < 1e-5 && all < 1e-5,
@@ -106,13 +117,14 @@ fn every_layer_agrees_with_the_definition() {
 #[test]
 fn kernels_are_gram_matrices() {
     for (index, case) in zoo().iter().enumerate() {
-        let kinds = [KernelKind::Trace, KernelKind::Pseudo, KernelKind::Conjugate];
-        let s = network(case).snapshot(&case.pixels, &kinds).unwrap();
-        for (kind, kernel) in &s.kernels {
-            let p = case.examples;
+        let network = network(case);
+        for kind in Kind::ALL {
+            let draw = Draw { dimensions: 64, ..Draw::default() };
+            let kernel = network.kernel(&case.pixels, kind, &draw).unwrap().values;
+            let p = kernel.len().isqrt();
             let symmetric = (0..p * p).all(|ij| kernel[ij].to_bits() == kernel[ij % p * p + ij / p].to_bits());
             assert!(symmetric, "case {index}, {kind:?}");
-            let values = eigenvalues(&widened(kernel), p).unwrap();
+            let values = eigenvalues(&widened(&kernel), p).unwrap();
             assert!(values[p - 1] > -1e-5 * values[0], "case {index}, {kind:?}: {values:?}");
         }
     }
@@ -122,10 +134,10 @@ fn kernels_are_gram_matrices() {
 fn with_one_output_trace_and_pseudo_kernel_are_one() {
     for model in [mlp(&[5], Activation::Tanh), cnn(&[3, 4], 3, 2, true, &[], Activation::Relu)] {
         let case = Case::new(&model, [2, 6, 6], 1, 6, 3);
-        let s = network(&case).snapshot(&case.pixels, &[KernelKind::Trace, KernelKind::Pseudo]).unwrap();
-        assert_eq!(s.kernels[0].1, s.kernels[1].1);
-        let all = network(&case).full(&case.pixels).unwrap();
-        assert!(relative(&all, &widened(&s.kernels[0].1)) < 1e-6);
+        let [trace, pseudo, all] =
+            [Kind::Trace, Kind::Pseudo, Kind::Full].map(|kind| taken(&network(&case), &case.pixels, kind).unwrap());
+        assert_eq!(trace, pseudo);
+        assert!(relative(&all, &widened(&trace)) < 1e-6);
     }
 }
 
@@ -133,11 +145,11 @@ fn with_one_output_trace_and_pseudo_kernel_are_one() {
 fn the_conjugate_kernel_is_the_gram_matrix_of_the_last_hidden_layer() {
     // Without a hidden layer that is the Gram matrix of the examples.
     let case = Case::new(&mlp(&[], Activation::Relu), [1, 2, 2], 3, 4, 12);
-    let s = network(&case).snapshot(&case.pixels, &[KernelKind::Conjugate]).unwrap();
+    let kernel = taken(&network(&case), &case.pixels, Kind::Conjugate).unwrap();
     let x = widened(&case.pixels);
     let rows = || x.chunks_exact(4);
     let exact: Vec<f64> = rows().flat_map(|a| rows().map(move |b| a.iter().zip(b).map(|(x, y)| x * y).sum())).collect();
-    assert!(relative(&s.kernels[0].1, &exact) < 1e-6);
+    assert!(relative(&kernel, &exact) < 1e-6);
 }
 
 #[test]
@@ -145,14 +157,14 @@ fn a_smaller_budget_changes_no_more_than_rounding() {
     let cases = [
         Case::new(&mlp(&[40, 30], Activation::Relu), [1, 8, 8], 5, 12, 21),
         Case::new(&cnn(&[6, 8], 3, 2, true, &[9], Activation::Relu), [2, 12, 12], 4, 12, 22),
-        Case::new(&Model::Resnet { depth: 14, width: 4 }, [3, 10, 10], 4, 12, 23),
+        Case::new(&Model::parse("kind = 'resnet', depth = 14, width = 4"), [3, 10, 10], 4, 12, 23),
     ];
     for (index, case) in cases.iter().enumerate() {
         let plenty = widened(&trace(case, BUDGET).unwrap());
-        let blocks = widened(&network(case).full(&case.pixels).unwrap());
+        let blocks = widened(&taken(&network(case), &case.pixels, Kind::Full).unwrap());
         let (mut fitted, mut refused) = (0, 0);
         for shift in 10..28 {
-            match (trace(case, 1 << shift), with_budget(case, 1 << shift).full(&case.pixels)) {
+            match (trace(case, 1 << shift), taken(&with_budget(case, 1 << shift), &case.pixels, Kind::Full)) {
                 (Ok(kernel), all) => {
                     fitted += 1;
                     let error = relative(&kernel, &plenty);
@@ -173,7 +185,7 @@ fn a_smaller_budget_changes_no_more_than_rounding() {
 
 #[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
-    let case = Case::new(&Model::Resnet { depth: 8, width: 5 }, [3, 9, 9], 3, 10, 31);
+    let case = Case::new(&Model::parse("kind = 'resnet', depth = 8, width = 5"), [3, 9, 9], 3, 10, 31);
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| trace(&case, BUDGET).unwrap())
@@ -190,7 +202,8 @@ fn projections_converge_as_the_root_of_their_dimensions() {
     let exact = widened(&trace(&case, BUDGET).unwrap());
     let mean_square = |dimensions: usize| {
         let one = |seed| {
-            let kernel = network.projected(&case.pixels, Signs::new(seed, dimensions)).unwrap();
+            let draw = Draw { seed, dimensions, ..Draw::default() };
+            let kernel = network.kernel(&case.pixels, Kind::Projected, &draw).unwrap().values;
             relative(&kernel, &exact).powi(2)
         };
         (0..24).map(one).sum::<f64>() / 24.0
@@ -199,7 +212,8 @@ fn projections_converge_as_the_root_of_their_dimensions() {
     // √(2048 / 32) = 8, and 24 repeats know each of the two to about a sixth.
     assert!((5.0..12.0).contains(&(few / many)), "{few} {many}");
     assert!(many < 0.1, "{many}");
-    assert!(network.projected(&case.pixels, Signs::new(0, 0)).is_err());
+    let none = Draw { dimensions: 0, ..Draw::default() };
+    assert!(network.kernel(&case.pixels, Kind::Projected, &none).is_err());
 }
 
 #[test]
@@ -210,21 +224,23 @@ fn random_signs_estimate_the_trace_kernel_and_their_error() {
     let (mut sum, mut actual, mut claimed) = (vec![0.0; exact.len()], 0.0, 0.0);
     let repeats = 60;
     for seed in 0..repeats {
-        let estimate = network.estimate(&case.pixels, 8, seed).unwrap();
-        sum.iter_mut().zip(&estimate.kernel).for_each(|(s, v)| *s += v / repeats as f32);
-        actual += relative(&estimate.kernel, &exact).powi(2) / repeats as f64;
-        claimed += estimate.error.powi(2) / repeats as f64;
+        let draw = Draw { samples: 8, seed, ..Draw::default() };
+        let estimate = network.kernel(&case.pixels, Kind::Estimate, &draw).unwrap();
+        sum.iter_mut().zip(&estimate.values).for_each(|(s, v)| *s += v / repeats as f32);
+        actual += relative(&estimate.values, &exact).powi(2) / repeats as f64;
+        claimed += estimate.error.unwrap().powi(2) / repeats as f64;
     }
     // Unbiased: the mean of 60 estimates is much nearer than one of them.
     assert!(relative(&sum, &exact) < 0.3 * actual.sqrt(), "{} {actual}", relative(&sum, &exact));
     assert!((0.6..1.6).contains(&(claimed / actual).sqrt()), "claimed {claimed}, actual {actual}");
-    assert!(network.estimate(&case.pixels, 1, 0).unwrap_err().to_string().contains("at least 2"));
+    let one = Draw { samples: 1, ..Draw::default() };
+    assert!(network.kernel(&case.pixels, Kind::Estimate, &one).unwrap_err().to_string().contains("at least 2"));
 }
 
 #[test]
 fn what_has_no_kernel_is_refused() {
     let case = Case::new(&mlp(&[3], Activation::Relu), [1, 2, 2], 2, 3, 61);
-    let refusal = |pixels: &[f32]| network(&case).snapshot(pixels, &[KernelKind::Trace]).unwrap_err().to_string();
+    let refusal = |pixels: &[f32]| taken(&network(&case), pixels, Kind::Trace).unwrap_err().to_string();
     assert!(refusal(&[]).contains("0 values are not examples"));
     assert!(refusal(&[0.0; 5]).contains("5 values are not examples of shape [1, 2, 2]"));
     assert!(
@@ -235,9 +251,8 @@ fn what_has_no_kernel_is_refused() {
 
 #[test]
 fn networks_that_the_host_does_not_serve_go_through_leaves() {
-    let layers =
-        vec![LayerPlan::Flatten, LayerPlan::Dense { name: "fc".into(), inputs: 4, outputs: 2 }, LayerPlan::Flatten];
-    let plan = Plan { input: [1, 2, 2], classes: 2, layers };
+    let entries = [json!("flatten"), json!({ "dense": 2 }), json!("flatten")];
+    let plan = Plan::of_layers(&entries, [1, 2, 2], 2).unwrap();
     let case = Case::of_plan(plan, 3, 1);
     assert!(network(&case).with_route(Route::Host).is_err_and(|why| why.to_string().contains("host route serves")));
     assert_eq!(network(&case).route(3, 2), Route::Leaves);

@@ -1,14 +1,21 @@
-//! The zoo. `plan` turns the experiment's `[model]` into a list of layers with names and sizes, without a tensor in sight;
-//! `init` draws the initial weights for a plan on the host; `network` is the Burn module built from a plan and weights,
-//! and runs it; `weights` carries parameters between networks and files, under PyTorch's names and layouts.
+//! Networks. A network is a list of layers ([`layer`], one file each); the architectures of [`zoo`] are such lists, and so is what
+//! a user writes down. [`Plan`] gives the layers their names and sizes without a tensor in sight and draws the initial weights;
+//! [`Network`] is the Burn module that runs them; `weights` carries parameters between networks and files, under PyTorch's names
+//! and layouts. Start reading at [`layer::Describe`].
 
-pub mod init;
-pub mod layers;
+pub mod layer;
 pub mod network;
 pub mod plan;
+pub mod python;
+pub mod shape;
 pub mod tap;
 pub mod weights;
+pub mod zoo;
 
+pub use layer::{Layer, Placed};
 pub use network::{BatchStatistics, Mode, Network, Training};
-pub use plan::{LayerPlan, Plan};
+pub use plan::Plan;
+pub use shape::Shape;
+pub use tap::Tap;
 pub use weights::HostTensor;
+pub use zoo::Model;

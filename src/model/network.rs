@@ -1,31 +1,53 @@
-//! A network: the layers of a plan with their parameters on a device, and the ways to run it.
+//! A network: the layers of a plan with their tensors on a device, and the ways to run it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::layers::{
-    BatchNorm, Conv, Dense, Dropout, Flatten, GlobalMeanPool, Layer, MaxPool, Nonlinearity, Residual, parameter,
-};
-use super::plan::{LayerPlan, Plan};
-use super::tap::Tap;
+use super::layer::{Activation, BatchNorm, Conv, Layer, Placed, Residual, Role, TensorSpec};
+use super::plan::Plan;
+use super::tap::{Gradient, Layout, Site, Tap};
 use super::weights::{HostTensor, transpose};
 use crate::error::{Error, Result};
-use crate::ops::{self, BatchNormOutput};
+use crate::ops::{self, ConvNorm, ConvPool};
 use crate::random::ByExample;
 
-/// A network of the zoo.
+/// A network of any layers.
 #[derive(Module, Debug)]
 pub struct Network {
-    pub layers: Vec<Layer>,
+    /// The tensors of all layers, in their order.
+    tensors: Vec<Held>,
+    #[module(skip)]
+    plan: Arc<Plan>,
+}
+
+/// A tensor on its device.
+#[derive(Module, Debug)]
+enum Held {
+    /// A bias, scale or shift.
+    Vector(Param<Tensor<1>>),
+    /// A dense layer's `[in, out]`, a table's `[rows, columns]`.
+    Matrix(Param<Tensor<2>>),
+    /// A convolution's `[out, in / groups, height, width]`.
+    Kernel(Param<Tensor<4>>),
+    /// Never differentiated.
+    Statistic(Tensor<1>),
 }
 
 /// Mean and biased variance of one batch in one batch norm, and the number of values per channel that they are from.
 #[derive(Debug, Clone)]
 pub struct BatchStatistics {
+    /// Index of the running mean among the network's tensors; the running variance is next.
+    pub mean_at: usize,
+    /// Weight of the batch in the running statistics.
+    pub momentum: f64,
+    /// `[channels]`
     pub mean: Tensor<1>,
+    /// `[channels]`, biased.
     pub var: Tensor<1>,
+    /// Values per channel.
     pub count: usize,
 }
 
@@ -34,7 +56,7 @@ pub struct BatchStatistics {
 pub struct Training {
     /// Dropout masks come from here.
     pub dropout: ByExample,
-    /// One for each batch norm, in the order of the layers.
+    /// One for each batch norm that is trained, in the order of the layers.
     pub statistics: Vec<BatchStatistics>,
 }
 
@@ -42,7 +64,7 @@ pub struct Training {
 pub enum Mode<'a> {
     /// Batch norms use running statistics, nothing is dropped.
     Evaluate,
-    /// Like `Evaluate`, with somebody looking at every parametric layer.
+    /// Like `Evaluate`, with somebody looking at every parametric operation.
     Tapped(&'a mut dyn Tap),
     /// Batch norms use and collect the batch's statistics, dropout draws masks.
     Train(&'a mut Training),
@@ -54,146 +76,315 @@ impl Network {
     /// # Errors
     /// `Invalid` when a tensor is missing, unknown, or of another shape than the plan's.
     pub fn new(plan: &Plan, weights: Vec<HostTensor>, device: &Device) -> Result<Self> {
-        let mut source =
-            Source { tensors: weights.into_iter().map(|t| (t.name.clone(), t)).collect(), next_id: 1, device };
-        let layers = source.layers(&plan.layers, plan.input)?.0;
-        if let Some(name) = source.tensors.keys().min() {
-            return Err(Error::Invalid(format!(
-                "tensor {name} belongs to no layer of this model; remove it or map its name"
-            )));
+        let mut given: HashMap<String, HostTensor> = weights.into_iter().map(|t| (t.name.clone(), t)).collect();
+        let mut tensors = Vec::new();
+        let mut next_id = 1;
+        for (place, name, spec) in plan.named_tensors() {
+            let tensor = given.remove(&name).ok_or_else(|| {
+                Error::Invalid(format!("tensor {name} is missing from the weights; add it or map its name"))
+            })?;
+            if tensor.shape != spec.shape || tensor.values.len() != spec.values() {
+                return Err(Error::Invalid(format!(
+                    "tensor {name} has shape {:?}, but the model needs {:?}; check that weights and model belong together",
+                    tensor.shape, spec.shape
+                )));
+            }
+            // An identity that is the same in every process, which the optimiser's saved state refers to.
+            let id = ParamId::from(next_id);
+            next_id += u64::from(spec.is_parameter());
+            tensors.push(Held::new(tensor.values, &spec, id, !place.frozen, device));
         }
-        Ok(Self { layers })
+        match given.keys().min() {
+            Some(name) => Err(Error::Invalid(format!(
+                "tensor {name} belongs to no layer of this model; remove it or map its name"
+            ))),
+            None => Ok(Self { tensors, plan: Arc::new(plan.clone()) }),
+        }
+    }
+
+    /// The layers with names and sizes.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Logits `[n, classes]` of examples `[n, channels, height, width]`.
     #[must_use]
     pub fn forward(&self, input: Tensor<4>, mode: &mut Mode) -> Tensor<2> {
-        let out = run(&self.layers, input, mode);
+        let out = Pass { tensors: &self.tensors, mode }.list(&self.plan.layers, input);
         let [n, classes, _, _] = out.dims();
         out.reshape([n, classes])
     }
 
     /// Moves every batch norm's running statistics by what a training pass collected.
     pub fn update_statistics(&mut self, statistics: Vec<BatchStatistics>) {
-        let mut statistics = statistics.into_iter();
-        self.each_batch_norm(&mut |norm| {
-            if let Some(batch) = statistics.next() {
-                norm.update(batch.mean, batch.var, batch.count);
-            }
-        });
-    }
-
-    fn each_batch_norm(&mut self, change: &mut impl FnMut(&mut BatchNorm)) {
-        fn walk(layers: &mut [Layer], change: &mut impl FnMut(&mut BatchNorm)) {
-            for layer in layers {
-                match layer {
-                    Layer::BatchNorm(norm) => change(norm),
-                    Layer::Residual(residual) => walk(&mut residual.body, change),
-                    _ => {}
+        for BatchStatistics { mean_at, momentum, mean, var, count } in statistics {
+            let unbias = count as f64 / (count.max(2) - 1) as f64;
+            for (at, new) in [(mean_at, mean), (mean_at + 1, var.mul_scalar(unbias))] {
+                if let Some(Held::Statistic(old)) = self.tensors.get_mut(at) {
+                    *old = old.clone().mul_scalar(1.0 - momentum) + new.mul_scalar(momentum);
                 }
             }
         }
-        walk(&mut self.layers, change);
     }
 
-    /// Identities of the parameters that weight decay spares: biases, and scales and shifts of batch norms.
+    /// Takes the tensors out, for an optimiser that works in place on what nobody else holds.
     #[must_use]
-    pub fn undecayed(&self) -> Vec<burn::module::ParamId> {
-        fn walk(layers: &[Layer], ids: &mut Vec<burn::module::ParamId>) {
-            for layer in layers {
-                match layer {
-                    Layer::Conv(conv) => ids.extend(conv.bias.as_ref().map(|bias| bias.id)),
-                    Layer::Dense(dense) => ids.push(dense.bias.id),
-                    Layer::BatchNorm(norm) => ids.extend([norm.gamma.id, norm.beta.id]),
-                    Layer::Residual(residual) => walk(&residual.body, ids),
-                    _ => {}
-                }
-            }
-        }
-        let mut ids = Vec::new();
-        walk(&self.layers, &mut ids);
-        ids
+    pub fn take(&mut self) -> Self {
+        Self { tensors: std::mem::take(&mut self.tensors), plan: self.plan.clone() }
+    }
+
+    /// Identities of the parameters that `choose` picks by their place, name and role.
+    #[must_use]
+    pub fn identities(&self, choose: impl Fn(&Placed, &TensorSpec) -> bool) -> Vec<ParamId> {
+        let tensors = self.plan.named_tensors().into_iter().zip(&self.tensors);
+        let chosen = tensors.filter(|((place, _, spec), _)| choose(place, spec));
+        chosen.filter_map(|(_, held)| held.id()).collect()
     }
 
     /// All parameters and running statistics on the host, in forward order, under PyTorch's names and layouts.
     #[must_use]
     pub fn to_host(&self) -> Vec<HostTensor> {
-        let mut out = Vec::new();
-        to_host(&self.layers, &mut out);
-        out
+        let tensors = self.plan.named_tensors().into_iter().zip(&self.tensors);
+        tensors.map(|((_, name, spec), held)| HostTensor::new(name, spec.shape.clone(), held.values(&spec))).collect()
     }
 }
 
-fn run(mut layers: &[Layer], mut x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
-    while let [layer, rest @ ..] = layers {
-        layers = rest;
-        x = match layer {
-            Layer::Conv(conv) => match (rest, &mut *mode) {
-                // Where nobody looks at what a convolution returns, what follows it is done while it is still in the cache.
-                ([Layer::BatchNorm(norm), rest @ ..], Mode::Train(training)) if conv.bias.is_none() => {
-                    layers = rest;
-                    let relu = take_relu(&mut layers);
-                    convolve_normalise(conv, norm, x, None, relu, training)
-                }
-                ([Layer::Activation(next), Layer::MaxPool(pool), rest @ ..], Mode::Train(_) | Mode::Evaluate)
-                    if next.is_relu() =>
-                {
-                    layers = rest;
-                    conv.relu_max_pool(x, pool.size)
-                }
-                _ => convolve(conv, x, mode),
-            },
-            Layer::Dense(dense) => match mode {
-                Mode::Tapped(tap) => dense.tapped(x, *tap),
-                _ => dense.forward(x),
-            },
-            Layer::BatchNorm(norm) => match mode {
-                Mode::Evaluate => norm.evaluate(x),
-                Mode::Tapped(tap) => norm.tapped(x, *tap),
-                Mode::Train(training) => normalise(norm, x, take_relu(&mut layers), training),
-            },
-            Layer::Activation(nonlinearity) => nonlinearity.forward(x),
-            Layer::MaxPool(pool) => pool.forward(x),
-            Layer::GlobalMeanPool(pool) => pool.forward(x),
-            Layer::Flatten(flatten) => flatten.forward(x),
-            Layer::Dropout(dropout) => match mode {
-                Mode::Train(training) => dropout.train(x, &mut training.dropout),
-                _ => x,
-            },
-            Layer::Residual(residual) => {
-                let kept = match &residual.shortcut {
-                    Some(shortcut) => convolve(shortcut, x.clone(), mode),
-                    None => x.clone(),
-                };
-                // The end of the body that can take the sum with it.
-                let (body, end) = match residual.body.as_slice() {
-                    [body @ .., Layer::Conv(conv), Layer::BatchNorm(norm)] if conv.bias.is_none() => {
-                        (body, Some((conv, norm)))
-                    }
-                    body => (body, None),
-                };
-                let y = run(body, x, mode);
-                let relu = take_relu(&mut layers);
-                match (&mut *mode, end) {
-                    (Mode::Train(training), Some((conv, norm))) => {
-                        convolve_normalise(conv, norm, y, Some(kept), relu, training)
-                    }
-                    (mode, _) => {
-                        let y = run(&residual.body[body.len()..], y, mode);
-                        if relu { ops::add_relu(y, kept) } else { y + kept }
-                    }
-                }
+impl Held {
+    fn new(values: Vec<f32>, spec: &TensorSpec, id: ParamId, trained: bool, device: &Device) -> Self {
+        fn parameter<const D: usize>(
+            values: Vec<f32>,
+            shape: [usize; D],
+            id: ParamId,
+            trained: bool,
+            device: &Device,
+        ) -> Param<Tensor<D>> {
+            let mut parameter = Param::from_data(TensorData::new(values, shape), device);
+            parameter.id = id;
+            if trained { parameter } else { parameter.set_require_grad(false) }
+        }
+        let length = values.len();
+        match (spec.shape.as_slice(), spec.role) {
+            (_, Role::Statistic) => {
+                Self::Statistic(Tensor::from_data(TensorData::new(values, [length]), &device.clone().inner()))
             }
-        };
+            ([rows, columns], Role::Transposed) => {
+                let values = transpose(&values, *rows, *columns);
+                Self::Matrix(parameter(values, [*columns, *rows], id, trained, device))
+            }
+            ([rows, columns], _) | ([1, rows, columns], Role::Spared) => {
+                Self::Matrix(parameter(values, [*rows, *columns], id, trained, device))
+            }
+            ([outputs, inputs, height, width], _) => {
+                Self::Kernel(parameter(values, [*outputs, *inputs, *height, *width], id, trained, device))
+            }
+            // A convolution on sequences.
+            ([outputs, inputs, window], _) => {
+                Self::Kernel(parameter(values, [*outputs, *inputs, *window, 1], id, trained, device))
+            }
+            _ => Self::Vector(parameter(values, [length], id, trained, device)),
+        }
     }
-    x
+
+    fn id(&self) -> Option<ParamId> {
+        match self {
+            Self::Vector(parameter) => Some(parameter.id),
+            Self::Matrix(parameter) => Some(parameter.id),
+            Self::Kernel(parameter) => Some(parameter.id),
+            Self::Statistic(_) => None,
+        }
+    }
+
+    /// Its values in the layout of its specification.
+    fn values(&self, spec: &TensorSpec) -> Vec<f32> {
+        let data = match self {
+            Self::Vector(parameter) => parameter.val().into_data(),
+            Self::Matrix(parameter) => parameter.val().into_data(),
+            Self::Kernel(parameter) => parameter.val().into_data(),
+            Self::Statistic(tensor) => tensor.clone().into_data(),
+        };
+        // Every tensor is f32, and its data are as long as its shape says.
+        let values: Vec<f32> = data.iter::<f32>().collect();
+        match (spec.role, spec.shape.as_slice()) {
+            (Role::Transposed, [rows, columns]) => transpose(&values, *columns, *rows),
+            _ => values,
+        }
+    }
 }
 
-/// Whether a rectifier is next: it is then taken, for the layer before it applies it to its own output, which spares a pass
-/// over the memory.
-fn take_relu(layers: &mut &[Layer]) -> bool {
+/// A network being run: what layers get at beside their input.
+pub struct Pass<'a, 'm> {
+    tensors: &'a [Held],
+    /// How the network is run.
+    pub mode: &'a mut Mode<'m>,
+}
+
+impl Pass<'_, '_> {
+    /// A layer's tensor of one axis. Layers ask for what they said that they hold.
+    ///
+    /// # Panics
+    /// If the layer holds no such tensor there: a mistake in the layer's file.
+    #[must_use]
+    pub fn vector(&self, at: &Placed, index: usize) -> Tensor<1> {
+        match &self.tensors[at.first + index] {
+            Held::Vector(parameter) => parameter.val(),
+            _ => panic!("tensor {index} of {} is no vector", at.name),
+        }
+    }
+
+    /// A layer's tensor of two axes: a dense layer's `[in, out]`, a table's `[rows, columns]`.
+    ///
+    /// # Panics
+    /// As [`Self::vector`].
+    #[must_use]
+    pub fn matrix(&self, at: &Placed, index: usize) -> Tensor<2> {
+        match &self.tensors[at.first + index] {
+            Held::Matrix(parameter) => parameter.val(),
+            _ => panic!("tensor {index} of {} is no matrix", at.name),
+        }
+    }
+
+    /// A convolution's weight `[out, in / groups, height, width]`.
+    ///
+    /// # Panics
+    /// As [`Self::vector`].
+    #[must_use]
+    pub fn kernel(&self, at: &Placed, index: usize) -> Tensor<4> {
+        match &self.tensors[at.first + index] {
+            Held::Kernel(parameter) => parameter.val(),
+            _ => panic!("tensor {index} of {} is no convolution's weight", at.name),
+        }
+    }
+
+    /// A running statistic.
+    ///
+    /// # Panics
+    /// As [`Self::vector`].
+    #[must_use]
+    pub fn statistic(&self, at: &Placed, index: usize) -> Tensor<1> {
+        match &self.tensors[at.first + index] {
+            Held::Statistic(tensor) => tensor.clone(),
+            _ => panic!("tensor {index} of {} is no statistic", at.name),
+        }
+    }
+
+    /// Whether somebody looks at what layers give.
+    #[must_use]
+    pub fn tapped(&self) -> bool {
+        matches!(self.mode, Mode::Tapped(_))
+    }
+
+    /// Shows what a layer gives to whoever looks, with a rule for each of its parameters; goes on with what comes back.
+    #[must_use]
+    pub fn tap(
+        &mut self,
+        at: &Placed,
+        layout: Layout,
+        parts: Vec<(&'static str, Gradient)>,
+        out: Tensor<4>,
+    ) -> Tensor<4> {
+        let Mode::Tapped(tap) = self.mode else { return out };
+        if at.frozen {
+            return out;
+        }
+        let shape = out.dims();
+        let [n, first, second, third] = shape;
+        let three = match (layout, at.output.axes().len()) {
+            (Layout::ChannelsFirst, _) => [n, first, second * third],
+            (Layout::ChannelsLast, 1) => [n, 1, first],
+            (Layout::ChannelsLast, _) => [n, first, second * third],
+        };
+        tap.see(Site { layer: &at.name, parts }, out.reshape(three), layout).reshape(shape)
+    }
+
+    /// Layers one after the other. Where nobody looks at what is between them, neighbours are computed together.
+    #[must_use]
+    pub fn list(&mut self, mut layers: &[Placed], mut x: Tensor<4>) -> Tensor<4> {
+        while let [place, rest @ ..] = layers {
+            layers = rest;
+            x = match &place.layer {
+                Layer::Conv(conv) => self.conv(place, conv, &mut layers, x),
+                Layer::BatchNorm(norm) if !self.tapped() => {
+                    let relu = matches!(self.mode, Mode::Train(_)) && take_relu(&mut layers);
+                    norm.normalise(place, x, relu, self)
+                }
+                Layer::Residual(residual) => self.residual(place, residual, &mut layers, x),
+                _ => place.forward(x, self),
+            };
+        }
+        x
+    }
+
+    /// A convolution, with what follows it done while its output is still in the cache: a batch norm and a relu while training,
+    /// relu and pooling else.
+    fn conv(&mut self, place: &Placed, conv: &Conv, layers: &mut &[Placed], x: Tensor<4>) -> Tensor<4> {
+        let Some((stride, padding)) = conv.plain() else { return place.forward(x, self) };
+        if let Some((at, norm)) = self.follows(conv, layers) {
+            *layers = &layers[1..];
+            let relu = take_relu(layers);
+            return self.conv_norm((place, conv), (at, norm), x, None, relu);
+        }
+        if !self.tapped()
+            && let [next, pool, rest @ ..] = layers
+            && let (Layer::Activation(Activation::Relu), Layer::MaxPool(pool)) = (&next.layer, &pool.layer)
+            && let Some(size) = pool.plain()
+        {
+            *layers = rest;
+            let options = ConvPool { stride, padding, size };
+            let bias = conv.bias.then(|| self.vector(place, 1));
+            return ops::conv2d_relu_max_pool(x, self.kernel(place, 0), bias, options);
+        }
+        place.forward(x, self)
+    }
+
+    /// The batch norm that follows a convolution without a bias in training, if one does.
+    fn follows<'l>(&self, conv: &Conv, layers: &'l [Placed]) -> Option<(&'l Placed, &'l BatchNorm)> {
+        match layers {
+            [at, ..] if matches!(self.mode, Mode::Train(_)) && !conv.bias && !at.frozen => match &at.layer {
+                Layer::BatchNorm(norm) => Some((at, norm)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn conv_norm(
+        &mut self,
+        (place, conv): (&Placed, &Conv),
+        (at, norm): (&Placed, &BatchNorm),
+        x: Tensor<4>,
+        residual: Option<Tensor<4>>,
+        relu: bool,
+    ) -> Tensor<4> {
+        let (stride, padding) = (conv.window.stride[0], conv.window.padding[0]);
+        let options = ConvNorm { stride, padding, epsilon: norm.epsilon, relu };
+        let (scale, shift) = (self.vector(at, 0), self.vector(at, 1));
+        let done = ops::conv2d_batch_norm(x, self.kernel(place, 0), scale, shift, residual, options);
+        norm.collect(at, done, self)
+    }
+
+    /// A residual block, with the relu after it; the end of its body takes the sum with it where it can.
+    fn residual(&mut self, place: &Placed, residual: &Residual, layers: &mut &[Placed], x: Tensor<4>) -> Tensor<4> {
+        let kept = residual.kept(place, x.clone(), self);
+        if let [body @ .., last, at] = residual.body.as_slice()
+            && let Layer::Conv(conv) = &last.layer
+            && conv.plain().is_some()
+            && let Some((at, norm)) = self.follows(conv, std::slice::from_ref(at))
+        {
+            let x = self.list(body, x);
+            let relu = take_relu(layers);
+            return self.conv_norm((last, conv), (at, norm), x, Some(kept), relu);
+        }
+        let out = self.list(&residual.body, x);
+        if !self.tapped() && take_relu(layers) { ops::add_relu(out, kept) } else { out + kept }
+    }
+}
+
+/// Whether a relu is next: it is then taken, for the layer before it applies it to its own output, which spares a pass over the
+/// memory.
+fn take_relu(layers: &mut &[Placed]) -> bool {
     match layers {
-        [Layer::Activation(next), rest @ ..] if next.is_relu() => {
+        [next, rest @ ..] if matches!(next.layer, Layer::Activation(Activation::Relu)) => {
             *layers = rest;
             true
         }
@@ -201,257 +392,5 @@ fn take_relu(layers: &mut &[Layer]) -> bool {
     }
 }
 
-fn convolve(conv: &Conv, x: Tensor<4>, mode: &mut Mode) -> Tensor<4> {
-    match mode {
-        Mode::Tapped(tap) => conv.tapped(x, *tap),
-        _ => conv.forward(x),
-    }
-}
-
-fn normalise(norm: &BatchNorm, x: Tensor<4>, relu: bool, training: &mut Training) -> Tensor<4> {
-    collect(norm.train(x, relu), training)
-}
-
-fn convolve_normalise(
-    conv: &Conv,
-    norm: &BatchNorm,
-    x: Tensor<4>,
-    residual: Option<Tensor<4>>,
-    relu: bool,
-    training: &mut Training,
-) -> Tensor<4> {
-    collect(norm.train_after(conv, x, residual, relu), training)
-}
-
-fn collect(BatchNormOutput { output, mean, var }: BatchNormOutput, training: &mut Training) -> Tensor<4> {
-    let [n, _, height, width] = output.dims();
-    training.statistics.push(BatchStatistics { mean: mean.inner(), var: var.inner(), count: n * height * width });
-    output
-}
-
-/// Named tensors being handed to the layers that ask for them.
-struct Source<'a> {
-    tensors: HashMap<String, HostTensor>,
-    next_id: u64,
-    device: &'a Device,
-}
-
-impl Source<'_> {
-    /// The layers of a plan for input of `shape`, and the shape of their output.
-    fn layers(&mut self, plan: &[LayerPlan], mut shape: [usize; 3]) -> Result<(Vec<Layer>, [usize; 3])> {
-        let mut layers = Vec::with_capacity(plan.len());
-        for layer in plan {
-            layers.push(match layer {
-                LayerPlan::Conv { output, .. } => {
-                    shape = *output;
-                    Layer::Conv(self.conv(layer)?)
-                }
-                LayerPlan::BatchNorm { name, channels } => Layer::BatchNorm(BatchNorm {
-                    name: name.clone(),
-                    gamma: self.parameter(name, "weight", [*channels])?,
-                    beta: self.parameter(name, "bias", [*channels])?,
-                    running_mean: self.constant(name, "running_mean", *channels)?,
-                    running_var: self.constant(name, "running_var", *channels)?,
-                }),
-                LayerPlan::Activation(kind) => Layer::Activation(Nonlinearity { kind: *kind }),
-                LayerPlan::MaxPool(size) => {
-                    shape = [shape[0], shape[1] / size, shape[2] / size];
-                    Layer::MaxPool(MaxPool { size: *size })
-                }
-                LayerPlan::GlobalMeanPool => {
-                    let positions = shape[1] * shape[2];
-                    shape = [shape[0], 1, 1];
-                    Layer::GlobalMeanPool(GlobalMeanPool { positions })
-                }
-                LayerPlan::Flatten => {
-                    shape = [shape.iter().product(), 1, 1];
-                    Layer::Flatten(Flatten { length: shape[0] })
-                }
-                LayerPlan::Dropout(probability) => Layer::Dropout(Dropout { probability: *probability }),
-                LayerPlan::Dense { name, inputs, outputs } => {
-                    shape = [*outputs, 1, 1];
-                    let weight = self.take(name, "weight", &[*outputs, *inputs])?;
-                    let weight = transpose(&weight, *outputs, *inputs);
-                    Layer::Dense(Dense {
-                        name: name.clone(),
-                        weight: parameter(self.id(), weight, [*inputs, *outputs], self.device),
-                        bias: self.parameter(name, "bias", [*outputs])?,
-                    })
-                }
-                LayerPlan::Residual { body, shortcut } => {
-                    let shortcut = shortcut.as_ref().map(|conv| self.conv(conv)).transpose()?;
-                    let (body, after) = self.layers(body, shape)?;
-                    shape = after;
-                    Layer::Residual(Residual { shortcut, body })
-                }
-            });
-        }
-        Ok((layers, shape))
-    }
-
-    fn conv(&mut self, plan: &LayerPlan) -> Result<Conv> {
-        let LayerPlan::Conv { name, input, output, kernel, stride, padding, bias } = plan else {
-            return Err(Error::Unexpected("a shortcut that is no convolution".into()));
-        };
-        Ok(Conv {
-            name: name.clone(),
-            weight: self.parameter(name, "weight", [output[0], input[0], *kernel, *kernel])?,
-            bias: bias.then(|| self.parameter(name, "bias", [output[0]])).transpose()?,
-            stride: *stride,
-            padding: *padding,
-        })
-    }
-
-    fn id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id - 1
-    }
-
-    fn parameter<const D: usize>(&mut self, layer: &str, part: &str, shape: [usize; D]) -> Result<Param<Tensor<D>>> {
-        let values = self.take(layer, part, &shape)?;
-        Ok(parameter(self.id(), values, shape, self.device))
-    }
-
-    fn constant(&mut self, layer: &str, part: &str, length: usize) -> Result<Tensor<1>> {
-        let values = self.take(layer, part, &[length])?;
-        Ok(Tensor::<1>::from_data(TensorData::new(values, [length]), &self.device.clone().inner()))
-    }
-
-    fn take(&mut self, layer: &str, part: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let name = format!("{layer}.{part}");
-        let tensor = self.tensors.remove(&name).ok_or_else(|| {
-            Error::Invalid(format!("tensor {name} is missing from the weights; add it or map its name"))
-        })?;
-        if tensor.shape != shape || tensor.values.len() != shape.iter().product::<usize>() {
-            return Err(Error::Invalid(format!(
-                "tensor {name} has shape {:?}, but the model needs {shape:?}; check that weights and model belong together",
-                tensor.shape
-            )));
-        }
-        Ok(tensor.values)
-    }
-}
-
-fn to_host(layers: &[Layer], out: &mut Vec<HostTensor>) {
-    let conv = |conv: &Conv, out: &mut Vec<HostTensor>| {
-        out.push(host(&conv.name, "weight", conv.weight.val()));
-        out.extend(conv.bias.as_ref().map(|bias| host(&conv.name, "bias", bias.val())));
-    };
-    for layer in layers {
-        match layer {
-            Layer::Conv(layer) => conv(layer, out),
-            Layer::Dense(dense) => {
-                let [inputs, outputs] = dense.weight.val().dims();
-                let weight = host(&dense.name, "weight", dense.weight.val());
-                let values = transpose(&weight.values, inputs, outputs);
-                out.push(HostTensor::new(weight.name, vec![outputs, inputs], values));
-                out.push(host(&dense.name, "bias", dense.bias.val()));
-            }
-            Layer::BatchNorm(norm) => {
-                out.push(host(&norm.name, "weight", norm.gamma.val()));
-                out.push(host(&norm.name, "bias", norm.beta.val()));
-                out.push(host(&norm.name, "running_mean", norm.running_mean.clone()));
-                out.push(host(&norm.name, "running_var", norm.running_var.clone()));
-            }
-            Layer::Residual(residual) => {
-                residual.shortcut.iter().for_each(|shortcut| conv(shortcut, out));
-                to_host(&residual.body, out);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn host<const D: usize>(layer: &str, part: &str, tensor: Tensor<D>) -> HostTensor {
-    let shape = tensor.dims().to_vec();
-    // Every parameter of the zoo is f32 and a tensor's data is as long as its shape says.
-    let values = tensor.into_data().iter::<f32>().collect();
-    HostTensor::new(format!("{layer}.{part}"), shape, values)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Activation, Model};
-    use crate::model::init;
-    use crate::random::Random;
-
-    fn zoo() -> Vec<(Model, [usize; 3])> {
-        let cnn = |batch_norm| Model::Cnn {
-            channels: vec![3, 4],
-            kernel: 3,
-            pool: 2,
-            batch_norm,
-            head: vec![6],
-            activation: Activation::Tanh,
-            dropout: 0.25,
-        };
-        vec![
-            (Model::Mlp { widths: vec![5, 4], activation: Activation::Gelu, dropout: 0.5 }, [1, 3, 3]),
-            (cnn(false), [2, 9, 8]),
-            (cnn(true), [2, 8, 8]),
-            (Model::Resnet { depth: 8, width: 3 }, [3, 7, 7]),
-        ]
-    }
-
-    fn build(model: &Model, shape: [usize; 3], device: &Device) -> (Plan, Network) {
-        let plan = Plan::new(model, shape, 3).unwrap();
-        let weights = init::draw(&plan, &mut Random::from_parts(3, "init", 0));
-        let network = Network::new(&plan, weights, device).unwrap();
-        (plan, network)
-    }
-
-    fn input(n: usize, [c, h, w]: [usize; 3], device: &Device) -> Tensor<4> {
-        let mut random = Random::from_parts(5, "input", 0);
-        let pixels: Vec<f32> = (0..n * c * h * w).map(|_| random.normal() as f32).collect();
-        Tensor::from_data(TensorData::new(pixels, [n, c, h, w]), device)
-    }
-
-    #[test]
-    fn weights_survive_the_way_to_the_host_and_back() {
-        for (model, shape) in zoo() {
-            let device = Device::flex();
-            let (plan, network) = build(&model, shape, &device);
-            let again = Network::new(&plan, network.to_host(), &device).unwrap();
-            assert_eq!(network.to_host(), again.to_host());
-            assert_eq!(burn::module::Module::num_params(&network), plan.parameters());
-            let x = input(4, shape, &device);
-            let (a, b) = (network.forward(x.clone(), &mut Mode::Evaluate), again.forward(x, &mut Mode::Evaluate));
-            assert_eq!(a.dims(), [4, 3]);
-            assert_eq!(a.into_data(), b.into_data());
-        }
-    }
-
-    #[test]
-    fn wrong_weights_are_refused_by_name() {
-        let (plan, network) = build(&zoo()[0].0, [1, 3, 3], &Device::flex());
-        let weights = network.to_host();
-        let refusal = |weights: Vec<HostTensor>| Network::new(&plan, weights, &Device::flex()).unwrap_err().to_string();
-        assert!(refusal(weights[1..].to_vec()).contains("fc1.weight is missing"));
-        let mut reshaped = weights.clone();
-        reshaped[0].shape = vec![9, 5];
-        assert!(refusal(reshaped).contains("has shape [9, 5], but the model needs [5, 9]"));
-        let mut extra = weights;
-        extra.push(HostTensor::new("other", vec![1], vec![0.0]));
-        assert!(refusal(extra).contains("tensor other belongs to no layer"));
-    }
-
-    #[test]
-    fn running_statistics_move_as_in_pytorch() {
-        let device = Device::flex().autodiff();
-        let (_, mut network) = build(&zoo()[3].0, [3, 7, 7], &device);
-        let mut training = Training { dropout: crate::random::ByExample::new(&[0; 32], 0), statistics: vec![] };
-        let _ = network.forward(input(2, [3, 7, 7], &device), &mut Mode::Train(&mut training));
-        let first = training.statistics[0].clone();
-        network.update_statistics(training.statistics);
-        let Layer::BatchNorm(norm) = &network.layers[1] else { panic!("the second layer is a batch norm") };
-        let read = |t: Tensor<1>| t.into_data().iter::<f32>().collect::<Vec<_>>();
-        let (mean, var) = (read(first.mean), read(first.var));
-        for (running, batch) in read(norm.running_mean.clone()).iter().zip(mean) {
-            assert!((running - 0.1 * batch).abs() < 1e-6);
-        }
-        for (running, batch) in read(norm.running_var.clone()).iter().zip(var) {
-            assert!((running - (0.9 + 0.1 * batch * 98.0 / 97.0)).abs() < 1e-5);
-        }
-    }
-}
+mod tests;

@@ -26,10 +26,15 @@ pub enum Gradient {
 /// How a convolution reads its input; height before width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
+    /// Size of a window.
     pub kernel: [usize; 2],
+    /// From one window to the next.
     pub stride: [usize; 2],
+    /// Zeros around the input.
     pub padding: [usize; 2],
+    /// Distance between what neighbouring weights see.
     pub dilation: [usize; 2],
+    /// Parts of the channels that do not mix.
     pub groups: usize,
 }
 

@@ -7,7 +7,7 @@
 use burn::backend::{Dispatch, DispatchTensor};
 use burn::tensor::Tensor;
 
-pub mod cpu;
+pub(crate) mod cpu;
 mod extension;
 mod flex;
 mod flex_autodiff;
@@ -172,8 +172,11 @@ fn assert_channels(channels: usize, gamma: &Tensor<1>, beta: &Tensor<1>) {
 /// How [`conv2d_batch_norm`] convolves and normalises.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConvNorm {
+    /// From one window to the next.
     pub stride: usize,
+    /// Zeros around the image.
     pub padding: usize,
+    /// Added to the variance.
     pub epsilon: f64,
     /// Whether a rectifier follows.
     pub relu: bool,
@@ -209,7 +212,9 @@ pub fn conv2d_batch_norm(
 /// How [`conv2d_relu_max_pool`] convolves and pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvPool {
+    /// From one window to the next.
     pub stride: usize,
+    /// Zeros around the image.
     pub padding: usize,
     /// Side of the pooling windows.
     pub size: usize,

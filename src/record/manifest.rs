@@ -205,6 +205,11 @@ impl SweepManifest {
         if blake3::hash(manifest.experiment.as_bytes()).to_hex().as_str() != manifest.hash {
             return corrupt("its hash is not that of its experiment".into());
         }
+        let table = manifest.experiment.parse::<toml::Table>().ok();
+        let runs = table.and_then(|table| table.get("sweep")?.get("runs")?.as_integer());
+        if runs.is_some_and(|runs| usize::try_from(runs) != Ok(manifest.runs)) {
+            return corrupt(format!("it speaks of {} runs, and its experiment of another number", manifest.runs));
+        }
         if manifest.runs > MOST_RUNS {
             return corrupt(format!("it speaks of {} runs, and a sweep has at most {MOST_RUNS}", manifest.runs));
         }
@@ -287,6 +292,7 @@ mod tests {
             SweepManifest { hash: "00".into(), ..good.clone() },
             SweepManifest { experiment: "a = 2\n".into(), ..good.clone() },
             SweepManifest { runs: 1 << 60, ..good.clone() },
+            super::super::testing::sweep_manifest("[sweep]\nruns = 3\n", 4),
         ] {
             bad.write(&sweep).unwrap();
             assert!(matches!(SweepManifest::read(&sweep), Err(Error::Corrupt(_))), "{bad:?}");

@@ -555,6 +555,12 @@ mod tests {
             } else if round % 25 == 0 {
                 recover(&sweep);
                 let after = verify(&sweep).unwrap();
+                if path.file_name().is_some_and(|name| name == "files.json") {
+                    // The list of a derived folder is made by the analysis or the report.
+                    assert!(after.iter().all(|problem| problem.file == name), "round {round}: {after:?}");
+                    fs::write(&path, &bytes).unwrap();
+                    continue;
+                }
                 assert_eq!(after, [], "round {round}: {name}");
                 if path.starts_with(sweep.runs()) && path.file_name().unwrap() != "run.json" {
                     assert_eq!(files::read(&path).unwrap(), bytes, "{name}");

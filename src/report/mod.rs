@@ -25,6 +25,7 @@ mod sweep;
 mod tables;
 pub mod terminal;
 pub mod text;
+mod tuning;
 pub mod words;
 
 use std::path::Path;

@@ -26,6 +26,26 @@ pub fn prose(paragraphs: &[String], width: usize) -> String {
     paragraphs.iter().map(|words| wrapped(words, width.min(PROSE)) + "\n\n").collect()
 }
 
+/// A text whose long lines are broken at words; items of lists are indented, and lines that are short enough, those of tables among
+/// them, stay as they are.
+#[must_use]
+pub fn fitted(text: &str, width: usize) -> String {
+    let line = |line: &str| {
+        if width_of(line) <= width.min(PROSE) || line.starts_with(['─', '═']) {
+            return line.to_owned();
+        }
+        let (first, indent) = if line.starts_with("- ") { ("- ", "  ") } else { ("", "") };
+        wrapped(&line[first.len()..], width.min(PROSE) - indent.len())
+            .lines()
+            .enumerate()
+            .map(|(place, part)| format!("{}{part}", if place == 0 { first } else { indent }))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let lines: Vec<String> = text.split('\n').map(line).collect();
+    lines.join("\n")
+}
+
 /// A table of at most `width` columns. Where it would be wider, words in a last column of words are broken, and then columns named
 /// in `least` are dropped, the first of them first. `words` columns hold words, which stand on the left.
 #[must_use]
@@ -133,6 +153,12 @@ fn runs(analysis: &Analysis, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_break_and_tables_do_not() {
+        let text = "- a sentence of some words\nshort\n──────────────────────────\n";
+        assert_eq!(fitted(text, 20), "- a sentence of some\n  words\nshort\n──────────────────────────\n");
+    }
 
     #[test]
     fn columns_are_dropped_until_a_table_fits_and_words_break_last() {

@@ -4,12 +4,23 @@ pub use super::text::{capital, list};
 pub use crate::analysis::numbers::count;
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
 use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run};
+use crate::stats::outliers::FEWEST;
+
+/// An interval of a share that is wider than this says that nothing can be said.
+const WIDE: f64 = 0.5;
+/// Runs named in a headline, and those whose reasons it gives, at most.
+const NAMED: usize = 8;
+const EXPLAINED: usize = 3;
 
 /// The first sentences of a report: how many runs, how many of them count, which are atypical.
 #[must_use]
 pub fn headline(analysis: &Analysis) -> String {
     let found = &analysis.independence;
-    let mut text = format!("{}, {} distinct", count(found.runs, "run"), found.distinct);
+    let mut text = if found.runs == found.distinct {
+        count(found.runs, "run")
+    } else {
+        format!("{}, {} distinct", count(found.runs, "run"), found.distinct)
+    };
     let reasons = [repeats(analysis), diverged(analysis), left_out(analysis)];
     let reasons: Vec<String> = reasons.into_iter().flatten().collect();
     if !reasons.is_empty() {
@@ -17,14 +28,48 @@ pub fn headline(analysis: &Analysis) -> String {
     }
     text.push_str(". ");
     let flagged: Vec<&Run> = judged(analysis).filter(|run| run.is_flagged()).collect();
-    text.push_str(&match flagged.len() {
+    let verdict = match flagged.as_slice() {
         _ if found.distinct == 0 => "There is nothing to judge.".to_owned(),
-        0 if found.distinct == 1 => "A single run has nothing to be compared with.".to_owned(),
-        0 => "None of them is atypical.".to_owned(),
-        1 => format!("One of the distinct runs is atypical: {}.", named(&flagged)),
-        many => format!("{many} of the distinct runs are atypical: {}.", named(&flagged)),
-    });
+        [] if found.distinct == 1 => "A single run has nothing to be compared with.".to_owned(),
+        [] if analysis.limits.is_none() => {
+            format!(
+                "None of them is atypical, as far as {} can show: outliers are judged from {FEWEST} runs on.",
+                count(found.distinct, "run")
+            )
+        }
+        [] => "None of them is atypical.".to_owned(),
+        [one] => format!("{} is different: {}.", capital(&one.called()), reasons_of(one)),
+        several => {
+            let names: Vec<String> = several.iter().take(NAMED).map(|run| run.called()).collect();
+            let more = several.len().saturating_sub(NAMED);
+            let names = if more > 0 { [names, vec![count(more, "other")]].concat() } else { names };
+            let each: Vec<String> = several
+                .iter()
+                .take(EXPLAINED)
+                .map(|run| format!("{}: {}.", capital(&run.called()), reasons_of(run)))
+                .collect();
+            format!("{} are different. {}", capital(&list(&names)), each.join(" "))
+        }
+    };
+    text.push_str(&verdict);
     text
+}
+
+/// The reasons of a run in one sentence, what a user of the network would notice first.
+fn reasons_of(run: &Run) -> String {
+    const FIRST: [FlagKind; 8] = [
+        FlagKind::Diverged,
+        FlagKind::Accuracy,
+        FlagKind::Class,
+        FlagKind::Churn,
+        FlagKind::Nll,
+        FlagKind::Ece,
+        FlagKind::Alpha,
+        FlagKind::Kernel,
+    ];
+    let told = FIRST.iter().filter_map(|kind| run.flags.iter().find(|flag| flag.flag == *kind));
+    let told: Vec<String> = told.take(2).map(|flag| flag.why.clone()).collect();
+    told.join("; ")
 }
 
 /// Paragraphs on what the numbers mean, the most important first.
@@ -81,22 +126,6 @@ fn runs_named(runs: &[u32]) -> String {
     format!("run{} {}", if runs.len() == 1 { "" } else { "s" }, numbers(runs))
 }
 
-fn named(flagged: &[&Run]) -> String {
-    const SHOWN: usize = 8;
-    let mut names: Vec<String> = flagged
-        .iter()
-        .take(SHOWN)
-        .map(|run| {
-            let flags: Vec<&str> = run.flags.iter().map(|flag| flag.flag.name()).collect();
-            format!("run {} ({})", run.run, flags.join(", "))
-        })
-        .collect();
-    if flagged.len() > SHOWN {
-        names.push(format!("{} more", flagged.len() - SHOWN));
-    }
-    list(&names)
-}
-
 fn repeats(analysis: &Analysis) -> Option<String> {
     let groups: Vec<String> = analysis
         .independence
@@ -126,92 +155,114 @@ fn left_out(analysis: &Analysis) -> Option<String> {
 
 fn accuracy(analysis: &Analysis) -> Option<String> {
     let accuracy = analysis.summary.accuracy.as_ref()?;
-    let mut text = format!("Accuracy is {}", with_spread(accuracy, percent));
-    let (Some(_), Some(spread)) = (accuracy.std, &analysis.spread) else {
-        return Some(format!("{text} on {} test examples.", thousands(analysis.examples)));
+    let examples = thousands(analysis.examples);
+    let Some(spread) = analysis.spread.as_ref().filter(|_| accuracy.std.is_some()) else {
+        return Some(format!("Accuracy is {} on {examples} test examples.", with_spread(accuracy, percent)));
     };
-    text.push_str(&format!(
-        " (mean ± standard deviation over runs; 95 % interval of the mean: {}). ",
+    let of_all = format!(
+        "{} (mean ± standard deviation over runs; 95 % interval of the mean: {})",
+        with_spread(accuracy, percent),
         range(accuracy, percent)
-    ));
+    );
+    let mut text = match &analysis.unflagged {
+        Some(unflagged) => format!(
+            "Accuracy is {} over the {} without a flag, and {of_all} over all. ",
+            with_spread(&unflagged.accuracy, percent),
+            count(unflagged.runs, "run")
+        ),
+        None => format!("Accuracy is {of_all}. "),
+    };
     let Some(noise) = spread.noise_share else {
         text.push_str("All runs have the same accuracy: no spread to explain.");
         return Some(text);
     };
-    let verdict = match noise {
-        noise if noise >= 0.995 => "all of the variance between runs is explained by this".to_owned(),
-        noise => format!(
-            "{} % of the variance between runs is explained by this, and ± {} would remain on an infinite test set",
-            fixed(noise * 100.0, 0),
-            percent(spread.std_distribution)
+    let interval = spread.noise_share_low.zip(spread.noise_share_high);
+    text.push_str(&match interval {
+        Some((low, high)) if high - low > WIDE => format!(
+            "How much of that spread only comes from the choice of {examples} test examples cannot be told from {}: between {} \
+             and {} % of its variance.",
+            count(analysis.independence.distinct, "run"),
+            fixed(low * 100.0, 0),
+            fixed(high * 100.0, 0)
         ),
-    };
-    text.push_str(&format!(
-        "A test set of {} examples is itself a sample: {verdict}. If runs erred independently on each example, the spread \
-         would be ± {}.",
-        thousands(analysis.examples),
-        percent(spread.std_predicted_independent)
-    ));
+        _ => {
+            let ends = interval.map_or_else(String::new, |(low, high)| {
+                format!(" (95 % interval: {} to {} %)", fixed(low * 100.0, 0), fixed(high * 100.0, 0))
+            });
+            format!(
+                "{} % of the variance between runs{ends} only comes from the choice of {examples} test examples; ± {} would \
+                 remain on an endless test set.",
+                fixed(noise * 100.0, 0),
+                percent(spread.std_distribution)
+            )
+        }
+    });
     Some(text)
 }
 
 fn churn(analysis: &Analysis) -> Option<String> {
     let summary = &analysis.summary;
     let (churn, ambiguity, discrepancy) = (summary.churn.as_ref()?, summary.ambiguity?, summary.discrepancy?);
-    let capacity = summary.rashomon.as_ref().map_or_else(String::new, |capacity| {
-        format!(
+    let interval =
+        if churn.low.is_some() { format!(" (95 % interval: {})", range(churn, percent)) } else { String::new() };
+    let mut text = match analysis.unflagged.as_ref().and_then(|unflagged| unflagged.churn) {
+        Some(unflagged) => format!(
+            "Train again, and {} of the decisions change (two runs without a flag); {} over all runs{interval}.",
+            percent(unflagged.mean),
+            percent(churn.mean)
+        ),
+        None => format!("Train again, and {} of the decisions change{interval}.", percent(churn.mean)),
+    };
+    text.push_str(&format!(
+        " On {} of the test examples the runs do not all agree; the run that departs most from the majority does so on {}.",
+        percent(ambiguity),
+        percent(discrepancy)
+    ));
+    if let Some(multiplicity) = &summary.multiplicity
+        && let Some(ambiguity) = multiplicity.ambiguity_rarefied
+    {
+        text.push_str(&format!(
+            " Of {} runs it would be {} (for comparison with sweeps of another size).",
+            multiplicity.rarefied_to,
+            percent(ambiguity)
+        ));
+    }
+    if let Some(capacity) = &summary.rashomon {
+        text.push_str(&format!(
             " The Rashomon capacity of an example is {} bits in the mean and {} bits for the most contested one.",
             significant(capacity.mean),
             significant(capacity.max)
-        )
-    });
-    Some(format!(
-        "Two runs decide {} of the test examples differently in the mean (95 % interval: {}). On {} of the examples at \
-         least one run departs from the plurality vote; the run that departs most does so on {}.{capacity}",
-        percent(churn.mean),
-        range(churn, percent),
-        percent(ambiguity),
-        percent(discrepancy)
-    ))
+        ));
+    }
+    Some(text)
 }
 
 fn levels(analysis: &Analysis) -> Option<String> {
     let (hat, relative) = (analysis.summary.alpha_hat.as_ref()?, analysis.delta_relative?);
-    let zero = judged(analysis).filter(|run| run.alpha == Some(0.0)).count();
-    let all = judged(analysis).count();
-    let apart = if relative > analysis.delta {
-        format!("whose runs lie {} apart in the median (KS distance)", fixed(relative, 3))
+    let (zero, all) = (judged(analysis).filter(|run| run.alpha == Some(0.0)).count(), judged(analysis).count());
+    let spread = if relative > analysis.delta {
+        format!("these runs themselves lie {} apart in the median (KS distance)", fixed(relative, 3))
     } else {
-        format!("whose runs lie closer together than this test set resolves (KS distance {})", fixed(relative, 3))
+        "these runs lie closer together than this test set can resolve".to_owned()
     };
     Some(format!(
-        "α̂ is {} in the mean over the runs: that share of a run's test examples would have to be trimmed away before its \
-         margins follow the distribution of the other runs'. Exact α is 0 for {zero} of {all} runs: the test set cannot tell \
-         these from their siblings. Both tighten as the test set grows, so levels are comparable only at the same N = {} and ε = \
-         {}. Whether a run is typical of this ensemble, {apart}, is what the relative level says.",
+        "How sure the runs are of the right class: {zero} of {all} cannot be told from the others by this test set (exact α is 0). \
+         By the published protocol {} of a run's test examples would have to be dropped in the mean to hide the difference (α̂). \
+         For scale, {spread}. Both levels rise with the number of test examples, so compare them only at the same N = {} and ε = \
+         {}.",
         percent(hat.mean),
         thousands(analysis.examples),
         analysis.epsilon,
     ))
 }
 
+/// The runs that miss a class; silent where none is flagged.
 fn classes(analysis: &Analysis) -> Option<String> {
-    let worst =
-        analysis.per_class.iter().filter(|held| judged(analysis).any(|run| run.run == held.run)).max_by(|a, b| {
-            (a.worst_alpha, a.worst_ks).partial_cmp(&(b.worst_alpha, b.worst_ks)).unwrap_or(std::cmp::Ordering::Equal)
-        })?;
-    if worst.worst_alpha <= 0.0 {
-        return Some(
-            "Looked at one class against the rest, no run stands out on any class (exact α is 0 for all).".to_owned(),
-        );
-    }
-    Some(format!(
-        "Looked at one class against the rest, run {} differs most, on {}: exact α is {} there (KS distance {}).",
-        worst.run,
-        class_name(analysis, worst.worst_class),
-        percent(worst.worst_alpha),
-        fixed(worst.worst_ks, 3)
-    ))
+    let missing: Vec<String> = judged(analysis)
+        .filter_map(|run| run.flags.iter().find(|flag| flag.flag == FlagKind::Class).map(|flag| (run, flag)))
+        .map(|(run, flag)| format!("{} misses a class: {}", run.called(), flag.why))
+        .collect();
+    (!missing.is_empty()).then(|| format!("{}.", capital(&missing.join("; "))))
 }
 
 /// `class 3 (cat)`, or `class 3` where classes have no names.
@@ -224,13 +275,24 @@ pub fn class_name(analysis: &Analysis, class: u32) -> String {
 }
 
 fn calibration(analysis: &Analysis) -> Option<String> {
-    let (ece, adaptive, nll) =
-        (analysis.summary.ece.as_ref()?, analysis.summary.ece_adaptive.as_ref()?, analysis.summary.nll.as_ref()?);
+    let (ece, nll) = (analysis.summary.ece.as_ref()?, analysis.summary.nll.as_ref()?);
+    let of = |value: fn(&Run) -> Option<f64>| {
+        let values: Vec<f64> = judged(analysis).filter_map(value).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let (all, bad) =
+        (judged(analysis).count(), judged(analysis).filter(|run| run.ece_p.is_some_and(|p| p <= 0.05)).count());
+    let beside = of(|run| run.ece_calibrated).map_or_else(String::new, |calibrated| {
+        let verdict = match bad {
+            0 => "no run is badly calibrated".to_owned(),
+            bad if bad == all => "every run is badly calibrated, by more than chance".to_owned(),
+            bad => format!("{bad} of {all} runs are badly calibrated, by more than chance"),
+        };
+        format!(" A perfectly calibrated network would score {} on this test set: {verdict}.", percent(calibrated))
+    });
     Some(format!(
-        "Probabilities are off by {} in the mean (expected calibration error, 15 equal-width bins; {} with bins of equal \
-         mass); the negative log-likelihood is {} nats.",
+        "Stated probabilities are off by {} in the mean (calibration error, ECE).{beside} The loss is {} nats.",
         with_spread(ece, percent),
-        with_spread(adaptive, percent),
         with_spread(nll, significant)
     ))
 }
@@ -330,12 +392,9 @@ pub fn glossary() -> Vec<(String, String)> {
         ("calibration (ECE)", "how far the probability that a network states lies from how often it is right"),
         ("NTK, CKA", "the empirical neural tangent kernel says which examples a network treats alike; CKA compares the kernels of two runs, 1 meaning the same geometry"),
         ("typical runs", "runs that are distinct and have no flag; the band in a figure holds 90 % of them"),
-        ("`diverged`", "its outputs hold NaN or infinity: look at its loss, lower the learning rate, or clip gradients"),
-        ("`duplicate`", "bit for bit another run: the seeds were not independent; nothing was measured twice"),
-        ("`alpha`", "its margins are distributed unlike those of its siblings: look where it stands alone, and at its data and seed"),
-        ("`accuracy` `nll` `ece` `churn`", "that quantity lies further from the other runs than healthy runs do: train the run again with another seed; if it stays, the procedure is unstable there"),
-        ("`kernel`", "its kernel has another geometry than those of its siblings: it may decide alike here and fail elsewhere"),
     ]
     .map(|(word, meaning)| (word.to_owned(), meaning.to_owned()))
-    .to_vec()
+    .into_iter()
+    .chain(FlagKind::ALL.iter().map(|kind| (format!("`{}`", kind.name()), format!("{} {}", kind.meaning(), kind.advice()))))
+    .collect()
 }

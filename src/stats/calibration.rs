@@ -74,6 +74,20 @@ pub fn calibration<T: Real>(logits: &Logits<'_, T>, bins: usize) -> Calibration 
     }
 }
 
+/// Which of `bins` equal-width bins (lo, hi] holds the probability `p`; the first is closed at 0.
+pub(super) fn bin_of(p: f64, bins: usize) -> usize {
+    let (last, edge) = (bins - 1, |i: usize| i as f64 / bins as f64);
+    // The product may round to the wrong side of an edge; the comparisons decide. NaN goes to the first bin.
+    let i = ((p * bins as f64).ceil() as usize).saturating_sub(1).min(last);
+    if i > 0 && p <= edge(i) {
+        i - 1
+    } else if i < last && p > edge(i + 1) {
+        i + 1
+    } else {
+        i
+    }
+}
+
 /// Counts and sums of equal-width bins.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
@@ -91,14 +105,7 @@ impl Tally {
     }
 
     pub(super) fn add(&mut self, p: f64, hit: bool) {
-        let last = self.counts.len() - 1;
-        // The product may round to the wrong side of an edge; the comparisons decide. NaN goes to the first bin.
-        let mut i = ((p * self.counts.len() as f64).ceil() as usize).saturating_sub(1).min(last);
-        if i > 0 && p <= self.edges[i] {
-            i -= 1;
-        } else if i < last && p > self.edges[i + 1] {
-            i += 1;
-        }
+        let i = bin_of(p, self.counts.len());
         self.counts[i] += 1;
         self.confidence[i] += p;
         self.hits[i] += u64::from(hit);

@@ -22,40 +22,24 @@ pub fn factor(p: f64) -> f64 {
     (1.0 - (-x).exp() * (1.0 + x)) / ((-x).exp() * x * x)
 }
 
-/// The smallest p-value whose [`factor`] is at least `wanted`.
-#[must_use]
-pub fn largest_p(wanted: f64) -> f64 {
-    let (mut low, mut high) = (-300.0f64, 0.0f64);
-    for _ in 0..100 {
-        let middle = 0.5 * (low + high);
-        if factor(10f64.powf(middle)) >= wanted { low = middle } else { high = middle }
-    }
-    10f64.powf(low)
-}
-
 /// The product of factors since the start that makes it largest: S ← max(S, 1)·e.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detector {
-    /// S, 1 before the first night.
+    /// S, 1 before the first p-value.
     pub evidence: f64,
-    /// The first night of the product.
-    pub since: usize,
 }
 
 impl Default for Detector {
     fn default() -> Self {
-        Self { evidence: 1.0, since: 0 }
+        Self { evidence: 1.0 }
     }
 }
 
 impl Detector {
-    /// Takes in the p-value of night number `night`.
-    pub fn add(&mut self, night: usize, p: f64) {
-        if self.evidence <= 1.0 {
-            *self = Self { evidence: 1.0, since: night };
-        }
+    /// Takes in a p-value.
+    pub fn add(&mut self, p: f64) {
         // Far beyond any limit it stays a number.
-        self.evidence = (self.evidence * factor(p)).min(1e100);
+        self.evidence = (self.evidence.max(1.0) * factor(p)).min(1e100);
     }
 }
 
@@ -172,15 +156,13 @@ mod tests {
             })
             .sum();
         assert!(close(integral, 1.0, 5e-4), "{integral}");
-        assert!(close(factor(largest_p(365.0)), 365.0, 1e-6));
         assert!(factor(1e-6) > 5000.0);
     }
 
     #[test]
     fn detectors_begin_anew_when_there_is_nothing_to_lose() {
         let mut detector = Detector::default();
-        [0.5, 0.8, 1e-3, 1e-3].into_iter().enumerate().for_each(|(night, p)| detector.add(night, p));
-        assert_eq!(detector.since, 2);
+        [0.5, 0.8, 1e-3, 1e-3].into_iter().for_each(|p| detector.add(p));
         assert!(close(detector.evidence, factor(1e-3).powi(2), 1e-9));
     }
 

@@ -47,9 +47,11 @@ pub fn scale(values: &[f64], floor: f64) -> f64 {
 ///
 /// Of a drawn ensemble only its most extreme runs are integrated out: given the others, the median and the MAD no longer
 /// depend on how far out these are, so the chance that they pass the limit is a ratio of normal tails.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct LargestScore {
     draws: Vec<Inner>,
+    /// Limits that were computed already, by the bits of their chance.
+    known: Mutex<BTreeMap<u64, f64>>,
 }
 
 /// What one draw says of the limits that its extremes must pass.
@@ -87,7 +89,7 @@ impl LargestScore {
                 "outliers are judged among at least {FEWEST} runs, and there are {runs}"
             )));
         }
-        let count = (DRAWS / runs).clamp(200, 20_000);
+        let count = (DRAWS / runs).clamp(200, 8_000);
         let mut stream = Stream::new(0x6f75_746c, runs as u64);
         let mut values = vec![0.0; runs];
         let draws = (0..count)
@@ -105,7 +107,7 @@ impl LargestScore {
                 Inner { inner_top, centre, mad: mad_one, inner_bottom, mad_both }
             })
             .collect();
-        Ok(Self { draws })
+        Ok(Self { draws, known: Mutex::default() })
     }
 
     /// The chance that some |score| of one quantity exceeds `limit`; meant for limits of 2 and more.
@@ -119,13 +121,18 @@ impl LargestScore {
     #[must_use]
     pub fn limit(&self, quantities: usize, false_alarm: f64) -> f64 {
         let each = share(false_alarm, quantities);
+        if let Some(&held) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&each.to_bits()) {
+            return held;
+        }
         // A chance above one half means a limit below any that is of use.
         let (mut low, mut high) = (2f64.ln(), 1e6f64.ln());
-        for _ in 0..50 {
+        for _ in 0..30 {
             let middle = 0.5 * (low + high);
             if self.beyond(middle.exp()) > each { low = middle } else { high = middle }
         }
-        (0.5 * (low + high)).exp()
+        let limit = (0.5 * (low + high)).exp();
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(each.to_bits(), limit);
+        limit
     }
 }
 

@@ -65,6 +65,14 @@ impl Design {
     }
 }
 
+/// By how much a detectable change is widened where the critical value comes from permutations of few runs, and so varies from
+/// sweep to sweep: 1 + 4/v² at v degrees of freedom, from counts on real runs (without it four runs a side found 65 %
+/// of promised changes, five 70 %, eight and more 80 %).
+#[must_use]
+pub fn widening(freedom: f64) -> f64 {
+    1.0 + 4.0 / (freedom * freedom)
+}
+
 /// Runs a side that find a change of `change` standard deviations with probability [`POWER`] in a two-sided t test at
 /// `level`, the standard deviation being known from `known` degrees of freedom; none up to 10,000.
 ///

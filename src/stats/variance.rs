@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use statrs::distribution::{ChiSquared, ContinuousCDF as _};
+
 use super::descriptive::variance;
 use crate::error::{Error, Result};
 
@@ -16,6 +18,51 @@ pub struct AccuracyVariance {
     pub variance_distribution: f64,
     /// Its square root, 0 where it is negative.
     pub std_distribution: f64,
+    /// Number of runs M.
+    pub runs: usize,
+}
+
+/// The share of the variance between runs that is noise of the test set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoiseShare {
+    /// In [0, 1].
+    pub estimate: f64,
+    pub low: f64,
+    pub high: f64,
+    /// The chance of at least the observed variance if every example were decided independently in each run.
+    pub p: f64,
+}
+
+impl AccuracyVariance {
+    /// The share of the observed variance that is noise of the test set, with an interval over runs of the confidence `level`;
+    /// None where no variance was seen.
+    ///
+    /// The noise is a mean over many examples and known well; what few runs leave open is the variance between them, of which
+    /// M − 1 times the observed over the true one follows χ² of M − 1 degrees. Under independent decisions the accuracy of a run
+    /// is nearly normal, so the same law gives the p-value.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a level outside (0, 1).
+    pub fn noise_share(&self, level: f64) -> Result<Option<NoiseShare>> {
+        if !(level > 0.0 && level < 1.0) {
+            return Err(Error::Invalid(format!("an interval at level {level}: a level between 0 and 1 is needed")));
+        }
+        let observed = self.std_observed * self.std_observed;
+        if observed <= 0.0 {
+            return Ok(None);
+        }
+        let freedom = (self.runs - 1) as f64;
+        let law = ChiSquared::new(freedom).map_err(|cause| Error::Unexpected(cause.to_string()))?;
+        let noise = (observed - self.variance_distribution).max(0.0);
+        // At a true variance of observed·freedom/quantile.
+        let at = |q: f64| (noise * law.inverse_cdf(q) / (freedom * observed)).clamp(0.0, 1.0);
+        Ok(Some(NoiseShare {
+            estimate: (noise / observed).clamp(0.0, 1.0),
+            low: at(0.5 * (1.0 - level)),
+            high: at(0.5 * (1.0 + level)),
+            p: if noise > 0.0 { law.sf(freedom * observed / noise) } else { 0.0 },
+        }))
+    }
 }
 
 /// Takes the variance of accuracy apart, from the decisions `[N]` of each of M runs.
@@ -50,6 +97,7 @@ pub fn accuracy_variance(decisions: &[Vec<u32>], labels: &[u32]) -> Result<Accur
         std_predicted_independent: spread.sqrt() / n,
         variance_distribution,
         std_distribution: variance_distribution.max(0.0).sqrt(),
+        runs,
     })
 }
 
@@ -97,6 +145,32 @@ mod tests {
         let v = accuracy_variance(&runs, &labels).unwrap();
         assert!((v.std_observed / v.std_predicted_independent - 1.0).abs() < 0.35, "{v:?}");
         assert!(v.std_distribution < 0.6 * v.std_observed, "{v:?}");
+    }
+
+    #[test]
+    fn the_share_of_noise_is_covered_and_independence_is_rejected_one_time_in_twenty() {
+        // Runs that are wrong with a chance of their own beside chance on each example: half of the variance is noise.
+        let (examples, runs, chance) = (400, 8, 0.2);
+        let noise = chance * (1.0 - chance) / f64::from(examples);
+        let (mut covered, mut rejected) = (0, 0);
+        for trial in 0..300 {
+            let mut stream = Stream::new(21, trial);
+            let labels = vec![0; examples as usize];
+            let mut draw = |own: f64| -> Vec<Vec<u32>> {
+                (0..runs)
+                    .map(|_| {
+                        let p = chance + own * stream.normal();
+                        labels.iter().map(|_| u32::from(stream.uniform() < p)).collect()
+                    })
+                    .collect()
+            };
+            let mixed = accuracy_variance(&draw(noise.sqrt()), &labels).unwrap().noise_share(0.95).unwrap().unwrap();
+            covered += u32::from(mixed.low <= 0.5 && 0.5 <= mixed.high);
+            let independent = accuracy_variance(&draw(0.0), &labels).unwrap().noise_share(0.95).unwrap().unwrap();
+            rejected += u32::from(independent.p <= 0.05);
+        }
+        // 285 ± 3 · 3.8, and 15 ± 3 · 3.8.
+        assert!((273..=297).contains(&covered) && (4..=27).contains(&rejected), "{covered} {rejected}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Batches of images on the host, in order or shuffled, plain or augmented.
 
-use crate::config::{Augment, Experiment, Model};
+use crate::config::{Augment, Experiment};
 use crate::data::{self, Compact, Dataset, Images, Split, augment};
 use crate::error::Result;
+use crate::model::zoo::Architecture;
 use crate::ops;
 use crate::random::ByExample;
 
@@ -15,14 +16,16 @@ const IN_MEMORY: u64 = 16 << 20;
 /// # Errors
 /// As [`data::load`].
 pub fn load(experiment: &Experiment) -> Result<Dataset<Compact>> {
-    let in_memory = if matches!(experiment.model, Model::Mlp { .. }) { u64::MAX } else { IN_MEMORY };
+    let in_memory = if matches!(experiment.model.architecture, Architecture::Mlp(_)) { u64::MAX } else { IN_MEMORY };
     data::load_compact(&experiment.data, in_memory)
 }
 
 /// Pixels `[n, channels, height, width]` and labels `[n]` of some examples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
+    /// `[n, channels, height, width]`
     pub pixels: Vec<f32>,
+    /// `[n]`
     pub labels: Vec<u32>,
 }
 

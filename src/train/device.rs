@@ -14,10 +14,15 @@ use crate::error::{Error, Result};
 /// (software) or `default` (the best there is).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adapter {
+    /// A card.
     Discrete(usize),
+    /// Part of the processor.
     Integrated(usize),
+    /// Of a virtual machine.
     Virtual(usize),
+    /// In software.
     Cpu,
+    /// The best there is.
     Default,
 }
 

@@ -3,18 +3,28 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-use crate::config::{Stream, Sweep};
-use crate::model::{HostTensor, Network, Plan, init};
+use crate::config::{Experiment, Stream, Sweep};
+use crate::error::Result;
+use crate::model::{HostTensor, Network, Plan};
 use crate::random::Random;
 
-/// The initial weights of one run: the `init` stream, then the `bit` stream's flip.
-#[must_use]
-pub fn for_run(sweep: &Sweep, plan: &Plan, run: u64) -> Vec<HostTensor> {
-    let mut weights = init::draw(plan, &mut sweep.stream(Stream::Init, run));
+/// The initial weights of one run: the `init` stream, then those of the file that training starts from, then the `bit` stream's
+/// flip.
+///
+/// # Errors
+/// `Invalid` if the file cannot be read, is another than the experiment's, or does not fit the plan.
+pub fn for_run(experiment: &Experiment, plan: &Plan, run: u64) -> Result<Vec<HostTensor>> {
+    let sweep = &experiment.sweep;
+    let mut weights = plan.draw(&mut sweep.stream(Stream::Init, run));
+    for given in experiment.model.start.tensors(plan)? {
+        if let Some(drawn) = weights.iter_mut().find(|drawn| drawn.name == given.name) {
+            *drawn = given;
+        }
+    }
     if sweep.bit_step.unwrap_or(0) == 0 {
         flip_bit(&mut weights, sweep, run);
     }
-    weights
+    Ok(weights)
 }
 
 /// Flips the lowest mantissa bit of one weight (the smallest possible change, Summers & Dinneen 2021).
@@ -90,10 +100,18 @@ impl Flip<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Activation, Model};
+    use crate::config::Model;
+    use crate::config::Sweep;
 
     fn plan() -> Plan {
-        Plan::new(&Model::Mlp { widths: vec![5], activation: Activation::Relu, dropout: 0.0 }, [1, 2, 3], 4).unwrap()
+        Plan::new(&Model::parse("kind = 'mlp', widths = [5]"), [1, 2, 3], 4).unwrap()
+    }
+
+    fn drawn(sweep: &Sweep, run: u64) -> Vec<HostTensor> {
+        let text = "name = 'x'\ndata = { dataset = 'digits' }\nmodel = { kind = 'mlp' }";
+        let mut experiment: Experiment = crate::config::from_stored(text, std::path::Path::new("x.toml")).unwrap();
+        experiment.sweep = sweep.clone();
+        for_run(&experiment, &plan(), run).unwrap()
     }
 
     fn differing_bits(a: &[HostTensor], b: &[HostTensor]) -> u32 {
@@ -104,9 +122,9 @@ mod tests {
     #[test]
     fn bit_changes_one_bit_of_every_run_but_the_first() {
         let sweep = Sweep { vary: vec![Stream::Bit], ..Sweep::default() };
-        let base = for_run(&Sweep { vary: vec![], ..Sweep::default() }, &plan(), 0);
-        assert_eq!(differing_bits(&base, &for_run(&sweep, &plan(), 0)), 0);
-        let runs: Vec<_> = (1..6).map(|run| for_run(&sweep, &plan(), run)).collect();
+        let base = drawn(&Sweep { vary: vec![], ..Sweep::default() }, 0);
+        assert_eq!(differing_bits(&base, &drawn(&sweep, 0)), 0);
+        let runs: Vec<_> = (1..6).map(|run| drawn(&sweep, run)).collect();
         for (i, run) in runs.iter().enumerate() {
             assert_eq!(differing_bits(&base, run), 1);
             assert!(runs[..i].iter().all(|other| other != run));
@@ -117,7 +135,7 @@ mod tests {
     fn only_varied_streams_differ_between_runs() {
         let varied = Sweep { vary: vec![Stream::Init], ..Sweep::default() };
         let shared = Sweep { vary: vec![Stream::Order], ..Sweep::default() };
-        assert_ne!(for_run(&varied, &plan(), 0), for_run(&varied, &plan(), 1));
-        assert_eq!(for_run(&shared, &plan(), 0), for_run(&shared, &plan(), 1));
+        assert_ne!(drawn(&varied, 0), drawn(&varied, 1));
+        assert_eq!(drawn(&shared, 0), drawn(&shared, 1));
     }
 }

@@ -10,5 +10,8 @@ pub mod schedule;
 pub mod streams;
 pub mod trainer;
 
+#[cfg(test)]
+mod fixtures;
+
 pub use batches::load;
 pub use trainer::{EpochMetrics, State, Trainer};

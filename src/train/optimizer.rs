@@ -1,32 +1,61 @@
 //! The optimisers as an experiment asks for them: each step is one pass over the memory of a parameter ([`ops::sgd_step`],
 //! [`ops::adam_step`]), weight decay spares biases and norms, and the state can be saved and taken up again.
 
+use std::collections::BTreeMap;
+
 use burn::module::ParamGroup;
 use burn::optim::{LearningRate, ModuleOptimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::Optimizer;
-use crate::model::Network;
+use crate::model::layer::Role;
+use crate::model::{Network, Placed};
 use crate::ops;
 
-/// The optimiser of a network, with no state yet.
+/// The optimiser of a network, with no state yet. `rates` are factors of the learning rate by layer; the longest name that a layer
+/// is within counts.
 #[must_use]
-pub fn build(config: &Optimizer, network: &Network) -> ModuleOptimizer {
-    let spared = ParamGroup::from_ids(network.undecayed());
+pub fn build(config: &Optimizer, rates: &BTreeMap<String, f64>, network: &Network) -> ModuleOptimizer {
     match *config {
-        Optimizer::Sgd { momentum, nesterov, weight_decay } => {
-            let sgd = |weight_decay: f64| Sgd { momentum, nesterov, weight_decay };
-            ModuleOptimizer::from(sgd(weight_decay)).with_group(spared, sgd(0.0), None)
-        }
-        Optimizer::Adam { beta1, beta2, epsilon, weight_decay } => {
-            let adam = |weight_decay: f64| Adam { betas: [beta1, beta2], epsilon, weight_decay, decoupled: false };
-            ModuleOptimizer::from(adam(weight_decay)).with_group(spared, adam(0.0), None)
-        }
-        Optimizer::Adamw { beta1, beta2, epsilon, weight_decay } => {
-            let adam = |weight_decay: f64| Adam { betas: [beta1, beta2], epsilon, weight_decay, decoupled: true };
-            ModuleOptimizer::from(adam(weight_decay)).with_group(spared, adam(0.0), None)
+        Optimizer::Sgd { momentum, nesterov, weight_decay } => grouped(rates, network, |spared, factor| Sgd {
+            momentum,
+            nesterov,
+            weight_decay: if spared { 0.0 } else { weight_decay },
+            factor,
+        }),
+        Optimizer::Adam { beta1, beta2, epsilon, weight_decay }
+        | Optimizer::Adamw { beta1, beta2, epsilon, weight_decay } => grouped(rates, network, |spared, factor| Adam {
+            betas: [beta1, beta2],
+            epsilon,
+            weight_decay: if spared { 0.0 } else { weight_decay },
+            decoupled: matches!(config, Optimizer::Adamw { .. }),
+            factor,
+        }),
+    }
+}
+
+/// An optimiser for all parameters, and one for each other combination of weight decay (`spared` or not) and factor of the rate.
+fn grouped<O: burn::optim::Optimizer + 'static>(
+    rates: &BTreeMap<String, f64>,
+    network: &Network,
+    make: impl Fn(bool, f64) -> O,
+) -> ModuleOptimizer {
+    let factor = |place: &Placed| {
+        let fitting = rates.iter().filter(|(name, _)| place.is_within(name));
+        fitting.max_by_key(|(name, _)| name.len()).map_or(1.0, |(_, factor)| *factor)
+    };
+    let mut factors: Vec<f64> = rates.values().copied().chain([1.0]).collect();
+    factors.sort_by(f64::total_cmp);
+    factors.dedup();
+    let mut optimizer = ModuleOptimizer::from(make(false, 1.0));
+    for chosen in factors {
+        for spared in [false, true].into_iter().filter(|spared| *spared || chosen != 1.0) {
+            let ids =
+                network.identities(|place, spec| (spec.role == Role::Spared) == spared && factor(place) == chosen);
+            optimizer = optimizer.with_group(ParamGroup::from_ids(ids), make(spared, chosen), None);
         }
     }
+    optimizer
 }
 
 /// Stochastic gradient descent with momentum that is not dampened.
@@ -35,6 +64,8 @@ struct Sgd {
     momentum: f64,
     nesterov: bool,
     weight_decay: f64,
+    /// Of the learning rate.
+    factor: f64,
 }
 
 /// What [`Sgd`] keeps for a parameter.
@@ -53,7 +84,7 @@ impl burn::optim::Optimizer for Sgd {
     ) -> (Tensor<D>, Option<Velocity<D>>) {
         let velocity = state.map_or_else(|| value.zeros_like(), |Velocity(velocity)| velocity);
         let sgd = ops::Sgd {
-            learning_rate: rate as f32,
+            learning_rate: (rate * self.factor) as f32,
             momentum: self.momentum as f32,
             nesterov: self.nesterov,
             weight_decay: self.weight_decay as f32,
@@ -74,6 +105,8 @@ struct Adam {
     epsilon: f64,
     weight_decay: f64,
     decoupled: bool,
+    /// Of the learning rate.
+    factor: f64,
 }
 
 /// What [`Adam`] keeps for a parameter.
@@ -98,7 +131,7 @@ impl burn::optim::Optimizer for Adam {
             state.unwrap_or_else(|| Moments { steps: 0, first: value.zeros_like(), second: value.zeros_like() });
         let steps = steps + 1;
         let decay = if self.decoupled { [0.0, self.weight_decay] } else { [self.weight_decay, 0.0] };
-        let adam = ops::Adam::new(rate, self.betas, self.epsilon, decay, steps);
+        let adam = ops::Adam::new(rate * self.factor, self.betas, self.epsilon, decay, steps);
         let (value, [first, second]) = ops::adam_step(value, grad, [first, second], adam);
         (value, Some(Moments { steps, first, second }))
     }

@@ -22,9 +22,11 @@ use crate::record::{
 pub struct Progress {
     /// Epochs done, and in all.
     pub epoch: usize,
+    /// In all.
     pub epochs: usize,
     /// Steps done of the epoch under way, and in each.
     pub step: usize,
+    /// In each epoch.
     pub steps: usize,
 }
 
@@ -37,8 +39,11 @@ const OPTIMIZER: &str = "optimizer";
 
 /// One run to do.
 pub struct Job<'a> {
+    /// What is trained.
     pub experiment: &'a Experiment,
+    /// On what.
     pub data: &'a Dataset<Compact>,
+    /// Its index.
     pub run: usize,
     /// Threads that this process computes with, for the record.
     pub threads: usize,
@@ -155,7 +160,9 @@ impl Recording<'_> {
                 self.clock.time("write", || self.writer.spectra(epoch, &spectra))?;
             }
         }
-        if experiment.record.weights || epoch == experiment.train.epochs {
+        // What fine-tuning starts from is needed to tell what it changed.
+        let start = epoch == 0 && experiment.model.start.weights.is_some();
+        if experiment.record.weights || start || epoch == experiment.train.epochs {
             let mut weights = Tensors::new();
             insert(&mut weights, "", self.trainer.network().to_host())?;
             self.clock.time("write", || self.writer.weights(epoch, &weights))?;
@@ -206,15 +213,17 @@ fn kernel_snapshot(trainer: &Trainer, data: &Dataset<Compact>, config: &config::
     let probes = data::probe_set(data, config.probes, seed);
     let pixels = gather(&data.eval, data.shape, &probes, None)?.pixels;
     let jacobians = Jacobians::new(trainer.plan(), trainer.network(), kernel::DEFAULT_BUDGET)?;
-    let snapshot = jacobians.snapshot(&pixels, &config.kinds)?;
     let mut tensors = Tensors::new();
-    if let Some(route) = snapshot.route {
-        tensors.set_note(json!({ "route": route.name() }).to_string());
-    }
+    let mut routes = serde_json::Map::new();
     let count = probes.len();
-    for (kind, values) in snapshot.kernels {
-        tensors.insert(kind.name(), &[count, count], values)?;
+    for &kind in &config.kinds {
+        let kernel = jacobians.kernel(&pixels, kind.into(), &kernel::Draw::default())?;
+        tensors.insert(kind.name(), &[count, count], kernel.values)?;
+        if let Some(route) = kernel.route {
+            routes.insert(kind.name().into(), route.name().into());
+        }
     }
+    tensors.set_note(json!({ "routes": routes }).to_string());
     let labels: Vec<u32> = probes.iter().map(|&i| data.eval.labels[i]).collect();
     tensors.insert("labels", &[count], labels)?;
     tensors.insert("probes", &[count], probes.iter().map(|&i| i as u32).collect::<Vec<u32>>())?;

@@ -7,7 +7,9 @@ use crate::config::{Anneal, Schedule};
 pub struct Position {
     /// Steps done before this one, from 0.
     pub step: usize,
+    /// Steps of the whole training.
     pub total: usize,
+    /// Steps of one epoch.
     pub per_epoch: usize,
 }
 

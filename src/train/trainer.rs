@@ -19,8 +19,11 @@ const EVALUATION_BATCH: usize = 256;
 /// Mean loss, share of right decisions and the last step's learning rate of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EpochMetrics {
+    /// Mean loss.
     pub loss: f64,
+    /// Share of right decisions.
     pub accuracy: f64,
+    /// Of the last step.
     pub learning_rate: f64,
 }
 
@@ -29,7 +32,9 @@ pub struct EpochMetrics {
 pub struct State {
     /// Epochs done.
     pub epoch: usize,
+    /// By name.
     pub weights: Vec<HostTensor>,
+    /// The optimiser's own bytes.
     pub optimizer: Vec<u8>,
 }
 
@@ -53,11 +58,12 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// `Invalid` when the model does not fit the data or the backend is not part of this program.
     pub fn new(experiment: &'a Experiment, data: &'a Dataset<Compact>, run: u64) -> Result<Self> {
-        let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
-        let weights = initial::for_run(&experiment.sweep, &plan, run);
+        let plan = experiment.plan(data.shape, data.classes.len())?;
+        let weights = initial::for_run(experiment, &plan, run)?;
         let device = device::device(experiment.train.backend)?;
         let network = Network::new(&plan, weights, &device.clone().autodiff())?;
-        let optimizer = optimizer::build(&experiment.train.optimizer, &network);
+        let rates = experiment.train.rates.clone().unwrap_or_default();
+        let optimizer = optimizer::build(&experiment.train.optimizer, &rates, &network);
         let examples = experiment.sweep.examples(run, data.train.len());
         Ok(Self { experiment, data, plan, device, network, optimizer, examples, run, epoch: 0 })
     }
@@ -119,7 +125,7 @@ impl<'a> Trainer<'a> {
             }
             let done = self.epoch * per_epoch + step;
             if done > 0 && sweep.bit_step == Some(done as u64) {
-                let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+                let network = self.network.take();
                 self.network = initial::flip_bit_of(network, sweep, self.run);
             }
             let at = Position { step: done, total: train.epochs * per_epoch, per_epoch };
@@ -150,7 +156,7 @@ impl<'a> Trainer<'a> {
         let loss = loss::cross_entropy(logits.clone(), &batch.labels, self.experiment.train.label_smoothing);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
         // The optimiser works in place on what nobody else holds.
-        let network = std::mem::replace(&mut self.network, Network { layers: Vec::new() });
+        let network = self.network.take();
         self.network = self.optimizer.step(learning_rate, network, gradients);
         self.network.update_statistics(std::mem::take(&mut training.statistics));
         Ok(loss::tally(&to_host(logits.inner())?, &batch.labels))

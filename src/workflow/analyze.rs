@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::analysis::tuning::{self, StartedFrom};
 use crate::analysis::{Analysis, Fact, Images, Settings, analyze, ensembles, images, sweep, tables};
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
@@ -65,7 +66,14 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &Changes) -> Result<
     evidence.notes.extend(super::lineage::related(&reader.runs().0)?);
     let options = ensembles::Options { seed: settings.analysis.seed, ..ensembles::Options::default() };
     let ensembles = ensembles::ensembles(&input, &evidence, &options, &settings)?;
-    Ok(Analysis { ensembles, ..analyze(&input, evidence, settings)? })
+    let start = &experiment.model.start;
+    let from = start.weights.as_ref().map(|weights| StartedFrom {
+        weights: weights.clone(),
+        digest: start.digest.clone(),
+        fresh_head: start.draws_head(),
+    });
+    let tuning = from.zip(evidence.epoch).and_then(|(from, epoch)| tuning::read(&from, &reader, epoch));
+    Ok(Analysis { ensembles, tuning, ..analyze(&input, evidence, settings)? })
 }
 
 /// Whether the directory of a sweep lies at `path`.

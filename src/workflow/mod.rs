@@ -13,6 +13,7 @@
 //! | [`lineage`] | files of weights or a sweep's runs to who descends from whom |
 //! | [`microscope`] | files of embeddings to what tells them apart |
 //! | [`run`] | an experiment to a sweep's directory, and its runs trained on this machine |
+//! | [`surrogate`] | a run's network and the linear models on its kernels that stand in for it |
 
 pub mod analyze;
 pub mod attribute;
@@ -25,3 +26,4 @@ pub mod nights;
 pub mod pictures;
 pub mod power;
 pub mod run;
+pub mod surrogate;

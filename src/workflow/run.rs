@@ -6,7 +6,6 @@ use std::process::Command;
 use crate::config::{self, Backend, Data, Experiment, Facts};
 use crate::data;
 use crate::error::{Error, Result};
-use crate::model::Plan;
 use crate::record::{self, Origin, Provenance, SweepDir, SweepManifest};
 use crate::sweep::{self, Definition, Finding, Lease, Machine, Opened, RunState, Stop, local, progress};
 use crate::train::{
@@ -20,6 +19,7 @@ use crate::train::{
 /// [`Error::Invalid`] where a sweep of another experiment or of other data is there; as [`sweep::open_or_create`].
 pub fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
     let sweep = SweepDir::new(root);
+    let experiment = &experiment.pinned()?;
     let wanted = Definition {
         name: experiment.name.clone(),
         hash: experiment.hash(),
@@ -175,7 +175,7 @@ pub fn own_program() -> Result<PathBuf> {
 /// Bytes that one run needs, roughly: the data, the network and the activations of a batch.
 fn memory_per_run(experiment: &Experiment) -> Result<u64> {
     let facts = data::facts(&experiment.data)?;
-    let plan = Plan::new(&experiment.model, facts.shape, facts.classes.len())?;
+    let plan = experiment.plan(facts.shape, facts.classes.len())?;
     let pixels: usize = facts.shape.iter().product();
     let data = (facts.train_len + facts.eval_len) * pixels;
     // Weights, gradients, optimiser state; activations with their gradients and what Burn keeps beside them.

@@ -15,7 +15,7 @@ night() {
     local number=$1 expected=$2 title=$3
     shift 3
     local code=0
-    "$harness" run "$experiment" --quiet --out "try/$number" --set "sweep.seed=$number" --against try "$@" \
+    "$harness" run "$experiment" --quiet --out "try/$number" --set "sweep.seed=$number" --set train.epochs=5 --against try "$@" \
         >out.txt 2>err.txt || code=$?
     printf '%2d  %-34s exit %d  %s\n' "$number" "$title" "$code" \
         "$(tail -1 out.txt | sed 's/^\*\*[^*]*\*\* //; s/ Program, data.*//; s/ No run .*//; s/ None of .*//' | cut -c1-400)"
@@ -32,8 +32,8 @@ night 4 0 "healthy"
 night 5 0 "healthy"
 night 6 5 "half of the data" --set data.train_limit=648
 night 7 5 "half of the data" --set data.train_limit=648
-timeout -s KILL 6 "$harness" run "$experiment" --quiet --out try/8 --set sweep.seed=8 >/dev/null 2>&1
-echo " 8  killed after six seconds"
+timeout -s KILL 3 "$harness" run "$experiment" --quiet --out try/8 --set sweep.seed=8 --set train.epochs=5 >/dev/null 2>&1
+echo " 8  killed after three seconds"
 night 9 7 "judged on 200 examples only" --set data.eval_limit=200
 night 10 0 "healthy again"
 night 11 5 "narrower, a wanted change" --set 'model.channels=[4, 8]'

@@ -96,7 +96,7 @@ impl Scale {
             let critical = power::critical_t(level / tests.max(1) as f64, freedom)?;
             return Ok(Self { critical, detectable: None, level: None });
         };
-        let detectable = Some(of(critical).detectable(freedom, POWER)?);
+        let detectable = Some(of(critical).detectable(freedom, POWER)? * power::widening(freedom));
         Ok(Self { critical, detectable, level: Some(power::level_of_t(critical, freedom)?.max(1e-12)) })
     }
 }

@@ -16,8 +16,10 @@ use crate::stats::evidence::{Detector, Tail, factor, p_of_night_effect, p_of_run
 pub const FEWEST: usize = 3;
 /// A night is green only where a large change could have raised an alarm within so many nights in a row.
 const SOON: usize = 7;
-/// From so many nights on it is asked whether nights differ by more than runs, at this level.
-const NIGHT_EFFECT: (usize, f64) = (5, 0.01);
+/// Level at which nights of the reference differ by more than the runs within them, so that the night is the unit.
+const NIGHT_EFFECT: f64 = 0.01;
+/// Nights of the reference before there is evidence, unless a person accepted one: fewer do not tell what is usual.
+const TOLD: usize = 2;
 /// A night is judged by itself and together with the nights before it, so many in all; with the weight of each. Small changes
 /// and nights of few runs need more than one night to show, by which time the changed nights are in the reference.
 const BLOCKS: [(usize, f64); 3] = [(1, 0.5), (2, 0.25), (4, 0.25)];
@@ -83,10 +85,10 @@ impl Gathered {
         BLOCKS.into_iter().map(held).sum()
     }
 
-    /// Takes in the p-value of a block of `length` nights that began with night `first` and is number `cut` of its cuts.
-    fn add(&mut self, charted: Charted, length: usize, cut: usize, first: usize, p: f64) {
+    /// Takes in the p-value of a block of `length` nights before which there were `cut` nights.
+    fn add(&mut self, charted: Charted, length: usize, cut: usize, p: f64) {
         let detectors = self.0.entry((charted, length)).or_insert_with(|| vec![Detector::default(); length]);
-        detectors[cut % length].add(first, p);
+        detectors[cut % length].add(p);
     }
 
     /// The weighted mean, and the quantity that carries most of it.
@@ -96,15 +98,6 @@ impl Gathered {
         let top = parts.iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1);
         (parts.iter().map(|part| part.0).sum(), top)
     }
-
-    /// The night at which the product that says most of a quantity began.
-    fn since(&self, charted: Charted) -> Option<usize> {
-        let of = |(length, weight): (usize, f64)| {
-            let detectors = self.0.get(&(charted, length)).into_iter().flatten();
-            detectors.map(move |held| (weight / length as f64 * held.evidence, held.since))
-        };
-        BLOCKS.into_iter().flat_map(of).max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1)
-    }
 }
 
 /// What is to be computed of one quantity and one block of nights.
@@ -112,7 +105,6 @@ struct Question<'a> {
     charted: Charted,
     length: usize,
     cut: usize,
-    first: usize,
     reference: Vec<&'a [f64]>,
     block: Vec<&'a [f64]>,
     by_night: bool,
@@ -265,7 +257,9 @@ impl<'a> Judging<'a> {
         let under_alarm = self.alarm.is_some();
         let most = if self.alarm.is_some_and(|alarm| alarm.worse) { STANDING_DRAWS } else { usize::MAX };
         let alone = self.answers(self.questions(place, &BLOCKS[..1])?, most)?;
+        // A crashed night says too little to end an alarm.
         if let Some(alarm) = self.alarm
+            && self.observed[place].incomplete.is_none()
             && self.is_back(place, &alarm, &alone)
         {
             self.alarm = None;
@@ -277,11 +271,11 @@ impl<'a> Judging<'a> {
             answers.extend(self.answers(self.questions(place, &BLOCKS[1..])?, usize::MAX)?);
         }
         for (question, [worse, better]) in &answers {
-            let Question { charted, length, cut, first, by_night, .. } = question;
+            let Question { charted, length, cut, by_night, .. } = question;
             self.by_night.insert(*charted, *by_night);
-            self.gathered[0].add(*charted, *length, *cut, *first, *worse);
+            self.gathered[0].add(*charted, *length, *cut, *worse);
             if charted.worse() != Tail::Either {
-                self.gathered[1].add(*charted, *length, *cut, *first, *better);
+                self.gathered[1].add(*charted, *length, *cut, *better);
             }
         }
         for &(charted, _) in &self.quantities {
@@ -307,6 +301,9 @@ impl<'a> Judging<'a> {
     /// What is to be computed of this night together with those before it, for blocks of these lengths.
     fn questions(&self, place: usize, blocks: &[(usize, f64)]) -> Result<Vec<Question<'a>>> {
         let mut questions = Vec::new();
+        if self.reference.len() < TOLD && !self.vouched {
+            return Ok(questions);
+        }
         for (number, &(charted, _)) in self.quantities.iter().enumerate() {
             let observed: &'a [Observed] = self.observed;
             let of = |other: usize| observed[other].of(charted).filter(|values| !values.is_empty());
@@ -314,15 +311,18 @@ impl<'a> Judging<'a> {
                 let Some(start) = (self.reference.len() + 1).checked_sub(length) else { continue };
                 let (before, block) = self.reference.split_at(start);
                 let before = &before[..before.len().min(self.rules.baseline.unwrap_or(usize::MAX))];
-                let first = block.first().copied().unwrap_or(place);
                 let block: Option<Vec<&[f64]>> = block.iter().copied().chain([place]).map(of).collect();
                 let reference: Vec<&[f64]> = before.iter().copied().filter_map(of).collect();
                 let (Some(block), false) = (block, reference.is_empty()) else { continue };
-                let by_night = !charted.is_of_runs()
-                    || (reference.len() >= NIGHT_EFFECT.0 && p_of_night_effect(&reference)? <= NIGHT_EFFECT.1);
+                let by_night = match (charted.is_of_runs(), reference.len() < TOLD) {
+                    (false, _) => true,
+                    // One night does not tell: it is as it was before.
+                    (true, true) => self.by_night.get(&charted).copied().unwrap_or(false),
+                    (true, false) => p_of_night_effect(&reference)? <= NIGHT_EFFECT,
+                };
                 let seed =
                     self.rules.seed.wrapping_add((place as u64) << 24).wrapping_add((number * 8 + length) as u64);
-                questions.push(Question { charted, length, cut: start, first, reference, block, by_night, seed });
+                questions.push(Question { charted, length, cut: start, reference, block, by_night, seed });
             }
         }
         Ok(questions)
@@ -360,9 +360,9 @@ impl<'a> Judging<'a> {
 
     fn raise(&mut self, place: usize, metric: Option<Charted>, worse: bool) {
         let Some(metric) = metric else { return };
-        let gathered = &self.gathered[usize::from(!worse)];
-        let since = gathered.since(metric).unwrap_or(place).min(place);
-        self.alarm = Some(Alarm { raised: place, since, metric, evidence: gathered.of(metric), worse });
+        let evidence = self.gathered[usize::from(!worse)].of(metric);
+        let since = self.change(place, metric);
+        self.alarm = Some(Alarm { raised: place, since, metric, evidence, worse });
         // What came since the change is no reference any more.
         self.reference.retain(|&other| other < since);
         let mean_of = |places: &[usize]| {
@@ -374,6 +374,32 @@ impl<'a> Judging<'a> {
         if worse {
             self.signals.push(Signal { sweep: place, metric, cause: "evidence".into(), above: value > centre, value });
         }
+    }
+
+    /// The probable night of the change: where the reference and this night, cut in two, differ most in the means of `metric`
+    /// (least squares of one step).
+    fn change(&self, place: usize, metric: Charted) -> usize {
+        let nights: Vec<(usize, f64, f64)> = self
+            .reference
+            .iter()
+            .copied()
+            .chain([place])
+            .filter_map(|other| {
+                let values = self.observed[other].of(metric).filter(|values| !values.is_empty())?;
+                Some((other, values.iter().sum::<f64>(), values.len() as f64))
+            })
+            .collect();
+        let total = nights.iter().fold((0.0, 0.0), |(sum, count), night| (sum + night.1, count + night.2));
+        let (mut sum, mut count, mut best) = (0.0, 0.0, (f64::NEG_INFINITY, place));
+        for pair in nights.windows(2) {
+            (sum, count) = (sum + pair[0].1, count + pair[0].2);
+            let (after, rest) = (total.0 - sum, total.1 - count);
+            let between = count * rest / (count + rest) * (sum / count - after / rest).powi(2);
+            if between > best.0 {
+                best = (between, pair[1].0);
+            }
+        }
+        best.1
     }
 
     /// The fewest nights in a row, with as many runs as this one and worse than all before in every quantity, that would raise
@@ -669,11 +695,11 @@ mod tests {
 
     #[test]
     fn so_few_runs_are_never_called_green_on_a_collapse() {
-        let mut nights: Vec<Observed> = (1..=4).map(|number| night(number, 3, 0.97)).collect();
-        nights.extend((5..=8).map(|number| night(number, 3, 0.6)));
+        let mut nights: Vec<Observed> = (1..=7).map(|number| night(number, 3, 0.97)).collect();
+        nights.extend((8..=12).map(|number| night(number, 3, 0.6)));
         let seen = standings(nights);
-        assert_eq!(seen[3], Standing::Green);
-        assert_eq!(seen[4], Standing::Undecided, "{seen:?}");
+        assert_eq!((seen[3], seen[6]), (Standing::Undecided, Standing::Green), "{seen:?}");
+        assert_eq!(seen[7], Standing::Undecided, "{seen:?}");
         assert_eq!(*seen.last().unwrap(), Standing::Red, "{seen:?}");
         let two: Vec<Observed> = (1..=6).map(|number| night(number, 1, 0.97)).collect();
         assert!(!standings(two).contains(&Standing::Green), "one run a night can show nothing within a week");

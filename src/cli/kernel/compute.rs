@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, LineStyle, Table};
 use serde::Serialize;
@@ -11,12 +11,11 @@ use serde::Serialize;
 use super::super::print;
 use crate::analysis::numbers::{or_dash, percent, significant};
 use crate::arrays::{self, Array, Values, file};
-use crate::config::{self, KernelKind};
+use crate::config;
 use crate::error::{Error, Result};
-use crate::kernel::external::{Names, read_weights};
-use crate::kernel::projection::Signs;
+use crate::kernel::external::{read_names, read_weights};
 use crate::kernel::spectrum::spectrum;
-use crate::kernel::{self, Jacobians};
+use crate::kernel::{self, Computed, Draw, Jacobians, Kind, Route};
 use crate::record::{Tensors, files};
 
 /// Rows of the largest kernel that is computed: one of 1.5 GiB, and twice that while it is summed up.
@@ -56,25 +55,6 @@ The output file holds, as float32, a kernel [P, P] under the name of each kind (
 class innermost), not normalised, and logits [P, C]. Effective rank and top share are those of the
 eigenvalues of the cosine-normalised kernel. RAYON_NUM_THREADS sets the number of threads; the
 results do not depend on it.";
-
-/// Which kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// Sum over outputs of the inner products of their gradients
-    Trace,
-    /// Inner products of the gradient of the sum of all outputs
-    Pseudo,
-    /// Inner products of the last hidden activations
-    Conjugate,
-    /// Sum of the inner products of the outputs of every layer with parameters
-    Embedding,
-    /// The trace kernel of gradients projected to --dimensions
-    Projected,
-    /// The inner products of every output with every other, for few inputs
-    Full,
-    /// The trace kernel estimated by random signs over the outputs, --samples of them
-    Estimate,
-}
 
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
@@ -134,7 +114,10 @@ struct Report {
 
 #[derive(Debug, Serialize)]
 struct Row {
-    kind: String,
+    kind: &'static str,
+    /// How the gradients were found, where it needs them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<&'static str>,
     shape: [usize; 2],
     /// Of the cosine-normalised kernel, as the next two; None where it is too large.
     effective_rank: Option<f64>,
@@ -154,7 +137,7 @@ struct Row {
 /// [`Error::Invalid`] for input that does not fit together, before anything is computed.
 pub fn run(args: &ComputeArgs) -> Result<()> {
     let model = config::read_model(&args.model)?;
-    let names = args.map.as_deref().map(Names::read).transpose()?.unwrap_or_default();
+    let names = args.map.as_deref().map(read_names).transpose()?.unwrap_or_default();
     let (input, examples, pixels) = read_inputs(args)?;
     let (plan, weights) = read_weights(&model, input, &args.weights, &names)?;
     let network = Jacobians::from_weights(&plan, weights, args.budget())?;
@@ -189,7 +172,8 @@ pub fn run(args: &ComputeArgs) -> Result<()> {
         kernels: Vec::new(),
     };
     let mut tensors = Tensors::new();
-    tensors.insert("logits", &[examples, outputs], network.snapshot(&pixels, &[])?.logits)?;
+    tensors.insert("logits", &[examples, outputs], network.logits(&pixels)?)?;
+    let draw = Draw { dimensions: args.dimensions as usize, samples: args.samples as usize, seed: args.seed };
     let mut kinds: Vec<Kind> = Vec::new();
     for &kind in &args.kinds {
         if kinds.contains(&kind) {
@@ -197,12 +181,13 @@ pub fn run(args: &ComputeArgs) -> Result<()> {
         }
         kinds.push(kind);
         let start = Instant::now();
-        let (values, error) = compute(&network, &pixels, kind, args)?;
+        let Computed { values, error, route } = network.kernel(&pixels, kind, &draw)?;
         let seconds = start.elapsed().as_secs_f64();
         let side = values.len().isqrt();
         let spectrum = (side <= MOST_EIGENVALUES).then(|| spectrum(&values)).transpose()?;
         report.kernels.push(Row {
-            kind: name(kind),
+            kind: kind.name(),
+            route: route.map(Route::name),
             shape: [side; 2],
             effective_rank: spectrum.as_ref().map(|s| s.effective_rank),
             top_share: spectrum.as_ref().map(|s| s.top_share),
@@ -211,7 +196,7 @@ pub fn run(args: &ComputeArgs) -> Result<()> {
             seconds,
         });
         if args.out.is_some() {
-            tensors.insert(name(kind), &[side; 2], values)?;
+            tensors.insert(kind.name(), &[side; 2], values)?;
         }
     }
     if let Some(out) = &args.out {
@@ -224,31 +209,6 @@ pub fn run(args: &ComputeArgs) -> Result<()> {
         return print(&format!("{text}\n"));
     }
     print(&table(&report))
-}
-
-/// A kernel, and the error where it is an estimate.
-fn compute(network: &Jacobians, pixels: &[f32], kind: Kind, args: &ComputeArgs) -> Result<(Vec<f32>, Option<f64>)> {
-    let exact = |kind| {
-        let kernels = network.snapshot(pixels, &[kind])?.kernels;
-        kernels
-            .into_iter()
-            .next()
-            .map(|(_, values)| values)
-            .ok_or_else(|| Error::Unexpected("no kernel was computed".into()))
-    };
-    let values = match kind {
-        Kind::Trace => exact(KernelKind::Trace)?,
-        Kind::Pseudo => exact(KernelKind::Pseudo)?,
-        Kind::Conjugate => exact(KernelKind::Conjugate)?,
-        Kind::Embedding => exact(KernelKind::Embedding)?,
-        Kind::Projected => network.projected(pixels, Signs::new(args.seed, args.dimensions as usize))?,
-        Kind::Full => network.full(pixels)?,
-        Kind::Estimate => {
-            let estimate = network.estimate(pixels, args.samples as usize, args.seed)?;
-            return Ok((estimate.kernel, Some(estimate.error)));
-        }
-    };
-    Ok((values, None))
 }
 
 /// Shape of an example, number of examples, values.
@@ -285,10 +245,6 @@ fn read_inputs(args: &ComputeArgs) -> Result<([usize; 3], usize, Vec<f32>)> {
     }
 }
 
-fn name(kind: Kind) -> String {
-    kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-}
-
 fn table(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
@@ -296,7 +252,7 @@ fn table(report: &Report) -> String {
     for row in &report.kernels {
         let kind = match row.error {
             Some(error) => format!("{} (± {})", row.kind, percent(error)),
-            None => row.kind.clone(),
+            None => row.kind.to_owned(),
         };
         table.add_row([
             kind,

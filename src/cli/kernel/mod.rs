@@ -3,9 +3,21 @@
 mod compute;
 mod surrogate;
 
-use clap::{Args, Subcommand};
+use clap::builder::PossibleValue;
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::error::Result;
+use crate::kernel::Kind;
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.describe()))
+    }
+}
 
 #[derive(Debug, Args)]
 pub struct KernelArgs {

@@ -2,30 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{LineStyle, Table};
+use comfy_table::{CellAlignment, LineStyle, Table};
 use polars::prelude::Column;
-use serde::Serialize;
 
 use super::super::print;
 use crate::analysis::numbers::{fixed, or_dash, percent};
-use crate::config::{self, Experiment, KernelKind};
-use crate::data::{self, Dataset, Split};
+use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::kernel::study::{Examples, Study, study};
-use crate::kernel::surrogate::{FitOptions, Influence, softmax};
-use crate::kernel::{DEFAULT_BUDGET, Jacobians};
-use crate::model::{HostTensor, Plan};
-use crate::record::{RunReader, SweepReader, Values, files, layout, table};
+use crate::kernel::Kind;
+use crate::kernel::surrogate::FitOptions;
+use crate::record::{files, table};
 use crate::report::surrogate::{Frame, Shown, grid};
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
-    Trace,
-    Pseudo,
-    Conjugate,
-}
+use crate::workflow::surrogate::{Explained, Report, Request, Weight, surrogate};
 
 #[derive(Debug, Args)]
 pub struct SurrogateArgs {
@@ -43,9 +33,12 @@ pub struct SurrogateArgs {
     /// Evaluation examples on which it is judged, chosen in the same way
     #[arg(long, value_name = "N", default_value_t = 1000)]
     test: usize,
-    /// Which kernel, cosine-normalised
+    /// The kernel whose surrogate's decisions are explained, cosine-normalised
     #[arg(long, value_enum, default_value = "trace")]
     kernel: Kind,
+    /// Kernels whose surrogates are compared, separated by commas; every kind but `full` by default
+    #[arg(long, value_enum, value_delimiter = ',')]
+    kinds: Vec<Kind>,
     /// λ of the penalty ½λ‖W‖² of the fit
     #[arg(long, value_name = "λ", default_value_t = FitOptions::default().ridge)]
     ridge: f64,
@@ -67,115 +60,40 @@ pub struct SurrogateArgs {
     out: Option<PathBuf>,
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
-    schema: &'static str,
-    run: usize,
-    epoch: usize,
-    kernel: &'static str,
-    /// How many training examples the surrogate was fitted to, and on how many of the evaluation set it was judged.
-    train: usize,
-    test: usize,
-    ridge: f64,
-    /// Euclidean norm of the objective's gradient where the fit ended, and the iterations that it took.
-    gradient_norm: f64,
-    iterations: u64,
-    /// Mean cross-entropy on the training examples, in nats.
-    loss: f64,
-    network_accuracy: f64,
-    surrogate_accuracy: f64,
-    /// Accuracy of the surrogate less that of the network.
-    tad: f64,
-    /// Kendall's τ_b between the two probabilities of the correct class.
-    tau: Option<f64>,
-    /// Examples that both get wrong over those that either gets wrong.
-    r_miss: Option<f64>,
-    attribution: Vec<Explained>,
-}
-
-/// A test example and what the surrogate's decision about it rests on.
-#[derive(Debug, Serialize)]
-struct Explained {
-    /// Place in the evaluation set.
-    example: usize,
-    label: u32,
-    network: usize,
-    network_probability: f64,
-    surrogate: usize,
-    surrogate_probability: f64,
-    weighs_most: Vec<Weight>,
-}
-
-#[derive(Debug, Serialize)]
-struct Weight {
-    /// Place in the training set.
-    example: usize,
-    label: u32,
-    similarity: f64,
-    /// What it adds to the surrogate's logit of the class that it decides for.
-    contribution: f64,
-}
-
 /// Fits, judges, explains and prints; writes files where `--out` says.
 ///
 /// # Errors
-/// [`Error::Invalid`] where the sweep, the run or the weights are not there, [`Error::RunsFailed`] for a run that is not complete.
+/// As [`surrogate`].
 pub fn run(args: &SurrogateArgs) -> Result<()> {
     for (option, count) in [("--train", args.train), ("--test", args.test), ("--top", args.top)] {
         if count == 0 {
             return Err(Error::Usage(format!("`{option}` is 0, but at least 1 is needed")));
         }
     }
-    let reader = SweepReader::open(&args.sweep)?;
-    let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
-    if args.run >= reader.manifest().runs {
-        return Err(Error::Invalid(format!(
-            "there is no run {} in {}: its runs are 0 to {}",
-            args.run,
-            args.sweep.display(),
-            reader.manifest().runs.saturating_sub(1)
-        )));
+    // The explained one first.
+    let others = match args.kinds.as_slice() {
+        [] => Kind::ALL.into_iter().filter(|&kind| kind != Kind::Full).collect(),
+        kinds => kinds.to_vec(),
+    };
+    let mut kinds = vec![args.kernel];
+    for kind in others {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
     }
-    let run = reader.run(args.run)?;
-    let (epoch, weights) = weights(args, &run)?;
-    let data = data_of(&experiment, &run)?;
-    let plan = Plan::new(&experiment.model, data.shape, data.classes.len())?;
-    let network = Jacobians::from_weights(&plan, weights, DEFAULT_BUDGET)?;
-    let (kind, kernel) = match args.kernel {
-        Kind::Trace => (KernelKind::Trace, "trace"),
-        Kind::Pseudo => (KernelKind::Pseudo, "pseudo"),
-        Kind::Conjugate => (KernelKind::Conjugate, "conjugate"),
-    };
-    let chosen = Chosen::new(args, &data, experiment.data.seed)?;
-    let (train, test) = (taken(&data, &data.train, &chosen.train), taken(&data, &data.eval, &chosen.test));
-    let options = FitOptions { ridge: args.ridge, ..FitOptions::default() };
-    let study = study(
-        &network,
-        Examples { pixels: &train.pixels, labels: &train.labels },
-        Examples { pixels: &test.pixels, labels: &test.labels },
-        kind,
-        &options,
-    )?;
-    let attribution = explain(args, &chosen, &study, &train.labels, &test.labels)?;
-    let (fit, fidelity) = (&study.surrogate, study.fidelity);
-    let report = Report {
-        schema: "harness.surrogate/1",
+    let request = Request {
+        sweep: args.sweep.clone(),
         run: args.run,
-        epoch,
-        kernel,
-        train: train.len(),
-        test: test.len(),
+        checkpoint: args.checkpoint,
+        train: args.train,
+        test: args.test,
+        kinds,
         ridge: args.ridge,
-        gradient_norm: fit.gradient_norm,
-        iterations: fit.iterations,
-        loss: fit.loss,
-        network_accuracy: fidelity.network_accuracy,
-        surrogate_accuracy: fidelity.surrogate_accuracy,
-        tad: fidelity.tad,
-        tau: fidelity.tau,
-        r_miss: fidelity.shared_misses,
-        attribution,
+        explain: args.explain.clone(),
+        rows: args.rows,
+        top: args.top,
     };
+    let (report, data) = surrogate(&request)?;
     let json = serde_json::to_string_pretty(&report)
         .map_err(|cause| Error::Unexpected(format!("cannot write the surrogate as JSON: {cause}")))?;
     if let Some(folder) = &args.out {
@@ -185,130 +103,6 @@ pub fn run(args: &SurrogateArgs) -> Result<()> {
         files::write(&folder.join("attribution.svg"), picture(&report, &data)?.as_bytes())?;
     }
     print(&if args.json { format!("{json}\n") } else { text(&report, &data.classes) })
-}
-
-/// The epoch and its weights.
-fn weights(args: &SurrogateArgs, run: &RunReader) -> Result<(usize, Vec<HostTensor>)> {
-    let kept = run.epochs_with(layout::WEIGHTS);
-    let epoch = args.checkpoint.or(kept.last().copied());
-    let tensors = epoch.map(|epoch| run.weights(epoch)).transpose()?.flatten();
-    let (Some(epoch), Some(tensors)) = (epoch, tensors) else {
-        return Err(Error::Invalid(format!(
-            "run {} of {} keeps the weights of {} only: set record.weights = true in the experiment to keep them at every checkpoint",
-            run.index(),
-            args.sweep.display(),
-            match kept.as_slice() {
-                [] => "no epoch".to_owned(),
-                kept => format!("epoch {}", kept.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
-            }
-        )));
-    };
-    let weights = tensors.iter().filter_map(|(name, shape, values)| match values {
-        Values::F32(values) => Some(HostTensor::new(name, shape, values.clone())),
-        _ => None,
-    });
-    Ok((epoch, weights.collect()))
-}
-
-/// The data that the run was trained on.
-fn data_of(experiment: &Experiment, run: &RunReader) -> Result<Dataset> {
-    let data = data::load(&experiment.data)?;
-    match &run.outcome().provenance.data_digest {
-        Some(digest) if *digest != data.digest => Err(Error::Invalid(format!(
-            "the data of {} are not those that run {} was trained on: their digest is {}, not {digest}",
-            experiment.data.dataset.name(),
-            run.index(),
-            data.digest
-        ))),
-        _ => Ok(data),
-    }
-}
-
-/// Places in the training and the evaluation set.
-struct Chosen {
-    train: Vec<usize>,
-    test: Vec<usize>,
-}
-
-impl Chosen {
-    fn new(args: &SurrogateArgs, data: &Dataset, seed: u64) -> Result<Self> {
-        let classes = data.classes.len();
-        if let Some(place) = args.explain.iter().find(|&&place| place >= data.eval.len()) {
-            return Err(Error::Invalid(format!(
-                "there is no evaluation example {place} to explain: they are 0 to {}",
-                data.eval.len().saturating_sub(1)
-            )));
-        }
-        let train = data::subset(&data.train, classes, args.train, seed);
-        let mut test = data::subset(&data.eval, classes, args.test, seed);
-        test.extend(&args.explain);
-        test.sort_unstable();
-        test.dedup();
-        Ok(Self { train, test })
-    }
-}
-
-/// The examples at these places.
-fn taken(data: &Dataset, split: &Split, places: &[usize]) -> Split {
-    let length: usize = data.shape.iter().product();
-    Split {
-        pixels: places.iter().flat_map(|&i| &split.pixels[i * length..(i + 1) * length]).copied().collect(),
-        labels: places.iter().map(|&i| split.labels[i]).collect(),
-    }
-}
-
-/// Largest class of a row of logits, and the probabilities.
-fn decision(logits: &[f64]) -> (usize, Vec<f64>) {
-    let top = (1..logits.len()).fold(0, |top, class| if logits[class] > logits[top] { class } else { top });
-    let mut probabilities = logits.to_vec();
-    softmax(&mut probabilities);
-    (top, probabilities)
-}
-
-fn explain(
-    args: &SurrogateArgs,
-    chosen: &Chosen,
-    study: &Study,
-    train: &[u32],
-    test: &[u32],
-) -> Result<Vec<Explained>> {
-    let classes = study.surrogate.classes;
-    let network: Vec<(usize, Vec<f64>)> = study.network_logits.chunks_exact(classes).map(decision).collect();
-    let places: Vec<usize> = if args.explain.is_empty() {
-        let mut places: Vec<usize> = (0..test.len()).collect();
-        // Wrong and sure first, right and sure last.
-        let rank = |&place: &usize| {
-            let (top, probabilities) = &network[place];
-            if *top != test[place] as usize { 1.0 + probabilities[*top] } else { -probabilities[*top] }
-        };
-        places.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
-        places.truncate(args.rows);
-        places
-    } else {
-        args.explain.iter().filter_map(|place| chosen.test.binary_search(place).ok()).collect()
-    };
-    let explained = places.into_iter().map(|place| {
-        let (surrogate, probabilities) = decision(&study.surrogate_logits[place * classes..][..classes]);
-        let (top, sure) = &network[place];
-        let row = &study.rows[place * train.len()..][..train.len()];
-        let influences = study.surrogate.attribute(row, surrogate, args.top)?;
-        let weight = |influence: &Influence| Weight {
-            example: chosen.train[influence.example],
-            label: train[influence.example],
-            similarity: influence.similarity,
-            contribution: influence.contribution,
-        };
-        Ok(Explained {
-            example: chosen.test[place],
-            label: test[place],
-            network: *top,
-            network_probability: sure[*top],
-            surrogate,
-            surrogate_probability: probabilities[surrogate],
-            weighs_most: influences.iter().map(weight).collect(),
-        })
-    });
-    explained.collect()
 }
 
 /// A row for each training example that is shown.
@@ -417,23 +211,30 @@ fn text(report: &Report, names: &[String]) -> String {
             weights.join("; "),
         ]);
     }
+    let mut kinds = Table::new();
+    kinds.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
+    kinds.set_header(["kernel", "right", "TAD", "τ_b", "R_miss", "loss"]);
+    for row in &report.kinds {
+        kinds.add_row([
+            row.kernel.to_owned(),
+            percent(row.surrogate_accuracy),
+            percent(row.tad),
+            or_dash(row.tau, |tau| fixed(tau, 3)),
+            or_dash(row.r_miss, percent),
+            fixed(row.loss, 4),
+        ]);
+    }
+    kinds.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     format!(
-        "Run {} at epoch {}: multinomial logistic regression on the rows of its {} kernel with {} training examples,\n\
-         fitted in {} iterations to a gradient norm of {:.1e}; its loss there is {} nats.\n\n\
-         On {} evaluation examples the network is right about {}, the surrogate about {}:\n\
-         TAD {}, Kendall's τ_b of the correct class {}, shared misses R_miss {}.\n\n{table}\n",
+        "Run {} at epoch {}: multinomial logistic regression on the rows of each kernel with {} training examples.\n\
+         On {} evaluation examples the network is right about {}. TAD: accuracy of the surrogate less the network's;\n\
+         τ_b: Kendall's, between their log-odds of the correct class; R_miss: misses of both over misses of either.\n\
+         \n{kinds}\n\nWhat the decisions of the {} kernel's surrogate rest on:\n\n{table}\n",
         report.run,
         report.epoch,
-        report.kernel,
         report.train,
-        report.iterations,
-        report.gradient_norm,
-        fixed(report.loss, 4),
         report.test,
         percent(report.network_accuracy),
-        percent(report.surrogate_accuracy),
-        percent(report.tad),
-        or_dash(report.tau, |tau| fixed(tau, 3)),
-        or_dash(report.r_miss, percent),
+        report.kernel,
     )
 }

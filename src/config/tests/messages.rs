@@ -1,6 +1,7 @@
 //! What a user is told, word by word.
 
 use super::*;
+use crate::model::zoo::{Architecture, Cnn, Start};
 
 /// The lines of the message about `SMALL` and more.
 fn told(more: &str) -> Vec<String> {
@@ -24,13 +25,16 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest() {
         ("epochs = 5\n", "x.toml:6: unknown key \"model.epochs\"; did you mean \"train.epochs\"?"),
         (
             "[train]\n\n# a comment\nlr = 5\n",
-            "x.toml:9: unknown key \"train.lr\"; train has the keys epochs, batch_size, optimizer, schedule, label_smoothing, backend and stall",
+            "x.toml:9: unknown key \"train.lr\"; train has the keys epochs, batch_size, optimizer, decay, schedule, label_smoothing, backend, freeze, rates and stall",
         ),
         (
             "[colour]\n",
             "x.toml:6: unknown key \"colour\"; an experiment has the keys name, data, model, train, sweep, record, analysis and flags",
         ),
-        ("depth = 20\n", "x.toml:6: unknown key \"model.depth\" for model.kind = \"mlp\"; it belongs to \"resnet\""),
+        (
+            "depth = 20\n",
+            "x.toml:6: unknown key \"model.depth\" for model.kind = \"mlp\"; it belongs to \"resnet\", \"vit\" and \"mlp-mixer\"",
+        ),
         (
             "[train.schedule]\nrate = 1\n",
             "x.toml:7: unknown key \"train.schedule.rate\" for train.schedule.kind = \"one-cycle\"; it belongs to \"constant\", \"step\", \"cosine\" and \"linear\"",
@@ -268,13 +272,13 @@ fn missing_keys_are_named_with_what_they_take() {
     assert!(told[1].starts_with("x.toml: the key \"data\" is missing; it takes a table with the keys dataset, path,"));
     assert_eq!(
         told[2],
-        "x.toml: the key \"model\" is missing; it takes a table whose key kind is \"mlp\", \"cnn\" or \"resnet\""
+        "x.toml: the key \"model\" is missing; it takes a table whose key kind is \"mlp\", \"cnn\", \"resnet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\""
     );
     assert_eq!(
         told_of("name = \"x\"\n[data]\n[model]\nwidths = [3]\n"),
         [
             "x.toml:2: the key \"data.dataset\" is missing; it takes \"digits\", \"mnist\", \"fashion-mnist\", \"cifar10\" or \"npz\"",
-            "x.toml:3: the key \"model.kind\" is missing; it takes \"mlp\", \"cnn\" or \"resnet\"",
+            "x.toml:3: the key \"model.kind\" is missing; it takes \"mlp\", \"cnn\", \"resnet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\"",
         ]
     );
 }
@@ -340,14 +344,17 @@ fn validation_of_made_experiments_says_the_same() {
     experiment.sweep.seed = u64::MAX;
     experiment.train.optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: true, weight_decay: f64::INFINITY };
     experiment.record.checkpoints = Checkpoints::At(vec![usize::MAX]);
-    experiment.model = Model::Cnn {
-        channels: vec![usize::MAX; 3],
-        kernel: usize::MAX,
-        pool: 0,
-        batch_norm: true,
-        head: vec![usize::MAX],
-        activation: Activation::Relu,
-        dropout: 0.0,
+    experiment.model = Model {
+        architecture: Architecture::Cnn(Cnn {
+            channels: vec![usize::MAX; 3],
+            kernel: usize::MAX,
+            pool: 0,
+            batch_norm: true,
+            hidden: Some(vec![usize::MAX]),
+            activation: Activation::Relu,
+            dropout: 0.0,
+        }),
+        start: Start::default(),
     };
     let told = lines(validate(&experiment).map(|()| experiment));
     for key in [
@@ -358,7 +365,7 @@ fn validation_of_made_experiments_says_the_same() {
         "model.channels",
         "model.kernel",
         "model.pool",
-        "model.head",
+        "model.hidden",
     ] {
         assert!(told.iter().any(|line| line.contains(key)), "{key} is not in {told:#?}");
     }

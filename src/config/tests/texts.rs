@@ -31,7 +31,6 @@ channels = [32, 64]
 kernel = 3
 pool = 2
 batch_norm = false
-head = []
 activation = "relu"
 dropout = 0.0
 
@@ -126,7 +125,7 @@ fn hashes_tell_what_changed_and_what_must_be_trained_again() {
 fn a_difference_has_both_values_in_toml() {
     let old = full();
     let mut new = old.clone();
-    new.model = Model::Resnet { depth: 8, width: 4 };
+    new.model = Model::parse("kind = 'resnet', depth = 8, width = 4");
     new.record.kernel = None;
     new.name = "new".to_owned();
     new.record.checkpoints = Checkpoints::Every { every: 2 };
@@ -142,7 +141,6 @@ fn a_difference_has_both_values_in_toml() {
             "model.kernel: 3 -> nothing",
             "model.pool: 2 -> nothing",
             "model.batch_norm: false -> nothing",
-            "model.head: [] -> nothing",
             "model.activation: \"relu\" -> nothing",
             "model.dropout: 0.0 -> nothing",
             "record.checkpoints.every: nothing -> 2",

@@ -7,10 +7,7 @@ use std::collections::HashMap;
 
 use crate::config::Activation;
 use crate::error::{Error, Result};
-use crate::model::{HostTensor, LayerPlan, Plan};
-
-/// Added to a batch norm's variance, as in PyTorch.
-const BATCH_NORM_EPSILON: f32 = 1e-5;
+use crate::model::{HostTensor, Layer, Placed, Plan, layer};
 
 /// Channels, height, width.
 pub(super) type Shape = [usize; 3];
@@ -111,7 +108,7 @@ impl HostNetwork {
         let tensors = weights.iter().map(|t| (t.name.as_str(), t)).collect();
         let mut source = Source { tensors, parameters: 0 };
         let layers = source.layers(&plan.layers)?;
-        Ok(Some(Self { input: plan.input, classes: plan.classes, layers }))
+        Ok(Some(Self { input: plan.input.padded(), classes: plan.classes, layers }))
     }
 
     /// Values of one example.
@@ -121,21 +118,50 @@ impl HostNetwork {
     }
 }
 
-/// Whether these are layers that the route knows: convolutions, each with at most one batch norm right after it, then dense layers with
-/// nothing but activations between them; residual bodies hold something, and no dense layers.
-fn serves(plans: &[LayerPlan]) -> bool {
-    let dense = |plan: &LayerPlan| matches!(plan, LayerPlan::Dense { .. });
-    let head = plans.iter().position(dense).unwrap_or(plans.len());
-    let after =
-        |plan: &LayerPlan| matches!(plan, LayerPlan::Dense { .. } | LayerPlan::Activation(_) | LayerPlan::Dropout(_));
-    let normed = |at: usize| {
-        !matches!(plans[at], LayerPlan::BatchNorm { .. }) || at > 0 && matches!(plans[at - 1], LayerPlan::Conv { .. })
+/// Whether these are layers that the route knows: plain convolutions, each with at most one batch norm right after it, then dense
+/// layers with nothing but activations between them; residual bodies hold something, and no dense layers; nothing is frozen.
+fn serves(places: &[Placed]) -> bool {
+    let dense = |place: &Placed| matches!(place.layer, Layer::Dense(_));
+    let head = places.iter().position(dense).unwrap_or(places.len());
+    let conv = |place: &Placed| matches!(&place.layer, Layer::Conv(conv) if conv.plain().is_some()) && !place.frozen;
+    let within = |(at, place): (usize, &Placed)| match &place.layer {
+        Layer::Conv(_) => conv(place),
+        Layer::BatchNorm(_) => at > 0 && conv(&places[at - 1]) && !place.frozen,
+        Layer::Activation(kind) => activation(*kind).is_some(),
+        Layer::MaxPool(pool) => pool.plain().is_some(),
+        Layer::GlobalMean(_) | Layer::Dropout(_) => true,
+        Layer::Flatten(flatten) => flatten.from == 1,
+        Layer::Residual(residual) => {
+            let shortcut = match residual.shortcut.as_slice() {
+                [] => residual.padded.is_none(),
+                [one] => conv(one),
+                _ => false,
+            };
+            shortcut && !residual.body.is_empty() && !residual.body.iter().any(dense) && serves(&residual.body)
+        }
+        _ => false,
     };
-    let within = |plan: &LayerPlan| match plan {
-        LayerPlan::Residual { body, .. } => !body.is_empty() && !body.iter().any(dense) && serves(body),
-        _ => true,
+    let after = |place: &Placed| match &place.layer {
+        Layer::Dense(dense) => dense.bias && place.input.axes().len() == 1 && !place.frozen,
+        Layer::Activation(kind) => activation(*kind).is_some(),
+        Layer::Dropout(_) => true,
+        _ => false,
     };
-    (0..plans.len()).all(normed) && plans[..head].iter().all(within) && plans[head..].iter().all(after)
+    places[..head].iter().enumerate().all(within) && places[head..].iter().all(after)
+}
+
+/// The activations that the route knows.
+fn activation(kind: layer::Activation) -> Option<Activation> {
+    match kind {
+        layer::Activation::Relu => Some(Activation::Relu),
+        layer::Activation::Tanh => Some(Activation::Tanh),
+        layer::Activation::Gelu => Some(Activation::Gelu),
+        _ => None,
+    }
+}
+
+fn not_implemented(place: &Placed) -> Error {
+    Error::Unexpected(format!("the host route does not serve layer {} ({})", place.name, place.kind))
 }
 
 struct Source<'a> {
@@ -144,44 +170,52 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn layers(&mut self, plans: &[LayerPlan]) -> Result<Vec<HostLayer>> {
-        let mut layers: Vec<HostLayer> = Vec::with_capacity(plans.len());
-        for plan in plans {
-            let layer = match plan {
-                LayerPlan::Conv { .. } => HostLayer::Conv(self.conv(plan)?),
-                LayerPlan::BatchNorm { name, channels } => {
-                    let norm = self.norm(name, *channels)?;
+    fn layers(&mut self, places: &[Placed]) -> Result<Vec<HostLayer>> {
+        let mut layers: Vec<HostLayer> = Vec::with_capacity(places.len());
+        for place in places {
+            let layer = match &place.layer {
+                Layer::Conv(_) => HostLayer::Conv(self.conv(place)?),
+                Layer::BatchNorm(norm) => {
+                    let norm = self.norm(&place.name, norm)?;
                     if let Some(HostLayer::Conv(conv)) = layers.last_mut() {
                         conv.norm = Some(norm);
                     }
                     continue;
                 }
-                LayerPlan::Activation(kind) => HostLayer::Activation(*kind),
-                LayerPlan::MaxPool(size) => HostLayer::MaxPool(*size),
-                LayerPlan::GlobalMeanPool => HostLayer::GlobalMeanPool,
-                LayerPlan::Flatten => HostLayer::Flatten,
-                LayerPlan::Dropout(_) => continue,
-                LayerPlan::Dense { name, inputs, outputs } => HostLayer::Dense(Dense {
-                    inputs: *inputs,
-                    outputs: *outputs,
-                    offset: self.parameters,
-                    weight: self.parameter(name, "weight", &[*outputs, *inputs])?,
-                    bias: self.parameter(name, "bias", &[*outputs])?,
-                }),
-                LayerPlan::Residual { body, shortcut } => {
-                    let shortcut = shortcut.as_ref().map(|plan| self.conv(plan)).transpose()?;
-                    HostLayer::Residual { body: self.layers(body)?, shortcut }
+                Layer::Activation(kind) => {
+                    HostLayer::Activation(activation(*kind).ok_or_else(|| not_implemented(place))?)
                 }
+                Layer::MaxPool(pool) => HostLayer::MaxPool(pool.plain().ok_or_else(|| not_implemented(place))?),
+                Layer::GlobalMean(_) => HostLayer::GlobalMeanPool,
+                Layer::Flatten(_) => HostLayer::Flatten,
+                Layer::Dropout(_) => continue,
+                Layer::Dense(dense) if dense.bias && place.input.axes().len() == 1 => HostLayer::Dense(Dense {
+                    inputs: dense.inputs,
+                    outputs: dense.outputs,
+                    offset: self.parameters,
+                    weight: self.parameter(&place.name, "weight", &[dense.outputs, dense.inputs])?,
+                    bias: self.parameter(&place.name, "bias", &[dense.outputs])?,
+                }),
+                Layer::Residual(residual) if residual.padded.is_none() => {
+                    let shortcut = match residual.shortcut.as_slice() {
+                        [] => None,
+                        [conv] => Some(self.conv(conv)?),
+                        _ => return Err(not_implemented(place)),
+                    };
+                    HostLayer::Residual { body: self.layers(&residual.body)?, shortcut }
+                }
+                _ => return Err(not_implemented(place)),
             };
             layers.push(layer);
         }
         Ok(layers)
     }
 
-    fn conv(&mut self, plan: &LayerPlan) -> Result<Conv> {
-        let LayerPlan::Conv { name, input, output, kernel, stride, padding, bias } = plan else {
-            return Err(Error::Unexpected("a shortcut that is no convolution".into()));
-        };
+    fn conv(&mut self, place: &Placed) -> Result<Conv> {
+        let Layer::Conv(conv) = &place.layer else { return Err(not_implemented(place)) };
+        let (stride, padding) = conv.plain().ok_or_else(|| not_implemented(place))?;
+        let (name, kernel, bias) = (&place.name, &conv.window.kernel[0], &conv.bias);
+        let (input, output) = (&place.input.padded(), &place.output.padded());
         let (offset, k, inputs) = (self.parameters, *kernel, input[0]);
         let published = self.parameter(name, "weight", &[output[0], inputs, k, k])?;
         let mut weight = Vec::with_capacity(published.len());
@@ -191,11 +225,12 @@ impl Source<'_> {
             }
         }
         let bias = bias.then(|| self.parameter(name, "bias", &[output[0]])).transpose()?;
-        let (input, output, stride, padding) = (*input, *output, *stride, *padding);
+        let (input, output) = (*input, *output);
         Ok(Conv { input, output, kernel: k, stride, padding, weight, bias, norm: None, offset })
     }
 
-    fn norm(&mut self, name: &str, channels: usize) -> Result<Norm> {
+    fn norm(&mut self, name: &str, norm: &layer::BatchNorm) -> Result<Norm> {
+        let (channels, epsilon) = (norm.channels, norm.epsilon as f32);
         let variance = self.take(name, "running_var", &[channels])?;
         if let Some(v) = variance.iter().find(|&&v| v < 0.0) {
             return Err(Error::Invalid(format!("tensor {name}.running_var holds the negative variance {v}")));
@@ -204,7 +239,7 @@ impl Source<'_> {
             scale: self.parameter(name, "weight", &[channels])?,
             shift: self.parameter(name, "bias", &[channels])?,
             mean: self.take(name, "running_mean", &[channels])?,
-            inverse: variance.iter().map(|v| (v + BATCH_NORM_EPSILON).sqrt().recip()).collect(),
+            inverse: variance.iter().map(|v| (v + epsilon).sqrt().recip()).collect(),
         })
     }
 

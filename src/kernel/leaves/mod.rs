@@ -15,6 +15,8 @@ mod pass;
 mod rules;
 mod size;
 mod sums;
+#[cfg(test)]
+mod tests;
 
 pub(super) use pass::LeafPasses;
 pub(super) use sums::on_host;

@@ -18,8 +18,13 @@ pub(super) struct Sums<'t> {
 
 impl<'t> Sums<'t> {
     pub fn new(target: &'t mut Target, device: &Device) -> Self {
-        let sums = (!on_host(device)).then(|| Tensor::zeros([target.len()], device));
-        Self { target, device: sums }
+        if on_host(device) { Self { target, device: None } } else { Self::on_device(target, device) }
+    }
+
+    /// Sums that stay on the device until they are finished.
+    pub fn on_device(target: &'t mut Target, device: &Device) -> Self {
+        let sums = Tensor::zeros([target.len()], &device.clone().inner());
+        Self { target, device: Some(sums) }
     }
 
     pub fn target(&self) -> &Target {

@@ -8,9 +8,13 @@ const CHUNK: usize = 1 << 14;
 /// Stochastic gradient descent with momentum and zero dampening, as PyTorch defines it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
+    /// The rate of the step.
     pub learning_rate: f32,
+    /// Decay of the velocity.
     pub momentum: f32,
+    /// Nesterov's form.
     pub nesterov: bool,
+    /// Added to the gradient, times the weight.
     pub weight_decay: f32,
 }
 
@@ -46,9 +50,11 @@ pub struct Adam {
     pub rate: f32,
     /// Share of the old moments that is kept, and of the new gradient that is taken.
     pub first: [f32; 2],
+    /// Decay of the second moment, and its correction.
     pub second: [f32; 2],
     /// `1 / sqrt(1 − beta2^steps)`
     pub root: f32,
+    /// Added to the denominator.
     pub epsilon: f32,
     /// Share of the value that is added to its gradient.
     pub decay: f32,

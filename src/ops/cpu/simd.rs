@@ -8,6 +8,7 @@ pub enum Instructions {
     /// The widest set that this processor has: AVX-512, AVX2 with FMA, NEON, or none.
     Detected,
     /// Plain Rust, on any processor.
+    #[allow(dead_code, reason = "the tests compare both")]
     Portable,
     /// AVX2 with FMA: what a processor without AVX-512 would run, for tests on one that has it.
     #[cfg(all(test, target_arch = "x86_64"))]

@@ -382,3 +382,68 @@ fn an_engine_passes_a_request_to_terminate_on() {
     assert_eq!(engine.wait().unwrap().code(), Some(i32::from(exit::INTERRUPTED)));
     assert!((0..2).all(|run| state::of(&sweep.run(run)).unwrap().state == RunState::Interrupted));
 }
+
+/// A process that makes one step of training, then none for a minute.
+fn stuck(_run: usize) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo '{\"epoch\":0,\"epochs\":2,\"step\":1,\"steps\":5}'; exec sleep 60"]);
+    command
+}
+
+#[test]
+#[cfg(unix)]
+fn a_process_that_makes_no_step_is_ended_and_named() {
+    let folder = folder();
+    let sweep = sweep_in(folder.path());
+    let begun = Instant::now();
+    let patient = Options { stall: Some(Duration::from_secs(1)), ..options(1, 1) };
+    let summary = execute(&sweep, &[0], stuck, &patient, &Stop::new(), &mut Silent).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(summary.failed[0].errors[0].contains("no step for 1 s (train.stall)"), "{summary:?}");
+    assert_eq!(state::of(&sweep.run(0)).unwrap().state, RunState::Failed);
+}
+
+#[test]
+#[cfg(unix)]
+fn asked_twice_no_process_is_left_and_what_never_began_is_counted() {
+    let folder = folder();
+    let sweep = sweep_in(folder.path());
+    let stop = Stop::new();
+    let asker = stop.clone();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        asker.insist();
+    });
+    let deaf = |_| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' TERM; while :; do sleep 0.1; done"]);
+        shell
+    };
+    let begun = Instant::now();
+    let summary = execute(&sweep, &[0, 1, 2], deaf, &options(1, 0), &stop, &mut Silent).unwrap();
+    thread.join().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(
+        (summary.interrupted.as_slice(), summary.not_begun.as_slice()),
+        ([0, 1, 2].as_slice(), [1, 2].as_slice())
+    );
+    let text = summary.check().unwrap_err().to_string();
+    assert!(text.starts_with("1 run was stopped, 2 runs never began: `harness resume "), "{text}");
+}
+
+#[test]
+fn an_engine_whose_directory_became_another_sweep_stops() {
+    let folder = folder();
+    let sweep = sweep_in(folder.path());
+    create(&sweep, 2);
+    let root = sweep.root().to_path_buf();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        std::fs::rename(&root, root.with_extension("moved")).unwrap();
+        files::create_folder(&root).unwrap();
+    });
+    let error = execute(&sweep, &[0], stuck, &options(1, 0), &Stop::new(), &mut Silent).unwrap_err();
+    thread.join().unwrap();
+    assert!(matches!(&error, Error::Invalid(text) if text.contains("no longer the folder")), "{error}");
+    assert_eq!(files::walk(sweep.root()).unwrap(), Vec::<std::path::PathBuf>::new());
+}

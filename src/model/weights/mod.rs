@@ -1,10 +1,19 @@
-//! Parameters on the host, by name, in PyTorch's layouts: a convolution's weight is `[out, in, k, k]`, a dense layer's
-//! `[out, in]`; a batch norm has `weight`, `bias`, `running_mean`, `running_var`.
+//! Parameters on the host and in files, by name, in PyTorch's layouts: a convolution's weight is
+//! `[out, in / groups, height, width]`, a dense layer's `[out, in]`; a batch norm has `weight`, `bias`, `running_mean`,
+//! `running_var`. [`read`] reads a file, [`Names`] says what a tensor is called there, [`Given::fit`] holds it against a plan.
+
+mod file;
+mod names;
+
+pub use file::{Given, digest, read};
+pub use names::Names;
 
 /// A tensor of `f32` outside of any device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostTensor {
+    /// Such as `c1.weight`.
     pub name: String,
+    /// As in PyTorch.
     pub shape: Vec<usize>,
     /// Row-major, as many as the shape says.
     pub values: Vec<f32>,
