@@ -24,7 +24,7 @@ fn keys(value: &Value, wanted: &[&str]) {
     }
 }
 
-/// A network of random weights, changed a little `steps` times.
+/// A network of random weights, trained on `steps` times, as it were.
 fn network(folder: &Path, name: &str, seed: u64, steps: u64) {
     let mut random = Random::from_parts(seed, "w", 0);
     let mut tensors = Tensors::new();
@@ -32,7 +32,8 @@ fn network(folder: &Path, name: &str, seed: u64, steps: u64) {
         let mut values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| random.normal() as f32).collect();
         for step in 0..steps {
             let mut change = Random::from_parts(seed, layer, step);
-            values.iter_mut().for_each(|v| *v += 0.2 * change.normal() as f32);
+            // As training does: large weights grow, and everything moves a little.
+            values.iter_mut().for_each(|v| *v += 0.1 * v.powi(3) + 0.05 * change.normal() as f32);
         }
         tensors.insert(layer, &shape, values).unwrap();
     }
