@@ -249,15 +249,28 @@ fn every_optimiser_schedule_and_model_trains_and_resumes_to_the_same_bytes() {
         loop {
             let mut run = Command::new(env!("CARGO_BIN_EXE_harness"));
             run.args(["train-run", "--index", "0", "--sweep"]).arg(&cut);
-            // Dies at its n-th operation on a file, a little later each time, so that it goes forward.
-            run.env("HARNESS_FAULT", format!("kill:{}", 20 + 5 * deaths))
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null());
-            if run.status().expect("the program starts").success() {
+            run.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+            let state = cut.join("runs/0000/state");
+            let saved_at = || std::fs::metadata(&state).and_then(|found| found.modified()).ok();
+            let before = saved_at();
+            let mut process = run.spawn().expect("the program starts");
+            // Killed as soon as it has saved a state, so that it goes forward.
+            let ended = loop {
+                if let Some(status) = process.try_wait().expect("a process of ours") {
+                    break status.success();
+                }
+                if deaths < 3 && saved_at().is_some_and(|at| Some(at) != before) {
+                    process.kill().expect("a process of ours");
+                    process.wait().expect("a process of ours");
+                    break false;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            };
+            if ended {
                 break;
             }
             deaths += 1;
-            saved += usize::from(cut.join("runs/0000/state").exists());
+            saved += usize::from(state.exists());
             assert!(deaths < 20, "{sets:?}: the run does not come to an end");
         }
         assert!(saved > 0, "{sets:?}: died {deaths} times, but never with a state to go on from");
