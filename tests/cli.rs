@@ -360,10 +360,3 @@ fn published_data_train_as_they_are() {
         assert!(out.join("report/report.md").is_file(), "{config}");
     }
 }
-
-#[test]
-fn the_readme_lists_every_key() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let reference = harness::config::reference();
-    assert!(readme.trim_end().ends_with(reference.trim_end()), "replace the table under \"All keys\" by:\n{reference}");
-}

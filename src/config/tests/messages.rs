@@ -24,7 +24,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_nearest() {
         ("epochs = 5\n", "x.toml:6: unknown key \"model.epochs\"; did you mean \"train.epochs\"?"),
         (
             "[train]\n\n# a comment\nlr = 5\n",
-            "x.toml:9: unknown key \"train.lr\"; train has the keys epochs, batch_size, optimizer, schedule, label_smoothing, backend and stall",
+            "x.toml:9: unknown key \"train.lr\"; train has the keys epochs, batch_size, optimizer, decay, schedule, label_smoothing, backend and stall",
         ),
         (
             "[colour]\n",
