@@ -63,7 +63,7 @@ impl Describe for Conv {
         };
         let outputs = item.whole("channels");
         let groups = item.whole_if("groups").unwrap_or(inputs);
-        if groups == 0 || inputs % groups != 0 || outputs % groups != 0 {
+        if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
             return Err(Error::Invalid(format!(
                 "layer {} (conv) has {groups} groups, which must divide its {inputs} input and {outputs} output channels",
                 builder.name
