@@ -96,7 +96,7 @@ fn three_steps_of_training_are_pytorch_s() {
         for (name, config, rate) in [("sgd", &sgd, 0.05), ("adam", &adam, 0.01)] {
             let (mut network, x) = network(&fixtures, case);
             let labels: Vec<u32> = (0..x.dims()[0] as u32).map(|i| i % CLASSES as u32).collect();
-            let mut optimizer = optimizer::build(config, &BTreeMap::new(), &network);
+            let mut optimizer = optimizer::build(config, None, &BTreeMap::new(), &network);
             for _ in 0..3 {
                 let mut training =
                     Training { dropout: crate::random::ByExample::new(&[0; 32], 0), statistics: Vec::new() };
@@ -160,6 +160,7 @@ fn gradients_are_those_of_finite_differences() {
         // One step of plain gradient descent at rate 1 moves every parameter by its gradient.
         let mut optimizer = optimizer::build(
             &Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 },
+            None,
             &BTreeMap::new(),
             &network,
         );

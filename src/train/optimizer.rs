@@ -7,27 +7,33 @@ use burn::module::ParamGroup;
 use burn::optim::{LearningRate, ModuleOptimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::config::Optimizer;
+use crate::config::{Decay, Optimizer};
 use crate::model::layer::Role;
 use crate::model::{Network, Placed};
 use crate::ops;
 
 /// The optimiser of a network, with no state yet. `rates` are factors of the learning rate by layer; the longest name that a layer
-/// is within counts.
+/// is within counts. Biases and norms do not decay unless `decay` says all.
 #[must_use]
-pub fn build(config: &Optimizer, rates: &BTreeMap<String, f64>, network: &Network) -> ModuleOptimizer {
+pub fn build(
+    config: &Optimizer,
+    decay: Option<Decay>,
+    rates: &BTreeMap<String, f64>,
+    network: &Network,
+) -> ModuleOptimizer {
+    let decayed = |spared: bool, decays: f64| if spared && decay != Some(Decay::All) { 0.0 } else { decays };
     match *config {
         Optimizer::Sgd { momentum, nesterov, weight_decay } => grouped(rates, network, |spared, factor| Sgd {
             momentum,
             nesterov,
-            weight_decay: if spared { 0.0 } else { weight_decay },
+            weight_decay: decayed(spared, weight_decay),
             factor,
         }),
         Optimizer::Adam { beta1, beta2, epsilon, weight_decay }
         | Optimizer::Adamw { beta1, beta2, epsilon, weight_decay } => grouped(rates, network, |spared, factor| Adam {
             betas: [beta1, beta2],
             epsilon,
-            weight_decay: if spared { 0.0 } else { weight_decay },
+            weight_decay: decayed(spared, weight_decay),
             decoupled: matches!(config, Optimizer::Adamw { .. }),
             factor,
         }),

@@ -63,7 +63,7 @@ impl<'a> Trainer<'a> {
         let device = device::device(experiment.train.backend)?;
         let network = Network::new(&plan, weights, &device.clone().autodiff())?;
         let rates = experiment.train.rates.clone().unwrap_or_default();
-        let optimizer = optimizer::build(&experiment.train.optimizer, &rates, &network);
+        let optimizer = optimizer::build(&experiment.train.optimizer, experiment.train.decay, &rates, &network);
         let examples = experiment.sweep.examples(run, data.train.len());
         Ok(Self { experiment, data, plan, device, network, optimizer, examples, run, epoch: 0 })
     }
