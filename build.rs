@@ -10,16 +10,20 @@ fn main() {
     if let Some(features) = env::var_os("CARGO_CFG_TARGET_FEATURE") {
         println!("cargo::rustc-env=HARNESS_TARGET_FEATURES={}", features.to_string_lossy());
     }
+    // Who builds from an archive, or does not want to build again after each commit, names the commit.
+    println!("cargo::rerun-if-env-changed=HARNESS_COMMIT");
+    if let Ok(commit) = env::var("HARNESS_COMMIT") {
+        println!("cargo::rustc-env=HARNESS_GIT_COMMIT={commit}");
+        return;
+    }
     let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
     println!("cargo::rustc-env=HARNESS_GIT_COMMIT={commit}");
     if let Some(changes) = git(&["status", "--porcelain", "--untracked-files=no"]) {
         println!("cargo::rustc-env=HARNESS_GIT_DIRTY={}", !changes.is_empty());
     }
-    // A commit or a checkout moves one of these without touching the sources.
-    for file in ["HEAD", "index", "logs/HEAD"] {
-        if let Some(path) = git(&["rev-parse", "--git-path", file]) {
-            println!("cargo::rerun-if-changed={path}");
-        }
+    // A commit or a checkout adds a line here without touching the sources. Not `index`: `git status` writes it.
+    if let Some(path) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+        println!("cargo::rerun-if-changed={path}");
     }
 }
 
