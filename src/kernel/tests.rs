@@ -259,3 +259,40 @@ fn networks_that_the_host_does_not_serve_go_through_leaves() {
     let exact = contract(&reference(&case), 2, |c, d| c == d);
     assert!(relative(&trace(&case, BUDGET).unwrap(), &exact) < 1e-5);
 }
+
+/// Of a network of which only some layers are trained: its trace kernel counts their parameters only, which add up over layers;
+/// kernels of activations do not change.
+#[test]
+fn frozen_layers_count_for_activations_only() {
+    let networks = [
+        ("kind = 'mlp', widths = [5, 4]", [1, 2, 3], vec!["fc1", "fc2", "fc"]),
+        ("kind = 'cnn', channels = [3], batch_norm = true", [2, 6, 6], vec!["c1", "b1", "fc"]),
+        (
+            "kind = 'vit', patch = 2, width = 4, depth = 1, heads = 2",
+            [1, 4, 4],
+            vec!["patch_embed", "cls_token", "pos_embed", "blocks.0", "norm", "head"],
+        ),
+    ];
+    for (model, input, layers) in networks {
+        let case = Case::new(&Model::parse(model), input, 3, 5, 71);
+        let take = |without: &[&str], kind| {
+            let mut plan = case.plan.clone();
+            assert!(without.iter().all(|layer| plan.freeze(layer)));
+            let network = Jacobians::from_weights(&plan, case.weights.clone(), BUDGET).unwrap();
+            widened(&taken(&network, &case.pixels, kind).unwrap())
+        };
+        let mut sum = vec![0.0; 25];
+        for layer in &layers {
+            let others: Vec<&str> = layers.iter().copied().filter(|other| other != layer).collect();
+            let alone = take(&others, Kind::Trace);
+            assert!(alone.iter().any(|value| *value != 0.0), "{layer} of {model}");
+            sum.iter_mut().zip(alone).for_each(|(sum, value)| *sum += value);
+        }
+        let all: Vec<f32> = take(&[], Kind::Trace).into_iter().map(|value| value as f32).collect();
+        assert!(relative(&all, &sum) < 1e-5, "{model}");
+        for kind in [Kind::Conjugate, Kind::Embedding] {
+            assert_eq!(take(&[], kind), take(&[layers[layers.len() - 1]], kind), "{kind:?} of {model}");
+            assert_eq!(take(&[], kind), take(&layers[..1], kind), "{kind:?} of {model}");
+        }
+    }
+}

@@ -284,9 +284,6 @@ impl Pass<'_, '_> {
         out: Tensor<4>,
     ) -> Tensor<4> {
         let Mode::Tapped(tap) = self.mode else { return out };
-        if at.frozen {
-            return out;
-        }
         let shape = out.dims();
         let [n, first, second, third] = shape;
         let three = match (layout, at.output.axes().len()) {
@@ -294,7 +291,7 @@ impl Pass<'_, '_> {
             (Layout::ChannelsLast, 1) => [n, 1, first],
             (Layout::ChannelsLast, _) => [n, first, second * third],
         };
-        tap.see(Site { layer: &at.name, parts }, out.reshape(three), layout).reshape(shape)
+        tap.see(Site { layer: &at.name, parts, frozen: at.frozen }, out.reshape(three), layout).reshape(shape)
     }
 
     /// Layers one after the other. Where nobody looks at what is between them, neighbours are computed together.

@@ -52,8 +52,10 @@ pub enum Layout {
 pub struct Site<'a> {
     /// Stable name of the layer.
     pub layer: &'a str,
-    /// For each of its trainable parameters the name within the layer, as PyTorch has it, and the rule.
+    /// For each of its parameters the name within the layer, as PyTorch has it, and the rule.
     pub parts: Vec<(&'static str, Gradient)>,
+    /// Whether training leaves the layer as it is, so that its parameters do not count.
+    pub frozen: bool,
 }
 
 /// Sees every operation with parameters in evaluation mode.

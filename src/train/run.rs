@@ -212,7 +212,7 @@ impl Recording<'_> {
 fn kernel_snapshot(trainer: &Trainer, data: &Dataset<Compact>, config: &config::Kernel, seed: u64) -> Result<Tensors> {
     let probes = data::probe_set(data, config.probes, seed);
     let pixels = gather(&data.eval, data.shape, &probes, None)?.pixels;
-    let jacobians = Jacobians::new(trainer.plan(), trainer.network(), kernel::DEFAULT_BUDGET)?;
+    let jacobians = Jacobians::new(trainer.plan(), trainer.network().clone(), kernel::DEFAULT_BUDGET)?;
     let mut tensors = Tensors::new();
     let mut routes = serde_json::Map::new();
     let count = probes.len();

@@ -172,10 +172,10 @@ impl<'a> Trainer<'a> {
         Ok(logits)
     }
 
-    /// The network for evaluation, on the plain device.
+    /// The network as it is trained, on the device with automatic differentiation.
     #[must_use]
-    pub fn network(&self) -> Network {
-        self.network.valid()
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The layers with names and sizes.

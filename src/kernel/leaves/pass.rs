@@ -50,6 +50,9 @@ struct Place {
 
 impl Tap for Leaves {
     fn see(&mut self, site: Site, output: Tensor<3>, layout: Layout) -> Tensor<3> {
+        if site.frozen {
+            return output;
+        }
         let zero = Tensor::zeros(output.dims(), &output.device()).require_grad();
         let parts = site.parts.into_iter().map(|(part, gradient)| (format!("{}.{part}", site.layer), gradient));
         self.places.push(Place { parts: parts.collect(), zero: zero.clone(), layout });

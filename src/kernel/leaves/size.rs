@@ -23,6 +23,9 @@ pub struct Sizes {
 
 impl Tap for Sizes {
     fn see(&mut self, site: Site, output: Tensor<3>, layout: Layout) -> Tensor<3> {
+        if site.frozen {
+            return output;
+        }
         let [_, a, b] = output.dims();
         let (channels, positions) = if layout == Layout::ChannelsFirst { (a, b) } else { (b, a) };
         self.outputs += a * b;
