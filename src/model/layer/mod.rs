@@ -393,6 +393,7 @@ layers! {
     batch_norm::BatchNorm,
     group_norm::GroupNorm,
     layer_norm::LayerNorm,
+    rms_norm::RmsNorm,
     attention::Attention,
     attention_pool::AttentionPool,
     activation::Activation,
