@@ -276,6 +276,8 @@ zoo! {
     cnn::Cnn = "cnn",
     /// Residual network with batch norm, for small images or as torchvision has them.
     resnet::Resnet = "resnet",
+    /// Densely connected network: every block adds channels to all that were there before it.
+    densenet::Densenet = "densenet",
     /// Vision transformer for small images: patches, class token, attention.
     vit::Vit = "vit",
     /// MLP-Mixer for small images: dense layers over patches and over channels in turn.
