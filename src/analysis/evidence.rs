@@ -32,6 +32,17 @@ pub struct RawSpectra {
     pub layers: Vec<(String, Vec<RunSpectrum>)>,
 }
 
+/// A run whose weights share an ancestor with those of an earlier one, although both drew their own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Related {
+    pub run: u32,
+    pub to: u32,
+    /// Corrected for all pairs (Holm).
+    pub p: f64,
+    /// Pairs are named up to this p-value.
+    pub limit: f64,
+}
+
 /// Everything that a sweep recorded besides the soft decisions that are judged; empty for soft decisions of others.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
@@ -49,6 +60,8 @@ pub struct Evidence {
     pub left_out: Vec<LeftOut>,
     /// Runs whose loss was not finite, and at which epoch first.
     pub diverged: Vec<(u32, usize)>,
+    /// In order of runs, each once.
+    pub related: Vec<Related>,
     /// A digest of each run's last weights, where they were kept.
     pub weights: Vec<(u32, String)>,
     /// Loss, accuracy, learning rate, seconds after each epoch.

@@ -56,6 +56,8 @@ flags! {
         "Look at its learning curve: a smaller learning rate or a warm-up usually helps.";
     Duplicate "duplicate": "It repeats another run bit for bit.",
         "Give every run its own seed; a repeated run counts once.";
+    Related "related": "Its weights descend from those of another run, although runs draw their own.",
+        "Give every run its own seed, and its own initial weights; `harness lineage` shows which layers tell.";
     Alpha "alpha": "How sure it is of the right class is distributed unlike that of the other runs.",
         "Compare the curves of its margins: they show whether it differs as a whole or only in the tail.";
     Accuracy "accuracy": "It gets fewer examples right than the other runs.",
@@ -123,6 +125,15 @@ pub fn diverged_loss(epoch: usize) -> Flag {
 pub fn duplicate(original: &str, what: &str) -> Flag {
     let why = format!("its {what} are bit-equal to those of {original}: the seeds were not independent");
     Flag { flag: FlagKind::Duplicate, value: 1.0, limit: 0.0, why }
+}
+
+/// The flag of a run whose weights share an ancestor with those of the run `other`, at the corrected p-value `p`; pairs are named from
+/// the p-value `limit` on.
+#[must_use]
+pub fn related(other: &str, p: f64, limit: f64) -> Flag {
+    let p_in_words = if p < 1e-300 { "p < 1e-300".to_owned() } else { format!("p = {p:.0e}") };
+    let why = format!("its hidden units keep the numbers of {other}'s ({p_in_words}): the seeds were not independent");
+    Flag { flag: FlagKind::Related, value: p, limit, why }
 }
 
 /// What is judged besides the values of the runs themselves.

@@ -244,6 +244,10 @@ impl Findings {
             if let Some(&(_, epoch)) = evidence.diverged.iter().find(|(index, _)| *index == run.run) {
                 run.flags.insert(0, flags::diverged_loss(epoch));
             }
+            if let Some(found) = evidence.related.iter().find(|found| found.run == run.run) {
+                let other = evidence.name_of(found.to).unwrap_or_else(|| format!("run {}", found.to));
+                run.flags.push(flags::related(&other, found.p, found.limit));
+            }
         }
         let unflagged: Vec<u32> = self.runs.iter().filter(|run| !run.is_flagged()).map(|run| run.run).collect();
         self.typical = if unflagged.len() > 1 { unflagged } else { self.runs.iter().map(|run| run.run).collect() };

@@ -35,7 +35,7 @@ pub mod tuning;
 mod weights;
 
 pub use ensembles::{EnsembleSize, Ensembles, Strategy, StrategyKind};
-pub use evidence::{Evidence, KernelPair, RawSeries, RawSpectra};
+pub use evidence::{Evidence, KernelPair, RawSeries, RawSpectra, Related};
 pub use images::Images;
 pub use input::{Input, RunLogits};
 pub use judge::analyze;

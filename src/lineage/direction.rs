@@ -5,7 +5,7 @@
 //! leading singular directions kept than the other keeps of its own (a child still holds what its parent had learned, the
 //! parent never had what the child learned since).
 
-use faer::{Mat, MatRef};
+use faer::MatRef;
 
 use super::axes::Axis;
 use super::network::{Layer, Weights, common};
@@ -221,62 +221,12 @@ fn along(a: &[f64], b: &[f64], rows: usize, columns: usize) -> Option<Vec<f64>> 
     )
 }
 
-/// How much of the way from `from` to `through` the network `to` has gone: near 1 for descendants of `through`, near 0 for its
-/// siblings. Networks tuned on the same examples move alike, so the part of the way that training asks for says little; the
-/// chance part does. So the leading three quarters of the singular directions of `to` − `from` are taken out of both ways
-/// first, and weights that either has set to zero do not count. Mean over the hidden layers by size; None where none compares.
-#[must_use]
-pub fn gone_through(from: &Weights, through: &Weights, to: &Weights) -> Option<f64> {
-    let (mut sum, mut size) = (0.0, 0.0);
-    for ((start, middle), (_, end)) in common(from, through).into_iter().zip(common(from, to)) {
-        let same = start.values.len() == middle.values.len() && start.values.len() == end.values.len();
-        if start.to == Axis::Outputs || !same || start.units.min(start.row()) < 4 {
-            continue;
-        }
-        let kept = |i: usize| middle.values[i] != 0.0 && end.values[i] != 0.0;
-        let way = |layer: &Layer| {
-            Mat::from_fn(start.units, start.row(), |unit, column| {
-                let i = unit * start.row() + column;
-                if kept(i) { f64::from(layer.values[i]) - f64::from(start.values[i]) } else { 0.0 }
-            })
-        };
-        if let Some(share) = share_of_chance(&way(middle), &way(end)) {
-            sum += share * start.values.len() as f64;
-            size += start.values.len() as f64;
-        }
-    }
-    (size > 0.0).then(|| sum / size)
-}
-
-/// ⟨P way, P gone⟩ / ‖P way‖², where P takes the leading three quarters of the singular directions of `gone` out on both sides.
-/// Where `gone` has no leading directions to speak of it is all chance, and P takes nothing out.
-fn share_of_chance(way: &Mat<f64>, gone: &Mat<f64>) -> Option<f64> {
-    let svd = gone.thin_svd().ok()?;
-    let sizes: Vec<f64> = svd.S().column_vector().iter().copied().collect();
-    // Directions above this are more than noise (Gavish & Donoho 2014).
-    let ratio = gone.nrows().min(gone.ncols()) as f64 / gone.nrows().max(gone.ncols()) as f64;
-    let noise = (0.56 * ratio.powi(3) - 0.95 * ratio.powi(2) + 1.82 * ratio + 1.43) * median(&sizes);
-    let above = sizes.iter().filter(|size| **size > noise).count();
-    let lead = if above * 20 < sizes.len() { 0 } else { sizes.len() * 3 / 4 };
-    let (u, v) = (svd.U().subcols(0, lead), svd.V().subcols(0, lead));
-    let rest = |of: &Mat<f64>| {
-        let rows = of - u * (u.transpose() * of);
-        &rows - (&rows * v) * v.transpose()
-    };
-    let (way, gone) = (rest(way), rest(gone));
-    let product = |a: &Mat<f64>, b: &Mat<f64>| -> f64 {
-        (0..a.ncols()).map(|c| (0..a.nrows()).map(|r| a[(r, c)] * b[(r, c)]).sum::<f64>()).sum()
-    };
-    let size = product(&way, &way);
-    (size > 0.0).then(|| product(&way, &gone) / size)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::random::Random;
 
-    fn network(seed: u64) -> Weights {
+    pub fn network(seed: u64) -> Weights {
         let mut random = Random::from_parts(seed, "w", 0);
         let mut layer = |name: &str, shape: &[usize]| {
             Layer::of(name, shape, (0..shape.iter().product::<usize>()).map(|_| random.normal() as f32).collect())
@@ -285,7 +235,7 @@ mod tests {
         Weights::new("n", layers.into_iter().flatten().collect())
     }
 
-    fn changed(of: &Weights, change: impl FnMut(f32) -> f32 + Clone) -> Weights {
+    pub fn changed(of: &Weights, change: impl FnMut(f32) -> f32 + Clone) -> Weights {
         let mut of = of.clone();
         let mut change = change;
         of.layers.iter_mut().for_each(|l| l.values.iter_mut().for_each(|v| *v = change(*v)));
@@ -320,18 +270,5 @@ mod tests {
         assert_eq!(direction(&a, &pruned).unwrap().lean, 1.0);
         assert_eq!(direction(&pruned, &grown).unwrap().lean, 1.0);
         assert_eq!(direction(&grown, &pruned).unwrap().lean, -1.0);
-    }
-
-    #[test]
-    fn a_way_that_goes_on_and_one_that_parts() {
-        let a = network(3);
-        let step = |of: &Weights, seed: u64| {
-            let mut random = Random::from_parts(seed, "step", 0);
-            changed(of, move |v| v + 0.1 * random.normal() as f32)
-        };
-        let child = step(&a, 7);
-        let (grandchild, sibling) = (step(&child, 8), step(&a, 9));
-        assert!((gone_through(&a, &child, &grandchild).unwrap() - 1.0).abs() < 0.15);
-        assert!(gone_through(&a, &child, &sibling).unwrap().abs() < 0.2);
     }
 }

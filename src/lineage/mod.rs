@@ -7,7 +7,7 @@
 //! keeps the order, however long it is trained on.
 //!
 //! Start at [`network`] (what is read off named tensors), then [`axes`] (which layers share units), [`ancestry`] (the test),
-//! [`permuted`] (when units were renumbered), [`direction`] and [`tree`].
+//! [`permuted`] (when units were renumbered), [`direction`], [`way`] and [`tree`].
 
 pub mod ancestry;
 pub mod axes;
@@ -18,6 +18,7 @@ pub mod permuted;
 pub mod rank;
 pub mod tree;
 pub mod units;
+pub mod way;
 
 pub use ancestry::{Evidence, LayerEvidence};
 pub use network::{Layer, Weights};

@@ -1,9 +1,11 @@
 //! The tree of many networks: who descends from whom.
 //!
 //! Networks of one family are joined by the exact test. Within a family the root is the network that the others lean away from
-//! ([`super::direction`]); the others are placed from the nearest to the farthest, each walking down from the root to the last
-//! network whose way it has gone ([`super::direction::gone_through`]). A minimum spanning arborescence over distances alone
+//! ([`super::direction`]); the others are placed from the nearest to the farthest, each walking down from the root, or from the network
+//! that it was pruned from, to the last network whose way it has gone ([`super::way`]). A minimum spanning arborescence over distances alone
 //! does worse: two networks tuned on the same examples move alike, and end nearer to each other than to their parent.
+
+use std::collections::VecDeque;
 
 /// One edge, by index.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,13 +24,11 @@ pub struct Relations<'a> {
     pub distance: &'a dyn Fn(usize, usize) -> f64,
     /// Above 0: the first is the parent of the second rather than the other way round.
     pub lean: &'a dyn Fn(usize, usize) -> f64,
-    /// How much of the way from the first to the second the third has gone.
-    pub gone_through: &'a dyn Fn(usize, usize, usize) -> f64,
+    /// Whether the third has gone the whole way from the first to the second.
+    pub gone_through: &'a dyn Fn(usize, usize, usize) -> bool,
+    /// Whether the second was made from the first by setting its smallest weights to zero.
+    pub pruned_from: &'a dyn Fn(usize, usize) -> bool,
 }
-
-/// From this share on a network has gone another's way. Measured on 140 descendants of small networks: siblings reach 0.63 (those
-/// trained for long, on their own half of the examples), descendants 0.69 at least.
-const WHOLE_WAY: f64 = 0.66;
 
 /// The edges, each child once; roots of families have none.
 #[must_use]
@@ -73,12 +73,24 @@ fn place(relations: &Relations, family: &[usize], parents: &mut [Option<usize>])
     };
     let mut others: Vec<usize> = family.iter().copied().filter(|&member| member != root).collect();
     others.sort_by(|&a, &b| (relations.distance)(root, a).total_cmp(&(relations.distance)(root, b)));
+    let whole = |network: usize| family.iter().copied().find(|&other| (relations.pruned_from)(other, network));
+    let mut waiting: VecDeque<(usize, Option<usize>)> =
+        others.into_iter().map(|network| (network, whole(network))).collect();
     let mut children: Vec<(usize, usize)> = Vec::new();
     let below = |at: usize, through: usize, to: usize| {
-        (relations.lean)(through, to) > 0.0 && (relations.gone_through)(at, through, to) >= WHOLE_WAY
+        (relations.lean)(through, to) > 0.0 && (relations.gone_through)(at, through, to)
     };
-    for network in others {
-        let mut at = root;
+    // A pruned network waits until the one that it was pruned from has its place.
+    let mut turns = 0;
+    while let Some((network, whole)) = waiting.pop_front() {
+        let placed = |wanted: usize| wanted == root || children.iter().any(|(_, child)| *child == wanted);
+        if whole.is_some_and(|whole| !placed(whole)) && turns <= waiting.len() {
+            turns += 1;
+            waiting.push_back((network, whole));
+            continue;
+        }
+        turns = 0;
+        let mut at = whole.filter(|whole| placed(*whole)).unwrap_or(root);
         loop {
             let on_the_way = children.iter().filter(|(parent, _)| *parent == at).map(|(_, child)| *child);
             let next = on_the_way
@@ -107,6 +119,10 @@ mod tests {
 
     /// Points in the plane: a network is where its training has led.
     fn tree_of(points: &[(f64, f64)], age: &[f64]) -> Vec<(usize, usize)> {
+        tree_with(points, age, &[])
+    }
+
+    fn tree_with(points: &[(f64, f64)], age: &[f64], pruned: &[(usize, usize)]) -> Vec<(usize, usize)> {
         let minus = |a: usize, b: usize| (points[a].0 - points[b].0, points[a].1 - points[b].1);
         let norm = |(x, y): (f64, f64)| x * x + y * y;
         let relations = Relations {
@@ -116,8 +132,9 @@ mod tests {
             lean: &|a, b| (age[b] - age[a]).signum(),
             gone_through: &|from, through, to| {
                 let (way, gone) = (minus(through, from), minus(to, from));
-                (way.0 * gone.0 + way.1 * gone.1) / norm(way)
+                (way.0 * gone.0 + way.1 * gone.1) / norm(way) >= 0.66
             },
+            pruned_from: &|parent, child| pruned.contains(&(parent, child)),
         };
         let mut edges: Vec<(usize, usize)> = edges(&relations).iter().map(|edge| (edge.parent, edge.child)).collect();
         edges.sort_unstable();
@@ -133,5 +150,10 @@ mod tests {
         let points = [(0.0, 0.0), (1.0, 0.1), (1.0, -0.2)];
         assert_eq!(tree_of(&points, &[0.0, 2.0, 1.0]), [(0, 2), (2, 1)]);
         assert!(tree_of(&[(0.0, 0.0)], &[0.0]).is_empty());
+        // Pruned from 2, which stands farther away: the way to 1 does not count.
+        let points = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.5), (1.2, 0.1)];
+        assert_eq!(tree_with(&points, &[0.0, 1.0, 1.0, 2.0], &[(2, 3)]), [(0, 1), (0, 2), (2, 3)]);
+        // Two that were said to be pruned from each other do not wait for ever.
+        assert_eq!(tree_with(&points[..3], &[0.0, 1.0, 2.0], &[(1, 2), (2, 1)]).len(), 2);
     }
 }

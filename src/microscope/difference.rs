@@ -4,7 +4,13 @@
 //! Gaussian and Laplace kernels by random features; and, for the standardised coordinates (with the norm), the whitened principal
 //! components, and the squares of both, the largest difference and the sum of squared differences. Features do not look at
 //! which set a sample is in, so under the null all assignments of samples to sets are equally likely, and the rank of the
-//! observed one is a valid p-value. The statistics are combined by the smallest of their ranks (then by how far out they lie), ranked again among the same
+//! observed one is a valid p-value: p = (1 + permutations at least as far out) / (1 + permutations).
+//!
+//! Samples are summed in an order that is drawn at random, so that the observed assignment is rounded like every other: where few samples
+//! have anything in a coordinate many assignments tie in truth, and f32 decides between them.
+//!
+//! The statistics' ranks are combined in three ways, for differences that show in many of them or in one: the sum of −ln(rank share) over
+//! all, over those of means, and the smallest rank. The smallest of these three's own ranks is ranked again among the same
 //! permutations: exact, and without paying for their number more than their dependence asks.
 
 use rayon::prelude::*;
@@ -37,6 +43,8 @@ pub struct Options {
     pub kernels: bool,
 }
 
+/// The stream that the order is drawn from; assignments are drawn from those of their numbers.
+const ORDER: u64 = u64::MAX;
 /// Most whitened components.
 const COMPONENTS: usize = 128;
 
@@ -53,6 +61,7 @@ pub fn difference(rows: &[f32], width: usize, first: usize, options: Options) ->
     let kernels = options.kernels.then(|| Kernels::new(&scale.standardised(rows, &sample), width, options.seed));
     let groups = Groups::new(width, pca.len(), kernels.as_ref());
     let members = members(n, first, options);
+    let order = order(n, first, options);
     let assignments = options.permutations + 1;
     // Of each assignment the sums of the features over the first set, [assignments, features].
     let mut sums = vec![0.0f64; assignments * groups.total];
@@ -60,7 +69,7 @@ pub fn difference(rows: &[f32], width: usize, first: usize, options: Options) ->
     let mut squares = vec![0.0f64; groups.total];
     // So many rows that a block of features stays small.
     let block = (BLOCK * 4096 / groups.total.max(1)).clamp(64, BLOCK);
-    for take in all.chunks(block) {
+    for take in order.chunks(block) {
         let features = groups.features(rows, take, &scale, &pca, kernels.as_ref());
         for row in features.chunks_exact(groups.total) {
             for ((total, square), v) in totals.iter_mut().zip(&mut squares).zip(row) {
@@ -90,6 +99,21 @@ pub fn difference(rows: &[f32], width: usize, first: usize, options: Options) ->
         })
         .collect();
     Ok(ranked(&statistics, &groups.names(), options.permutations))
+}
+
+/// The samples in a random order; pairs side by side, each in a random order too. Relative to it the observed assignment is as random
+/// as those that are drawn.
+fn order(n: usize, first: usize, options: Options) -> Vec<usize> {
+    let mut stream = Stream::new(options.seed, ORDER);
+    if !options.pairs {
+        let mut order: Vec<usize> = (0..n).collect();
+        stream.shuffle(&mut order);
+        return order;
+    }
+    let mut pairs: Vec<usize> = (0..first).collect();
+    stream.shuffle(&mut pairs);
+    let both = pairs.into_iter().flat_map(|i| if stream.below(2) == 0 { [i, first + i] } else { [first + i, i] });
+    both.collect()
 }
 
 /// Bit i of each assignment: whether sample i is in the first set; the observed one first.
@@ -123,6 +147,9 @@ struct Groups {
     components: usize,
     total: usize,
 }
+
+/// Those of the statistics that are about means, by their places among [`Groups::names`].
+const MEANS: [usize; 4] = [0, 1, 4, 5];
 
 impl Groups {
     fn new(width: usize, components: usize, kernels: Option<&Kernels>) -> Self {
@@ -204,36 +231,47 @@ impl Groups {
     }
 }
 
-/// Ranks of each statistic among all assignments, their minimum, and its rank.
+/// For each assignment how many of them are at least as large, itself included; what differs by rounding only is as large.
+fn ranks(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    let mut ranks = vec![0; values.len()];
+    let mut place = 0;
+    while let Some(value) = order.get(place).map(|&at| values[at]) {
+        let least = value - 1e-9 * value.abs();
+        let end = order[place..].iter().position(|&at| values[at] < least).map_or(order.len(), |more| place + more);
+        order[place..end].iter().for_each(|&at| ranks[at] = end);
+        place = end;
+    }
+    ranks
+}
+
+/// The rank of the observed assignment by the three combinations of the statistics' ranks.
 fn ranked(statistics: &[Vec<f64>], names: &[&'static str], permutations: usize) -> Difference {
     let count = statistics.first().map_or(0, Vec::len);
     let assignments = statistics.len();
-    // How many assignments are at least as large, of each statistic.
-    let mut ranks = vec![vec![0usize; assignments]; count];
-    for (s, ranks) in ranks.iter_mut().enumerate() {
-        let mut order: Vec<usize> = (0..assignments).collect();
-        order.sort_by(|&a, &b| statistics[b][s].total_cmp(&statistics[a][s]));
-        let mut place = 0;
-        while place < assignments {
-            let value = statistics[order[place]][s];
-            let mut end = place;
-            while end < assignments && statistics[order[end]][s] >= value - 1e-9 * value.abs() {
-                end += 1;
-            }
-            order[place..end].iter().for_each(|&a| ranks[a] = end);
-            place = end;
-        }
-    }
-    // Of several assignments with the same best rank the one whose statistic lies farther out goes first: each statistic has
-    // one assignment of rank 1, and without this the smallest p-value would be the number of statistics over that of assignments.
+    let column = |s: usize| statistics.iter().map(|held| held[s]).collect::<Vec<f64>>();
+    let by_statistic: Vec<Vec<usize>> = (0..count).map(|s| ranks(&column(s))).collect();
+    let combined = |chosen: &dyn Fn(usize) -> bool, join: &dyn Fn(f64, f64) -> f64| -> Vec<usize> {
+        let of = |assignment: usize| {
+            let shares = by_statistic.iter().enumerate().filter(|(s, _)| chosen(*s));
+            shares.map(|(_, ranks)| (assignments as f64 / ranks[assignment] as f64).ln()).fold(0.0, join)
+        };
+        ranks(&(0..assignments).map(of).collect::<Vec<f64>>())
+    };
+    let add = |a: f64, b: f64| a + b;
+    let ways = [combined(&|_| true, &add), combined(&|s| MEANS.contains(&s), &add), combined(&|_| true, &f64::max)];
+    // Several assignments have the same best rank; the one that lies farther out goes first, so that the smallest p-value there is can
+    // be reached.
     let scales: Vec<(f64, f64)> = (0..count)
         .map(|s| {
-            let mean = statistics.iter().map(|held| held[s]).sum::<f64>() / assignments as f64;
-            let square = statistics.iter().map(|held| (held[s] - mean).powi(2)).sum::<f64>() / assignments as f64;
+            let values = column(s);
+            let mean = values.iter().sum::<f64>() / assignments as f64;
+            let square = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / assignments as f64;
             (mean, square.sqrt().max(f64::MIN_POSITIVE))
         })
         .collect();
-    let best = |assignment: usize| ranks.iter().map(|ranks| ranks[assignment]).min().unwrap_or(assignments);
+    let best = |assignment: usize| ways.iter().map(|ranks| ranks[assignment]).min().unwrap_or(assignments);
     let farthest = |assignment: usize| {
         let each = statistics[assignment].iter().zip(&scales);
         each.map(|(value, (mean, scale))| (value - mean) / scale).fold(f64::NEG_INFINITY, f64::max)
@@ -244,8 +282,8 @@ fn ranked(statistics: &[Vec<f64>], names: &[&'static str], permutations: usize) 
         .iter()
         .filter(|key| key.0 < observed.0 || (key.0 == observed.0 && key.1 <= observed.1 + 1e-9 * observed.1.abs()))
         .count();
-    let loudest = (0..count).min_by_key(|&s| ranks[s][0]).unwrap_or(0);
-    let fuse = if count == names.len() { ranks[count - 1][0] } else { assignments };
+    let loudest = (0..count).min_by_key(|&s| by_statistic[s][0]).unwrap_or(0);
+    let fuse = if count == names.len() { by_statistic[count - 1][0] } else { assignments };
     Difference {
         p: as_low as f64 / assignments as f64,
         p_fuse: fuse as f64 / assignments as f64,
@@ -278,6 +316,29 @@ mod tests {
             .count();
         // 10 expected; three standard errors are 9.
         assert!((1..=20).contains(&low), "{low} of {trials}");
+    }
+
+    #[test]
+    fn coordinates_that_few_samples_have_do_not_differ_either() {
+        // Two columns are 0 but for three samples each, and so in truth most assignments tie.
+        let trials = 400;
+        let low = (0..trials)
+            .into_par_iter()
+            .filter(|&seed| {
+                let rows = rows(40, 3, 1000 + seed, |_, j, v| if j == 0 || v > 1.5 { v } else { 0.0 });
+                difference(&rows, 3, 20, Options { permutations: 19, seed, kernels: false, ..OPTIONS }).unwrap().p
+                    <= 0.05
+            })
+            .count();
+        // At most 20 expected; three standard errors are 13.
+        assert!((1..=33).contains(&low), "{low} of {trials}");
+    }
+
+    #[test]
+    fn ranks_by_hand() {
+        assert_eq!(ranks(&[3.0, 1.0, 3.0, 2.0]), [2, 4, 2, 3]);
+        assert_eq!(ranks(&[1.0, 1.0 + 1e-12]), [2, 2]);
+        assert!(ranks(&[]).is_empty());
     }
 
     #[test]

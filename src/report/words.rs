@@ -57,8 +57,9 @@ pub fn headline(analysis: &Analysis) -> String {
 
 /// The reasons of a run in one sentence, what a user of the network would notice first.
 fn reasons_of(run: &Run) -> String {
-    const FIRST: [FlagKind; 8] = [
+    const FIRST: [FlagKind; 9] = [
         FlagKind::Diverged,
+        FlagKind::Related,
         FlagKind::Accuracy,
         FlagKind::Class,
         FlagKind::Churn,

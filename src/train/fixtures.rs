@@ -79,7 +79,7 @@ fn assert_close(what: &str, actual: &[f32], expected: &[f32]) {
 #[test]
 fn every_layer_and_architecture_gives_what_pytorch_gives() {
     let fixtures = Fixtures::read();
-    assert!(fixtures.cases.len() >= 32);
+    assert!(fixtures.cases.len() >= 35);
     for case in &fixtures.cases {
         let (network, x) = network(&fixtures, case);
         let logits: Vec<f32> = network.forward(x, &mut Mode::Evaluate).into_data().iter().collect();
@@ -95,7 +95,7 @@ fn three_steps_of_training_are_pytorch_s() {
     for case in &fixtures.cases {
         for (name, config, rate) in [("sgd", &sgd, 0.05), ("adam", &adam, 0.01)] {
             let (mut network, x) = network(&fixtures, case);
-            let labels: Vec<u32> = (0..x.dims()[0] as u32).map(|i| i % CLASSES as u32).collect();
+            let labels = labels(&x);
             let mut optimizer = optimizer::build(config, None, &BTreeMap::new(), &network);
             for _ in 0..3 {
                 let mut training =
@@ -120,6 +120,57 @@ fn three_steps_of_training_are_pytorch_s() {
     }
 }
 
+fn labels(x: &Tensor<4>) -> Vec<u32> {
+    (0..x.dims()[0] as u32).map(|i| i % CLASSES as u32).collect()
+}
+
+/// The gradient of the cross-entropy with respect to every tensor; 0 for statistics.
+fn gradients(network: Network, x: &Tensor<4>, mode: &mut Mode) -> Vec<HostTensor> {
+    // A step of plain gradient descent moves every parameter by its gradient; a large one, so that no digits are lost.
+    const RATE: f32 = 65_536.0;
+    let plain = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+    let mut optimizer = optimizer::build(&plain, None, &BTreeMap::new(), &network);
+    let start = network.to_host();
+    let loss = loss::cross_entropy(network.forward(x.clone(), mode), &labels(x), 0.0);
+    let found = GradientsParams::from_grads(loss.backward(), &network);
+    let stepped = optimizer.step(f64::from(RATE), network, found).to_host();
+    let moved = |(before, after): (HostTensor, HostTensor)| {
+        let values = before.values.iter().zip(&after.values).map(|(before, after)| (before - after) / RATE);
+        HostTensor::new(before.name, before.shape, values.collect())
+    };
+    start.into_iter().zip(stepped).map(moved).collect()
+}
+
+/// Every layer, kinks and all: each tensor's gradient against the one that PyTorch finds in f64.
+#[test]
+fn gradients_are_those_of_double_precision() {
+    let fixtures = Fixtures::read();
+    for case in &fixtures.cases {
+        let (network, x) = network(&fixtures, case);
+        let exact: BTreeMap<_, _> = fixtures.state(case, "grad").into_iter().map(|t| (t.name.clone(), t)).collect();
+        let largest = |tensor: &HostTensor| tensor.values.iter().fold(0.0_f32, |largest, v| largest.max(v.abs()));
+        let of_all = exact.values().map(largest).fold(0.0, f32::max);
+        let mut training = Training { dropout: crate::random::ByExample::new(&[0; 32], 0), statistics: Vec::new() };
+        let mut seen = 0;
+        for found in gradients(network, &x, &mut Mode::Train(&mut training)) {
+            let Some(exact) = exact.get(&found.name) else { continue };
+            seen += 1;
+            // What is 0 in truth, such as the gradient of a bias before a batch norm, is rounding of the others.
+            let scale = largest(exact).max(0.1 * of_all);
+            for (found_value, exact_value) in found.values.iter().zip(&exact.values) {
+                let apart = (found_value - exact_value).abs() / scale;
+                assert!(
+                    apart <= TOLERANCE,
+                    "{} of {}: {found_value} is not {exact_value} ({apart:e})",
+                    found.name,
+                    case.name
+                );
+            }
+        }
+        assert_eq!(seen, exact.len(), "{}", case.name);
+    }
+}
+
 /// Gradients against central differences of the loss, all on the same f32 network: a second opinion that knows nothing of PyTorch. Of smooth
 /// networks: where a step crosses the kinks of relu or of a maximum, a difference in f32 is off by several per cent, and PyTorch's steps
 /// are the judge.
@@ -130,7 +181,7 @@ fn gradients_are_those_of_finite_differences() {
     let mut smooth = 0;
     for case in &fixtures.cases {
         let (network, x) = network(&fixtures, case);
-        let labels: Vec<u32> = (0..x.dims()[0] as u32).map(|i| i % CLASSES as u32).collect();
+        let labels = labels(&x);
         let plan = network.plan().clone();
         let layers = format!("{plan:?}");
         if ["Relu", "MaxPool", "HardSwish"].iter().any(|kink| layers.contains(kink)) {
@@ -157,21 +208,9 @@ fn gradients_are_those_of_finite_differences() {
         };
         // Long steps have curvature in them, short ones drown in the rounding of f32: the best of three counts.
         let by_differences = [2e-3, 5e-4, 2e-4].map(|step| (moved(step) - moved(-step)) / f64::from(2.0 * step));
-        // One step of plain gradient descent at rate 1 moves every parameter by its gradient.
-        let mut optimizer = optimizer::build(
-            &Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 },
-            None,
-            &BTreeMap::new(),
-            &network,
-        );
-        let loss = loss::cross_entropy(network.forward(x.clone(), &mut Mode::Evaluate), &labels, 0.0);
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        let stepped = optimizer.step(1.0, network, gradients).to_host();
-        let by_gradient: f64 = (start.iter().zip(&stepped).zip(&direction))
-            .map(|((before, after), direction)| {
-                let moved = before.values.iter().zip(&after.values).map(|(before, after)| f64::from(before - after));
-                moved.zip(direction).map(|(gradient, d)| gradient * f64::from(*d)).sum::<f64>()
-            })
+        let found = gradients(network, &x, &mut Mode::Evaluate);
+        let by_gradient: f64 = (found.iter().zip(&direction))
+            .map(|(tensor, direction)| tensor.values.iter().zip(direction).map(|(g, d)| f64::from(g * d)).sum::<f64>())
             .sum();
         let scale = by_gradient.abs().max(0.1);
         let close = |by_difference: &f64| (by_difference - by_gradient).abs() < 2e-2 * scale;

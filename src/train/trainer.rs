@@ -309,4 +309,67 @@ mod tests {
             assert!(bits(&whole) == bits(&parts), "{model} with {optimizer}");
         }
     }
+
+    /// The tensors before and after one epoch, with further keys of `[train]`.
+    fn epoch(more: &str, batch_size: usize) -> Vec<(HostTensor, HostTensor)> {
+        let model = r#"{ kind = "cnn", channels = [4, 5], batch_norm = true }"#;
+        let text = format!(
+            r#"
+            name = "test"
+            data = {{ dataset = "npz", path = "unused" }}
+            model = {model}
+            train = {{ epochs = 2, batch_size = {batch_size}, optimizer = {{ kind = "sgd", momentum = 0.0, weight_decay = 1e-2 }},
+                       schedule = {{ kind = "constant", rate = 0.01 }}, {more} }}
+            "#
+        );
+        let experiment = config::from_stored(&text, std::path::Path::new("test.toml")).expect("a valid experiment");
+        let data = data();
+        let mut trainer = Trainer::new(&experiment, &data, 0).expect("a network for the data");
+        let before = trainer.network().to_host();
+        trainer.train_epoch(&mut |_| true).expect("nobody stops it");
+        before.into_iter().zip(trainer.network().to_host()).collect()
+    }
+
+    #[test]
+    fn frozen_layers_stay_as_they_are() {
+        for (before, after) in epoch("freeze = ['c1', 'b1']", 40) {
+            let frozen = before.name.starts_with("c1.") || before.name.starts_with("b1.");
+            assert_eq!(before == after, frozen, "{}", before.name);
+        }
+    }
+
+    #[test]
+    fn rates_multiply_the_steps_of_their_layers() {
+        // One step of all examples, so that the gradients are the same.
+        let (plain, with) = (epoch("", 100), epoch("rates = { fc = 10.0, c2 = 0.5 }", 100));
+        let step = |(before, after): &(HostTensor, HostTensor)| -> Vec<f32> {
+            before.values.iter().zip(&after.values).map(|(before, after)| after - before).collect()
+        };
+        for (plain, with) in plain.iter().zip(&with) {
+            let name = &plain.0.name;
+            let factor = match name.split('.').next() {
+                _ if name.contains("running") => 1.0,
+                Some("fc") => 10.0,
+                Some("c2") => 0.5,
+                _ => 1.0,
+            };
+            let (plain, with) = (step(plain), step(with));
+            let largest = plain.iter().fold(0.0_f32, |largest, v| largest.max(v.abs()));
+            assert!(largest > 0.0, "{name}");
+            let close = |(plain, with): (&f32, &f32)| (plain * factor - with).abs() < 1e-3 * factor * largest;
+            assert!(plain.iter().zip(&with).all(close), "{name}");
+        }
+    }
+
+    #[test]
+    fn decay_spares_biases_and_norms_unless_it_is_for_all() {
+        let (spared, all) = (epoch("", 100), epoch("decay = 'all'", 100));
+        for ((before, spared), (_, all)) in spared.iter().zip(&all) {
+            let decays = before.name.starts_with('b') && before.name.ends_with("weight");
+            // Scales are 1 at the start, so a step at rate 0.01 shrinks them by 0.01 · 0.01; biases are 0.
+            let extra: Vec<f32> = spared.values.iter().zip(&all.values).map(|(spared, all)| spared - all).collect();
+            let expected = if decays { 1e-4 } else { 0.0 };
+            assert!(extra.iter().all(|extra| (extra - expected).abs() < 1e-6), "{}: {extra:?}", before.name);
+        }
+    }
 }

@@ -63,7 +63,10 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &Changes) -> Result<
     };
     let probes = |labels: &[u32], classes: usize| probes(&experiment, labels, classes);
     let (input, mut evidence) = sweep::read(&reader, epoch, known, probes, &settings)?;
-    evidence.notes.extend(super::lineage::related(&reader.runs().0)?);
+    // Where all runs start from the same file they share an ancestor on purpose.
+    if experiment.model.start.weights.is_none() {
+        evidence.related = super::lineage::related(&reader.runs().0)?;
+    }
     let options = ensembles::Options { seed: settings.analysis.seed, ..ensembles::Options::default() };
     let ensembles = ensembles::ensembles(&input, &evidence, &options, &settings)?;
     let start = &experiment.model.start;

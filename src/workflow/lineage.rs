@@ -11,9 +11,10 @@ pub use related::related;
 pub use siblings::Siblings;
 
 use crate::error::{Error, Result};
-use crate::lineage::direction::{Direction, direction, gone_through};
+use crate::lineage::direction::{Direction, direction};
 use crate::lineage::found::{EdgeFound, Found, Pair, Verdict};
 use crate::lineage::tree::{self, Relations};
+use crate::lineage::way::{gone, pruned_from};
 use crate::lineage::{ancestry, permuted};
 use crate::stats::permutation::holm;
 use evidence::{Judged, judge};
@@ -164,7 +165,11 @@ fn edges(
         gone_through: &|from, through, to| {
             let of = |i: usize| subjects[i].weights();
             let ways = of(from).zip(of(through)).zip(of(to));
-            ways.and_then(|((from, through), to)| gone_through(from, through, to)).unwrap_or(0.0)
+            ways.and_then(|((from, through), to)| gone(from, through, to)).is_some_and(|way| way.is_whole())
+        },
+        pruned_from: &|parent, child| {
+            let both = subjects[parent].weights().zip(subjects[child].weights());
+            both.is_some_and(|(parent, child)| pruned_from(parent, child))
         },
     };
     tree::edges(&relations)

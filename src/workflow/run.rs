@@ -37,10 +37,11 @@ pub fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> 
     Ok((sweep, opened))
 }
 
-/// Checks the experiment against the data that it names, without reading all of them: every problem in one go.
+/// Checks the experiment against the data that it names, without reading all of them: every problem in one go; then the file of
+/// weights that training starts from.
 ///
 /// # Errors
-/// [`Error::Invalid`] with a line for each problem, or where the data cannot be read.
+/// [`Error::Invalid`] with a line for each problem, or where the data or the weights cannot be read or do not fit.
 pub fn check_against_data(experiment: &Experiment) -> Result<()> {
     let unlimited = Data { train_limit: None, eval_limit: None, ..experiment.data.clone() };
     let whole = data::facts(&Data { classes: None, ..unlimited.clone() })?;
@@ -49,7 +50,9 @@ pub fn check_against_data(experiment: &Experiment) -> Result<()> {
     config::validate_against_data(
         experiment,
         &Facts { shape: whole.shape, classes: whole.classes.len(), train_len: kept.train_len, eval_len: kept.eval_len },
-    )
+    )?;
+    let start = &experiment.model.start;
+    start.tensors(&experiment.plan(kept.shape, kept.classes.len())?).map(drop)
 }
 
 /// The keys that change what runs write in which two experiments, as sweeps store them, differ.

@@ -2,7 +2,7 @@
 
 DATA holds fashion-mnist/ and cifar-10-batches-bin/. Each family gets founders (independent initialisations and orders, same
 data), descendants of every kind, and for the MLP also trees. OUT/FAMILY/NAME.safetensors; OUT/FAMILY/kinds.json says who
-comes from whom and how; OUT/FAMILY/treeN.json lists the members of tree N as {name: parent or null}.
+comes from whom and how; OUT/FAMILY/treeN.json and sharedN.json list the members of tree N as {name: parent or null}.
 """
 import gzip, json, os, sys
 import numpy as np, torch
@@ -134,6 +134,30 @@ def permuted(family, s, seed):
     return s
 
 
+def grow(t, shared, family, folder, states, keep, examples, epochs):
+    """12 founders and 14 descendants of them or of each other: treeT.json, where each is tuned on its own random half of all
+    examples; sharedT.json, where all are tuned on one of two halves, so that siblings move alike."""
+    x, y = examples
+    rng = np.random.default_rng(t + (1000 if shared else 0))
+    founders = [n for n in states if n[0] == "f"]
+    tree = {founders[i]: None for i in rng.permutation(len(founders))[:12]}
+    for d in range(14):
+        parent = str(rng.choice(list(tree)))
+        name = f"{'s' if shared else 't'}{t}d{d:02}"
+        kind = rng.choice(["tuned", "pruned", "long"], p=[0.7, 0.15, 0.15])
+        net, seed, mask = copy(family, states[parent]), 9000 + 100 * t + d + (5000 if shared else 0), None
+        if kind == "pruned":
+            mask = halved(net)
+        if shared:
+            rows = torch.arange(TRAIN) + TRAIN * int({"long": 1, "pruned": 0}.get(str(kind), rng.integers(2)))
+        else:
+            rows = torch.from_numpy(rng.permutation(len(x))[: len(x) // 2])
+        tuned = train(net, x[rows], y[rows], epochs if kind == "long" else 2, seed, family, 0.3 if kind != "long" else 1.0, mask)
+        keep(name, state(tuned), parent, ("shared " if shared else "tree ") + str(kind))
+        tree[name] = parent
+    json.dump(tree, open(os.path.join(folder, f"{'shared' if shared else 'tree'}{t}.json"), "w"))
+
+
 def main(data, out, families):
     for family in families:
         founders, children, epochs, trees = {"mlp": (40, 8, 6, 10), "cnn": (24, 5, 4, 0), "resnet": (20, 5, 4, 0)}[family]
@@ -175,22 +199,8 @@ def main(data, out, families):
             twin = start(1000 + i)
             keep(f"twin{i}", state(train(twin, other_x, other_y, epochs, seed + 9, family)), parent, "same initialisation")
         for t in range(trees):
-            rng = np.random.default_rng(t)
-            chosen = [f"f{i:02}" for i in rng.permutation(founders)[:12]]
-            tree = {name: None for name in chosen}
-            for d in range(14):
-                parent = str(rng.choice(list(tree)))
-                name = f"t{t}d{d:02}"
-                kind = rng.choice(["tuned", "pruned", "long"], p=[0.7, 0.15, 0.15])
-                net, seed, mask = copy(family, states[parent]), 9000 + 100 * t + d, None
-                if kind == "pruned":
-                    mask = halved(net)
-                # Examples of its own: a random half of all.
-                rows = torch.from_numpy(rng.permutation(len(xa))[: len(xa) // 2])
-                tuned = train(net, xa[rows], ya[rows], epochs if kind == "long" else 2, seed, family, 0.3 if kind != "long" else 1.0, mask)
-                keep(name, state(tuned), parent, "tree " + str(kind))
-                tree[name] = parent
-            json.dump(tree, open(os.path.join(folder, f"tree{t}.json"), "w"))
+            for shared in (False, True):
+                grow(t, shared, family, folder, states, keep, (xa, ya), epochs)
         json.dump(kinds, open(os.path.join(folder, "kinds.json"), "w"), indent=1)
         print(family, len(kinds), "networks", flush=True)
 

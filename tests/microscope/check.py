@@ -1,6 +1,6 @@
-"""How often `harness microscope` is wrong, and what it finds: python check.py HARNESS EMBEDDINGS [HALVES]
+"""How often `harness microscope` is wrong, and what it finds: python check.py HARNESS EMBEDDINGS [HALVES [FIRST]]
 
-EMBEDDINGS is what embed.py wrote. False alarms on random halves of one set (half of them with other sizes), the bound on
+EMBEDDINGS is what embed.py wrote; other halves are drawn from another FIRST. False alarms on random halves of one set (half of them with other sizes), the bound on
 mixtures with a known share, and the strength of an alteration that is found beside a t-test per coordinate (Bonferroni) and
 a logistic classifier on half of the samples (binomial test)."""
 import json, os, subprocess, sys, tempfile
@@ -34,13 +34,13 @@ def two_sample(a, b, rng):
     return stats.binomtest(int(right), len(x) - half, 0.5, alternative="greater").pvalue
 
 
-def main(harness, folder, halves=500):
+def main(harness, folder, halves=500, first=0):
     failed = []
     plain = np.load(os.path.join(folder, "plain.npy"))
     with tempfile.TemporaryDirectory() as work:
-        rng = np.random.default_rng(1)
+        rng = np.random.default_rng(1 + first)
         low, exceeded, e_large = np.zeros(2, int), 0, 0
-        for trial in range(halves):
+        for trial in range(first, first + halves):
             n = 60 if trial % 2 else 150
             rows = rng.permutation(len(plain))[: 2 * n]
             found = microscope(harness, work, plain[rows[:n]], plain[rows[n:]], "--permutations", "199", "--seed", str(trial))
@@ -63,23 +63,26 @@ def main(harness, folder, halves=500):
                 bounds.append(found["differs_at_least"])
             print(f"mixture with {share:.2f} altered: bound above it in {over} of 60, mean bound {np.mean(bounds):.3f}", flush=True)
             if over > 6: failed.append(f"bound at {share}")
-        print("smallest p of three draws each: microscope, t-test per coordinate, classifier two-sample")
+        draws = {200: 11, 1000: 11, 5000: 3}
+        print("median p of 11 draws (3 at 5,000), and in how many p < 0.05: microscope, t-test per coordinate, classifier two-sample")
         names = sorted(n[:-4] for n in os.listdir(folder) if n.endswith(".npy") and n[:-4].rsplit("_", 1)[-1].replace(".", "").isdigit())
         wins = {"microscope": 0, "t-test": 0, "classifier": 0}
         for n in (200, 1000, 5000):
             for name in names:
                 changed = np.load(os.path.join(folder, name + ".npy"))
                 p = []
-                for trial in range(3 if n < 5000 else 1):
+                for trial in range(draws[n]):
                     rows = np.random.default_rng(trial).permutation(len(plain))[: 2 * n]
                     a, b = plain[rows[:n]], changed[rows[n:]]
                     found = microscope(harness, work, a, b, "--permutations", "499")
                     p.append([found["p_value"], t_test(a, b), two_sample(a, b, np.random.default_rng(trial)), found["differs_at_least"]])
+                p = np.array(p)
+                hits = (p[:, :3] < 0.05).sum(0)
+                for who, count in zip(wins, hits):
+                    wins[who] += int(count)
                 p = np.median(p, 0)
-                for who, value in zip(wins, p):
-                    wins[who] += value < 0.05
-                print(f"  n = {n:5} {name:12} p = {p[0]:.3f}  {p[1]:.3f}  {p[2]:.3f}   differs at least {p[3]:.3f}", flush=True)
-        print("found at p < 0.05:", wins)
+                print(f"  n = {n:5} {name:12} p = {p[0]:.3f}  {p[1]:.3f}  {p[2]:.3f}   found {hits[0]:2} {hits[1]:2} {hits[2]:2}   differs at least {p[3]:.3f}", flush=True)
+        print("found at p < 0.05, of", sum(draws.values()) * len(names), "draws:", wins)
         if wins["microscope"] < max(wins.values()): failed.append("another test finds more")
     for what in failed:
         print("NOT MET:", what)
@@ -87,4 +90,4 @@ def main(harness, folder, halves=500):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 500))
+    sys.exit(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5])))

@@ -3,11 +3,11 @@
 use rayon::prelude::*;
 
 use super::read::layers;
+use crate::analysis::Related;
 use crate::error::Result;
 use crate::lineage::Weights;
 use crate::lineage::ancestry::by_weights;
 use crate::record::{RunReader, layout};
-use crate::report::lineage::p_value;
 use crate::stats::permutation::holm;
 
 /// Corrected p-values at most this name a pair.
@@ -15,12 +15,13 @@ const LEVEL: f64 = 0.01;
 /// Sweeps whose pairs would take more than about so many steps of matching units are not looked at (half a minute or so).
 const MOST: f64 = 3e10;
 
-/// A sentence for each pair of runs whose last recorded weights share an ancestor although the runs draw their initial weights
-/// themselves: what a comparison bit by bit misses after one step. None where weights are not recorded, or the initial weights are shared on purpose.
+/// Each run whose last recorded weights share an ancestor with those of an earlier run although the runs draw their initial weights
+/// themselves: what a comparison bit by bit misses after one step. None where weights are not recorded, or the initial weights are
+/// shared on purpose.
 ///
 /// # Errors
 /// [`crate::error::Error::Corrupt`] for damaged weights.
-pub fn related(runs: &[RunReader]) -> Result<Vec<String>> {
+pub fn related(runs: &[RunReader]) -> Result<Vec<Related>> {
     let mut held: Vec<(usize, Weights)> = Vec::new();
     for run in runs {
         let drawn = run.outcome().streams.get("init").is_some_and(|stream| stream.varies);
@@ -40,13 +41,13 @@ pub fn related(runs: &[RunReader]) -> Result<Vec<String>> {
         .par_iter()
         .map(|&(a, b)| by_weights(&held[a].1, &held[b].1, 0).map_or(f64::NAN, |found| found.p))
         .collect();
-    let named = pairs.iter().zip(holm(&found)).filter(|(_, p)| *p <= LEVEL).map(|(&(a, b), p)| {
-        format!(
-            "Runs {} and {} are `related`: their hidden units keep their numbers (p = {}), so their seeds were not independent.",
-            held[a].0,
-            held[b].0,
-            p_value(p)
-        )
-    });
-    Ok(named.collect())
+    let mut named: Vec<Related> = Vec::new();
+    for (&(a, b), p) in pairs.iter().zip(holm(&found)).filter(|(_, p)| *p <= LEVEL) {
+        let (run, to) = (held[b].0 as u32, held[a].0 as u32);
+        if named.iter().all(|known| known.run != run) {
+            named.push(Related { run, to, p, limit: LEVEL });
+        }
+    }
+    named.sort_by_key(|found| found.run);
+    Ok(named)
 }
