@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
+use super::compare_by::{self, By};
 use super::print;
 use crate::analysis::comparison::{
     Claim, Comparison, Decision, Fixed, Quantity, Settings, Subject, Terms, Tolerances, Verdict, compare,
@@ -129,6 +130,13 @@ pub struct CompareArgs {
     index: Option<usize>,
     #[command(flatten)]
     judging: JudgingArgs,
+    /// What is compared: decisions; the representations of two sweeps of any architectures; or the training examples that their runs
+    /// decide by, through kernel surrogates
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = By::Decisions)]
+    by: By,
+    /// With --by attribution: training examples that surrogates are fitted on, and evaluation examples
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    examples: usize,
     /// Print one JSON object, schema harness.comparison/1, instead of a table
     #[arg(long)]
     json: bool,
@@ -177,6 +185,12 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     };
     if candidates.len() > 1 && args.candidate_runs.is_some() {
         return Err(Error::Usage("`--candidate-runs` belongs to one candidate, and there are several".into()));
+    }
+    if args.by != By::Decisions {
+        if args.out.is_some() {
+            return Err(Error::Usage("`--out` writes what decisions were judged by; with `--by` take `--json`".into()));
+        }
+        return compare_by::run(args.by, &args.sides, args.epoch, args.examples, args.json);
     }
     let found: Vec<Comparison> = candidates
         .iter()

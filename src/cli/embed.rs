@@ -70,14 +70,22 @@ pub fn run(args: &EmbedArgs) -> Result<()> {
     }
     if args.alike {
         let found = alike(&args.sweep, args.against.as_deref(), what, args.permutations)?;
-        let line = |found: &Alike| {
-            serde_json::to_string(found)
-                .map(|text| text + "\n")
-                .map_err(|cause| Error::Unexpected(format!("cannot write likeness as JSON: {cause}")))
-        };
-        print(&if args.json { line(&found)? } else { text(&found) })?;
+        print(&shown(&found, args.json)?)?;
     }
     Ok(())
+}
+
+/// The likeness as text, or as one JSON object.
+///
+/// # Errors
+/// None in practice: every number is written.
+pub fn shown(found: &Alike, json: bool) -> Result<String> {
+    if !json {
+        return Ok(text(found));
+    }
+    serde_json::to_string(found)
+        .map(|text| text + "\n")
+        .map_err(|cause| Error::Unexpected(format!("cannot write likeness as JSON: {cause}")))
 }
 
 fn write(found: &Embedded, path: &std::path::Path, archive: bool, one: bool) -> Result<()> {

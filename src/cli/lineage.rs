@@ -9,7 +9,7 @@ use super::print;
 use crate::error::{Error, Result};
 use crate::lineage::found::{Found, Pair, Verdict};
 use crate::report::lineage as report;
-use crate::workflow::lineage::{Settings, Siblings, Subject, lineage, read};
+use crate::workflow::lineage::{Settings, Siblings, Subject, lineage, read, read_activations};
 
 #[derive(Debug, Args)]
 pub struct LineageArgs {
@@ -19,6 +19,10 @@ pub struct LineageArgs {
     /// Independent networks of the same experiment, to calibrate what independent networks share: a sweep or files
     #[arg(long, value_name = "SWEEP|FILE", num_args = 1..)]
     siblings: Vec<PathBuf>,
+    /// Match units by what they do on these images, in the units of the data set's files, instead of by weights: for sweeps whose
+    /// networks have other widths
+    #[arg(long, value_name = "X.npy", conflicts_with = "siblings")]
+    inputs: Option<PathBuf>,
     /// Say who descends from whom; what three and more networks get anyway
     #[arg(long)]
     tree: bool,
@@ -43,7 +47,13 @@ pub fn run(args: &LineageArgs) -> Result<()> {
         return Err(Error::Usage(format!("`--level` is {}, but a level lies between 0 and 1", args.level)));
     }
     let settings = Settings { level: args.level, ..Settings::default() };
-    let subjects = distinct(subjects(&args.networks)?);
+    let subjects = distinct(match &args.inputs {
+        None => subjects(&args.networks)?,
+        Some(inputs) => {
+            let each = args.networks.iter().map(|network| read_activations(network, inputs));
+            each.collect::<Result<Vec<_>>>()?.concat()
+        }
+    });
     let mut siblings = self::subjects(&args.siblings)?;
     // A sweep may be given whose runs are in question themselves.
     siblings.retain(|sibling| !subjects.iter().any(|subject| subject.source == sibling.source));

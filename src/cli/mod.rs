@@ -9,6 +9,7 @@ mod attribute;
 mod calibrate;
 mod cancel;
 mod compare;
+mod compare_by;
 mod completions;
 pub mod data;
 mod embed;

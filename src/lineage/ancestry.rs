@@ -63,15 +63,15 @@ pub fn by_weights(a: &Weights, b: &Weights, seed: u64) -> Option<Evidence> {
 }
 
 /// Matches units by the correlation of their activations on the same inputs: layers as `(name, [units, N])`, in the same
-/// order for both. The order of no other layer's units plays a part, so the layers' p-values are independent, and widths
-/// may differ. None where there is no layer.
+/// order for both; widths may differ. Layers may share units (those that write a residual stream do), so nothing is assumed of
+/// how their p-values depend: the smallest counts, times their number. None where there is no layer.
 #[must_use]
 pub fn by_activations(a: &[(String, Rows)], b: &[(String, Rows)], seed: u64) -> Option<Evidence> {
     let layers = a.iter().zip(b).enumerate().map(|(place, ((name, one), (_, other)))| {
         let rows = |rows: &Rows| rows.clone().centred().normalised();
         evidence(name, &rows(one), &rows(other), seed.wrapping_add(place as u64))
     });
-    combined(layers.collect(), true)
+    combined(layers.collect(), false)
 }
 
 fn evidence(name: &str, a: &Rows, b: &Rows, seed: u64) -> LayerEvidence {

@@ -69,7 +69,7 @@ pub struct Pair {
     pub p_value: f64,
     /// Corrected for all pairs (Holm).
     pub p_corrected: f64,
-    /// What the p-value rests on: `weights`, `permuted-units`, `outputs`.
+    /// What the p-value rests on: `weights`, `permuted-units`, `activations`, `outputs`.
     pub method: &'static str,
     pub layers: Vec<LayerFound>,
     pub permuted: Option<PermutedFound>,

@@ -2,7 +2,7 @@
 //! tables for a spreadsheet or a paper. Reports of sweeps, comparisons, histories and attributions are all made of it.
 
 use super::figures::{Figure, Look};
-use super::scene::Pixels;
+use super::scene::{Pixels, Scene};
 use super::text::{latex, markdown, with_code};
 use super::{File, page};
 use crate::error::Result;
@@ -33,6 +33,8 @@ pub enum Block {
     Note(String),
     Table(Table),
     Figure(Figure),
+    /// A picture without axes: the name of its file, what it shows, and the picture.
+    Drawing(&'static str, String, Scene),
 }
 
 /// A table; every row has a cell for each head.
@@ -231,6 +233,7 @@ impl Document {
                     let title = markdown(&figure.title);
                     format!("## {title}\n\n![{title}]({})\n\n{}", figure.file(), inline(&figure.caption))
                 }
+                Block::Drawing(file, title, _) => format!("![{}]({file})", markdown(title)),
             };
             text.push_str(&part);
             text.push_str("\n\n");
@@ -251,6 +254,11 @@ impl Document {
         }
         for figure in self.figures() {
             files.push(File { name: figure.file(), bytes: figure.svg()?.into_bytes() });
+        }
+        for block in &self.blocks {
+            if let Block::Drawing(file, title, scene) = block {
+                files.push(File { name: (*file).to_owned(), bytes: scene.svg(title)?.into_bytes() });
+            }
         }
         Ok(files)
     }

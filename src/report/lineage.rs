@@ -1,8 +1,9 @@
-//! The lineage of networks in words, as Markdown, as a figure and for Graphviz.
+//! The lineage of networks in words, as Markdown, as a page, as a figure and for Graphviz.
 
 use std::fmt::Write;
 use std::path::Path;
 
+use super::document::{Block, Document, Table};
 use super::scene::{Align, Scene, text_width};
 use super::style::Paint;
 use crate::error::Result;
@@ -52,7 +53,7 @@ pub fn evidence(pair: &Pair) -> Vec<String> {
              independent network do."
                 .into(),
         ),
-        "weights" if pair.verdict == Verdict::Related => {
+        "weights" | "activations" if pair.verdict == Verdict::Related => {
             let telling = pair.layers.iter().filter(|layer| layer.p_value <= 0.01).count();
             sentences.push(format!(
                 "In {telling} of {} layers the hidden units keep their numbers, which independent training leaves to chance.",
@@ -155,90 +156,90 @@ pub fn dot(found: &Found) -> String {
     text
 }
 
-/// `lineage.md`, and with a tree `tree.svg` and `tree.dot`.
+/// `lineage.md`, `lineage.html`, and with a tree `tree.svg` and `tree.dot`.
 ///
 /// # Errors
 /// What the file system refuses.
 pub fn write(found: &Found, folder: &Path) -> Result<()> {
-    files::create_folder(folder)?;
+    super::write_files(&document(found).files("lineage.md", Some("lineage.html"))?, folder)?;
     if found.edges.is_some() {
-        files::write(&folder.join("tree.svg"), figure(found)?.as_bytes())?;
         files::write(&folder.join("tree.dot"), dot(found).as_bytes())?;
     }
-    files::write(&folder.join("lineage.md"), markdown(found).as_bytes())
+    Ok(())
 }
 
-fn markdown(found: &Found) -> String {
-    let cell = |text: &str| text.replace('|', "\\|").replace('<', "&lt;").replace('_', "\\_").replace('*', "\\*");
-    let mut text = String::from("# Lineage\n\n");
-    if found.edges.is_some() {
-        let related = found.pairs.iter().filter(|pair| pair.verdict == Verdict::Related).count();
-        let _ = writeln!(
-            text,
-            "{} networks, {} pairs, {related} of them related (p ≤ {} after Holm's correction for all pairs).\n\n![The tree of the networks](tree.svg)\n",
+fn document(found: &Found) -> Document {
+    let related = found.pairs.iter().filter(|pair| pair.verdict == Verdict::Related).count();
+    let headline_of_all = match found.pairs.as_slice() {
+        [pair] => headline(pair) + ".",
+        pairs => format!(
+            "{} networks, {} pairs, {related} of them related (p ≤ {} after Holm's correction for all pairs).",
             found.networks.len(),
-            found.pairs.len(),
+            pairs.len(),
             found.level
+        ),
+    };
+    let mut document = Document { title: "Lineage".into(), headline: headline_of_all, ..Document::default() };
+    let edges = found.edges.as_deref().unwrap_or_default();
+    if found.edges.is_some() {
+        document.blocks.push(Block::Drawing("tree.svg", "The tree of the networks".into(), figure(found)));
+    }
+    if !edges.is_empty() {
+        let rows = edges.iter().map(|edge| {
+            let pair = found.pairs.iter().find(|pair| {
+                (pair.a == edge.parent && pair.b == edge.child) || (pair.b == edge.parent && pair.a == edge.child)
+            });
+            vec![
+                edge.parent.clone(),
+                edge.child.clone(),
+                p_value(edge.p_value),
+                format!("{:.0} %", 50.0 + 50.0 * edge.clear),
+                dashed(pair.and_then(|pair| pair.distance)),
+            ]
+        });
+        let heads = ["parent", "child", "p", "direction", "apart"];
+        document.table(Table::new("edges", &heads, &[0, 1], rows.collect()));
+        document.text(
+            "p: of the two sharing an ancestor, right under independence. Direction: 100 % where every sign says that the first is the parent. \
+             Apart: size of the difference of the weights over their size; about 1.41 for unrelated networks.",
         );
-        let edges = found.edges.as_deref().unwrap_or_default();
-        if !edges.is_empty() {
-            text.push_str("| parent | child | p | direction | apart |\n|---|---|---:|---:|---:|\n");
-            for edge in edges {
-                let pair = found.pairs.iter().find(|pair| {
-                    (pair.a == edge.parent && pair.b == edge.child) || (pair.b == edge.parent && pair.a == edge.child)
-                });
-                let apart =
-                    pair.and_then(|pair| pair.distance).map_or_else(|| "-".into(), |distance| format!("{distance:.3}"));
-                let _ = writeln!(
-                    text,
-                    "| {} | {} | {} | {:.0} % | {apart} |",
-                    cell(&edge.parent),
-                    cell(&edge.child),
-                    p_value(edge.p_value),
-                    50.0 + 50.0 * edge.clear
-                );
-            }
-            text.push_str(
-                "\np: of the two sharing an ancestor, right under independence. Direction: 100 % where every sign says that the first is the parent. \
-                 Apart: size of the difference of the weights over their size; about 1.41 for unrelated networks.\n\n",
-            );
-        }
     }
     let shown = found.pairs.iter().filter(|pair| found.pairs.len() == 1 || pair.verdict != Verdict::Unrelated);
     for pair in shown.take(40) {
-        let _ = writeln!(text, "## {} and {}\n\n{}.\n", cell(&pair.a), cell(&pair.b), cell(&headline(pair)));
-        for sentence in evidence(pair).iter().chain(&pair.notes) {
-            let _ = writeln!(text, "- {}", cell(sentence));
+        if found.pairs.len() > 1 {
+            document.heading(&format!("{} and {}", pair.a, pair.b));
+            document.text(headline(pair) + ".");
         }
+        document.blocks.push(Block::List(evidence(pair).into_iter().chain(pair.notes.iter().cloned()).collect()));
         if !pair.layers.is_empty() {
-            text.push_str(
-                "\n| layer | units | ρ | same unit | p | cosine | apart |\n|---|---:|---:|---:|---:|---:|---:|\n",
-            );
-            for layer in &pair.layers {
-                let distance = layer.distance.map_or_else(|| "-".into(), |distance| format!("{distance:.3}"));
-                let _ = writeln!(
-                    text,
-                    "| {} | {} | {:.3} | {} | {} | {:.3} | {distance} |",
-                    cell(&layer.layer),
-                    layer.units,
-                    layer.statistic,
-                    layer.fixed,
+            let rows = pair.layers.iter().map(|layer| {
+                vec![
+                    layer.layer.clone(),
+                    layer.units.to_string(),
+                    format!("{:.3}", layer.statistic),
+                    layer.fixed.to_string(),
                     p_value(layer.p_value),
-                    layer.cosine
-                );
-            }
+                    format!("{:.3}", layer.cosine),
+                    dashed(layer.distance),
+                ]
+            });
+            let heads = ["layer", "units", "ρ", "same unit", "p", "cosine", "apart"];
+            document.table(Table::new("layers", &heads, &[0], rows.collect()));
         }
-        text.push('\n');
     }
-    text.push_str(
+    document.text(
         "ρ: Spearman's correlation of the best matching of the hidden units with their numbers. Same unit: units matched with the unit of the same number; \
-         one is expected by chance.\n",
+         one is expected by chance.",
     );
-    text
+    document
+}
+
+fn dashed(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".into(), |value| format!("{value:.3}"))
 }
 
 /// The tree, parents to the left of their children; a line's width says how sure its direction is.
-fn figure(found: &Found) -> Result<String> {
+fn figure(found: &Found) -> Scene {
     const ROW: f64 = 22.0;
     const SIZE: f64 = 12.0;
     let edges = found.edges.as_deref().unwrap_or_default();
@@ -279,5 +280,5 @@ fn figure(found: &Found) -> Result<String> {
             }
         }
     }
-    scene.svg("Which network descends from which")
+    scene
 }

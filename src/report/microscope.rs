@@ -257,8 +257,7 @@ fn places(found: &Found) -> Figure {
         let found = found.components.iter().find(|held| held.kind == "pca" && held.number == number);
         found.and_then(|held| held.variance).map_or_else(String::new, |share| format!(" ({})", percent(share)))
     };
-    let second =
-        if found.sets.len() > 2 { "second discriminant" } else { "first principal component, in its deviations" };
+    let second = if found.sets.len() > 2 { "second discriminant" } else { "first component, in deviations" };
     let panels = vec![
         panel(
             "Where they spread most",

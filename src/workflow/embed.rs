@@ -10,6 +10,7 @@ use crate::arrays;
 use crate::config::{self, Backend, Experiment};
 use crate::data::{self, InputScale};
 use crate::error::{Error, Result};
+use crate::lineage::units::Rows;
 use crate::model::tap::{Gradient, Layout, Site, Tap};
 use crate::model::{HostTensor, Mode, Network, Plan};
 use crate::record::{RunReader, SweepReader, Values, layout};
@@ -54,6 +55,30 @@ const COMPARED: usize = 500;
 /// [`Error::Invalid`] if weights are not recorded, there is no such layer, or inputs do not fit; [`Error::Corrupt`] for damaged
 /// runs.
 pub fn embed(root: &Path, what: What) -> Result<Embedded> {
+    let Ready { networks, pixels, shape, labels, device } = ready(root, what)?;
+    let length: usize = shape.iter().product();
+    let examples = pixels.len() / length.max(1);
+    let (mut values, mut width) = (Vec::new(), 0);
+    for (_, network) in &networks {
+        let (of_run, d) = of_network(network, &pixels, shape, what.layer, &device)?;
+        values.extend(of_run);
+        width = d;
+    }
+    Ok(Embedded { runs: networks.iter().map(|(run, _)| *run).collect(), examples, width, values, labels })
+}
+
+/// Networks of a sweep, and what they are run on.
+struct Ready {
+    /// By run.
+    networks: Vec<(usize, Network)>,
+    /// `[examples, channels, height, width]`
+    pixels: Vec<f32>,
+    shape: [usize; 3],
+    labels: Option<Vec<u32>>,
+    device: Device,
+}
+
+fn ready(root: &Path, what: What) -> Result<Ready> {
     let reader = SweepReader::open(root)?;
     let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
     let (pixels, shape, classes, labels) = images(&experiment, what.inputs)?;
@@ -68,19 +93,64 @@ pub fn embed(root: &Path, what: What) -> Result<Embedded> {
         return Err(Error::Invalid(format!("{} has {which}", root.display())));
     }
     let device = device::device(Backend::Flex)?;
-    let length: usize = shape.iter().product();
-    let examples = pixels.len() / length.max(1);
-    let (mut values, mut width) = (Vec::new(), 0);
-    for run in &chosen {
-        let network = Network::new(&plan, weights(run, what.epoch, root)?, &device)?;
-        let (of_run, d) = of_network(&network, &pixels, shape, what.layer, &device)?;
-        values.extend(of_run);
-        width = d;
-    }
-    Ok(Embedded { runs: chosen.iter().map(|run| run.index()).collect(), examples, width, values, labels })
+    let network = |run: &&RunReader| Ok((run.index(), Network::new(&plan, weights(run, what.epoch, root)?, &device)?));
+    let networks = chosen.iter().map(network).collect::<Result<_>>()?;
+    Ok(Ready { networks, pixels, shape, labels, device })
 }
 
-fn weights(run: &RunReader, epoch: Option<usize>, root: &Path) -> Result<Vec<HostTensor>> {
+/// What the hidden units of every run do on the same examples: of each layer with weights but the last its name and `[units, N]`,
+/// means over positions, of 500 examples at most (evenly taken).
+///
+/// # Errors
+/// As [`embed`].
+pub(super) fn activations(root: &Path, what: What) -> Result<Vec<(usize, Vec<(String, Rows)>)>> {
+    let Ready { networks, pixels, shape, device, .. } = ready(root, what)?;
+    let length: usize = shape.iter().product::<usize>().max(1);
+    let step = (pixels.len() / length).div_ceil(COMPARED).max(1);
+    let some: Vec<f32> = pixels.chunks_exact(length).step_by(step).flatten().copied().collect();
+    let n = some.len() / length;
+    let of_run = |(run, network): &(usize, Network)| {
+        let mut units = Units::default();
+        let input = Tensor::from_data(TensorData::new(some.clone(), [n, shape[0], shape[1], shape[2]]), &device);
+        let _ = network.forward(input, &mut Mode::Tapped(&mut units));
+        units.layers.pop();
+        let rows = units.layers.into_iter().map(|(name, values)| {
+            let values = values.transpose();
+            let units = values.dims()[0];
+            let values = values.into_data().try_into_vec::<f32>();
+            let values = values.map_err(|cause| Error::Unexpected(format!("cannot read activations: {cause:?}")))?;
+            Ok((name, Rows { units, length: n, values }))
+        });
+        Ok((*run, rows.collect::<Result<_>>()?))
+    };
+    networks.iter().map(of_run).collect()
+}
+
+/// Reads the outputs of every layer with weights.
+#[derive(Default)]
+struct Units {
+    /// `[N, units]`
+    layers: Vec<(String, Tensor<2>)>,
+}
+
+impl Tap for Units {
+    fn see(&mut self, site: Site, output: Tensor<3>, layout: Layout) -> Tensor<3> {
+        let weighs = |gradient: &Gradient| matches!(gradient, Gradient::Dense { .. } | Gradient::Conv { .. });
+        if site.parts.iter().any(|(_, gradient)| weighs(gradient)) {
+            let axis = if layout == Layout::ChannelsFirst { 2 } else { 1 };
+            self.layers.push((site.layer.to_owned(), mean(output.clone(), axis)));
+        }
+        output
+    }
+}
+
+/// The mean over an axis of `[n, a, b]`.
+fn mean(tensor: Tensor<3>, axis: usize) -> Tensor<2> {
+    let [n, a, b] = tensor.dims();
+    tensor.mean_dim(axis).reshape([n, if axis == 1 { b } else { a }])
+}
+
+pub(super) fn weights(run: &RunReader, epoch: Option<usize>, root: &Path) -> Result<Vec<HostTensor>> {
     let epochs = run.epochs_with(layout::WEIGHTS);
     let at = match epoch {
         None => epochs.last().copied(),
@@ -146,10 +216,6 @@ struct Probe<'a> {
 
 impl Tap for Probe<'_> {
     fn see(&mut self, site: Site, output: Tensor<3>, layout: Layout) -> Tensor<3> {
-        let mean = |tensor: Tensor<3>, axis: usize| {
-            let [n, a, b] = tensor.dims();
-            tensor.mean_dim(axis).reshape([n, if axis == 1 { b } else { a }])
-        };
         match self.wanted {
             Some(wanted) if wanted == site.layer => {
                 let axis = if layout == Layout::ChannelsFirst { 2 } else { 1 };
@@ -316,7 +382,7 @@ const DIVISIONS: usize = 9999;
 
 /// The share of random divisions of 0..n into sets of the same sizes whose energy statistic (twice the mean distance between the sets, less the mean within each;
 /// Székely & Rizzo 2004) is at least that of the first `count` against the others.
-fn further_apart(n: usize, count: usize, distance: &dyn Fn(usize, usize) -> f64) -> f64 {
+pub(super) fn further_apart(n: usize, count: usize, distance: &dyn Fn(usize, usize) -> f64) -> f64 {
     let statistic = |order: &[usize]| {
         let (a, b) = order.split_at(count);
         let within = |of: &[usize]| {

@@ -6,7 +6,7 @@ mod related;
 mod siblings;
 
 pub(super) use read::floats;
-pub use read::{Source, Subject, read};
+pub use read::{Source, Subject, read, read_activations};
 pub use related::related;
 pub use siblings::Siblings;
 
@@ -158,7 +158,9 @@ fn edges(
     let relations = Relations {
         networks: subjects.len(),
         related: &|a, b| {
-            at(a, b).is_some_and(|i| pairs[i].verdict == Verdict::Related && pairs[i].shared_init != Some(true))
+            let told = |i: usize| pairs[i].verdict == Verdict::Related && pairs[i].shared_init != Some(true);
+            // Without weights nothing says who came first.
+            at(a, b).is_some_and(|i| told(i) && details[i].is_some())
         },
         distance: &|a, b| at(a, b).and_then(|i| details[i].as_ref()).map_or(f64::INFINITY, |detail| detail.distance),
         lean: &lean,

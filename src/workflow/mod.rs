@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`analyze`] | a sweep's directory to an [`Analysis`](crate::analysis::Analysis), its tables and its report |
 //! | [`attribute`](mod@attribute) | an experiment to the sources of the difference between its runs |
+//! | [`attribution_of`] | two sweeps to the training examples that their runs decide by |
 //! | [`calibrate`](mod@calibrate) | an experiment to what its instrument sees of planted faults |
 //! | [`compare`] | two sets of runs to a comparison and its files |
 //! | [`nights`] | a folder of nights to their history, a new night's standing, and what is kept of old ones |
@@ -17,6 +18,7 @@
 
 pub mod analyze;
 pub mod attribute;
+pub mod attribution_of;
 pub mod calibrate;
 pub mod compare;
 pub mod embed;

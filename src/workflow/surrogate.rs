@@ -201,7 +201,7 @@ fn weights(request: &Request, run: &RunReader) -> Result<(usize, Vec<HostTensor>
 }
 
 /// The data that the run was trained on.
-fn data_of(experiment: &Experiment, run: &RunReader) -> Result<Dataset> {
+pub(super) fn data_of(experiment: &Experiment, run: &RunReader) -> Result<Dataset> {
     let data = data::load(&experiment.data)?;
     match &run.outcome().provenance.data_digest {
         Some(digest) if *digest != data.digest => Err(Error::Invalid(format!(
@@ -239,7 +239,7 @@ impl Chosen {
 }
 
 /// The examples at these places.
-fn taken(data: &Dataset, split: &Split, places: &[usize]) -> Split {
+pub(super) fn taken(data: &Dataset, split: &Split, places: &[usize]) -> Split {
     let length: usize = data.shape.iter().product();
     Split {
         pixels: places.iter().flat_map(|&i| &split.pixels[i * length..(i + 1) * length]).copied().collect(),

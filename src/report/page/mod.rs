@@ -48,6 +48,14 @@ pub fn page(document: &Document) -> Result<String> {
                 figure(&mut out, shown)?;
                 Ok(())
             }
+            Block::Drawing(_, title, scene) => {
+                let width = scene.width.ceil();
+                writeln!(
+                    out,
+                    "<section class=\"figure\"><div class=\"panels\"><div style=\"--width:{width}px\">{}</div></div></section>",
+                    scene.inline(title, "")?
+                )
+            }
         };
     }
     if !document.glossary.is_empty() {

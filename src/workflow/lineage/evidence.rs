@@ -4,7 +4,7 @@ use super::Settings;
 use super::read::{Source, Subject};
 use super::siblings::Siblings;
 use crate::error::{Error, Result};
-use crate::lineage::ancestry::{by_weights, distances};
+use crate::lineage::ancestry::{by_activations, by_weights, distances};
 use crate::lineage::axes::Axis;
 use crate::lineage::found::{LayerFound, OutputsFound, PermutedFound};
 use crate::lineage::permuted::agreement;
@@ -116,6 +116,30 @@ pub(super) fn judge(a: &Subject, b: &Subject, siblings: &Siblings, settings: &Se
                 }
             }
             Ok(judged)
+        }
+        (Source::Activations(one), Source::Activations(other)) => {
+            let found = by_activations(one, other, settings.seed).ok_or_else(|| {
+                Error::NotComparable(format!("{} or {} has no hidden layer with weights", a.name, b.name))
+            })?;
+            let layers = found.layers.iter().map(|layer| LayerFound {
+                layer: layer.layer.clone(),
+                units: layer.units,
+                statistic: layer.rho,
+                fixed: layer.fixed,
+                p_value: layer.p,
+                cosine: layer.cosine,
+                distance: None,
+            });
+            Ok(Judged {
+                p: found.p,
+                method: "activations",
+                layers: layers.collect(),
+                permuted: None,
+                outputs: None,
+                partners: None,
+                cannot_tell: false,
+                notes: Vec::new(),
+            })
         }
         (Source::Outputs(one), Source::Outputs(other)) => {
             let churn = one.churn(other).ok_or_else(|| {

@@ -8,10 +8,12 @@ use safetensors::tensor::{Dtype, SafeTensors};
 
 use crate::arrays::{self, file};
 use crate::error::{Error, Result};
+use crate::lineage::units::Rows;
 use crate::lineage::{Layer, Weights};
 use crate::record::{SweepReader, Tensors, Values};
 use crate::stats::logits::softmax_into;
 use crate::workflow::analyze::is_sweep;
+use crate::workflow::embed::{What, activations};
 
 /// A network in question.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,8 @@ pub struct Subject {
 pub enum Source {
     Weights(Weights),
     Outputs(Outputs),
+    /// Of each hidden layer its name and what its units do on some inputs, `[units, N]`.
+    Activations(Vec<(String, Rows)>),
 }
 
 impl Subject {
@@ -34,7 +38,7 @@ impl Subject {
     pub fn weights(&self) -> Option<&Weights> {
         match &self.source {
             Source::Weights(weights) => Some(weights),
-            Source::Outputs(_) => None,
+            Source::Outputs(_) | Source::Activations(_) => None,
         }
     }
 }
@@ -95,6 +99,27 @@ pub fn read(argument: &Path) -> Result<Vec<Subject>> {
         }
     };
     Ok(vec![Subject { name, source }])
+}
+
+/// Reads what the units of a sweep's runs do on `inputs` (images in the units of the data set's files).
+///
+/// # Errors
+/// As [`super::super::embed::embed`]; [`Error::Invalid`] for files: nothing says how to run their networks.
+pub fn read_activations(argument: &Path, inputs: &Path) -> Result<Vec<Subject>> {
+    let (root, run) = match one_run(argument) {
+        Some((root, run)) => (root, Some(run)),
+        None if is_sweep(argument) => (argument.to_owned(), None),
+        None => {
+            return Err(Error::Invalid(format!(
+                "{} is no sweep: --inputs runs networks, and only a sweep says how",
+                argument.display()
+            )));
+        }
+    };
+    let name = SweepReader::open(&root)?.manifest().name.clone();
+    let runs = activations(&root, What { run, inputs: Some(inputs), ..What::default() })?;
+    let subject = |(run, layers)| Subject { name: format!("{name}:{run}"), source: Source::Activations(layers) };
+    Ok(runs.into_iter().map(subject).collect())
 }
 
 /// `DIR:3` where DIR is a sweep.
