@@ -55,8 +55,9 @@ class Experiment:
 
     def harness(self, *arguments, fine=(0,)):
         """Runs one verb; what it prints. Another exit code than the fine ones ends the experiment."""
-        done = subprocess.run([self.program, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+        done = subprocess.run([self.program, *map(str, arguments)], capture_output=True, text=True)
         if done.returncode not in fine:
+            print(done.stderr, file=sys.stderr, end="")
             stop(f"`harness {' '.join(map(str, arguments))}` ended with exit code {done.returncode}")
         return done.stdout
 
@@ -289,6 +290,14 @@ def bootstrap(statistic, rows, rounds=1000, seed=0):
 
 def mean_interval(values, rounds=2000):
     return bootstrap(statistics.fmean, list(values), rounds)
+
+
+def wilson(hits, trials):
+    """A share with Wilson's 95 % interval: (value, low, high)."""
+    z, p = 1.959964, hits / trials
+    middle, scale = p + z * z / (2 * trials), 1 + z * z / trials
+    half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
+    return p, (middle - half) / scale, (middle + half) / scale
 
 
 def sign_test(differences):
