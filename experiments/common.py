@@ -10,6 +10,7 @@ import os
 import pathlib
 import platform
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -69,25 +70,37 @@ class Experiment:
 
     def sweep(self, toml, out, settings=None, runs=None):
         """Trains what is missing of a sweep of one of this folder's files, and gives its directory."""
-        folder = self.work / out
+        return self.kept(["run"], toml, out, "analysis/summary.json", settings, runs)
+
+    def attribute(self, toml, out, settings=None, runs=None):
+        """`harness attribute`, whose runs are kept too: its JSON."""
+        return json.loads((self.kept(["attribute"], toml, out, "attribution.json", settings, runs) / "attribution.json").read_text())
+
+    def kept(self, verb, toml, out, result, settings, runs):
+        """A directory that a verb makes; made anew only if the file, its settings or their result are not those of before."""
+        folder, stamp = self.work / out, self.work / f"{out}.made-from"
         began = time.monotonic()
-        if not (folder / "analysis" / "summary.json").is_file():
-            arguments = ["run", self.file(toml), "--out", folder, "--quiet", "--jobs", os.environ.get("HARNESS_JOBS", "1")]
+        made_from = json.dumps([self.file(toml).read_text(), settings, runs])
+        if not (folder / result).is_file() or not stamp.is_file() or stamp.read_text() != made_from:
+            arguments = [*verb, self.file(toml), "--out", folder, "--quiet", "--jobs", os.environ.get("HARNESS_JOBS", "1")]
             arguments += ["--runs", runs] if runs else []
             self.harness(*arguments, *changes(settings))
+            stamp.write_text(made_from)
         self.training += time.monotonic() - began
         return folder
 
-    def attribute(self, toml, out, settings=None, runs=None, *more):
-        """`harness attribute`, whose runs are kept too: its JSON."""
-        began = time.monotonic()
-        result = self.work / out / "attribution.json"
-        if not result.is_file():
-            arguments = ["attribute", self.file(toml), "--out", self.work / out, "--quiet", "--jobs", os.environ.get("HARNESS_JOBS", "1")]
-            arguments += ["--runs", runs] if runs else []
-            self.harness(*arguments, *changes(settings), *more)
-        self.training += time.monotonic() - began
-        return json.loads(result.read_text())
+    def judged(self, files, *more):
+        """`harness analyze` of files of soft decisions, whose runs come out in the order given here.
+
+        It takes files in the order of their names, so each gets a link that is numbered.
+        """
+        folder = self.work / "judged"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        links = [folder / f"{place:04}.parquet" for place in range(len(files))]
+        for link, file in zip(links, files):
+            os.link(file, link)
+        return self.json("analyze", *links, *more)["runs"]
 
     def trained(self):
         """Seconds that all runs of this experiment took, by their own records: resuming does not make it less."""

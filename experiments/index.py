@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Writes what stands in the pages of experiments/ from the files result.json: the table of all claims into README.md, the
 numbers of each into its own README.md. `--check` changes nothing and fails where a page differs from the files."""
 

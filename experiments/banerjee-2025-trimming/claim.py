@@ -62,8 +62,7 @@ planted = []
 for name, (out, settings) in faults.items():
     sweep = e.sweep("cifar2.toml", out, data | settings | {"sweep.seed": 1}, faulty)
     for run in range(faulty):
-        analysis = e.json("analyze", *files, soft(sweep, run), "--reference", "leave-one-out", "--clip", 15)
-        *others, own = analysis["runs"]
+        *others, own = e.judged([*files, soft(sweep, run)], "--clip", 15)
         planted.append({
             "fault": name,
             "alpha_hat": own["alpha_hat"],
