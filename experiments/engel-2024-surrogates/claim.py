@@ -13,7 +13,7 @@ tasks = {
     "FMNIST2": (e.data("fashion-mnist") | ({} if e.quick else {"data.dataset": "fashion-mnist"}), 0.88),
     "CIFAR2": (e.data("cifar10"), 0.71),
 }
-runs, fit, test, poisoned_runs = 5, 1200, 1000, 3
+runs, fit, test, poisoned_runs = 4, 600, 500, 3
 if e.quick:
     tasks = {"digits 3, 8": (e.data("cifar10") | {"data.classes": [3, 8], "data.train_limit": 200}, None)}
     runs, fit, test, poisoned_runs = 2, 200, 100, 1
@@ -38,7 +38,7 @@ def images(folder):
         rows = [(pixels, int(label == 8)) for pixels, label in rows if label in (3, 8)]
         return rows[:240], rows[240:], (1, 8, 8)
     read = []
-    for name, most in (("data_batch_1.bin", 600), ("test_batch.bin", 500)):
+    for name, most in (("data_batch_1.bin", 300), ("test_batch.bin", 150)):
         raw = (pathlib.Path(folder) / name).read_bytes()
         rows = [(raw[k + 1 : k + 3073], raw[k]) for k in range(0, len(raw), 3073) if raw[k] < 2]
         read.append([r for c in (0, 1) for r in [row for row in rows if row[1] == c][:most]])
@@ -61,7 +61,7 @@ train, evaluation, shape = images(tasks.get("CIFAR2", ({"data.path": ""},))[0].g
 first = [k for k, (_, label) in enumerate(train) if label == 0]
 poison = set(first[:: max(1, len(first) // 60)][:60]) if not e.quick else set(first[::6])
 train = [(marked(p, shape), 1) if k in poison else (p, label) for k, (p, label) in enumerate(train)]
-clean = [k for k, (_, label) in enumerate(evaluation) if label == 0][:100]
+clean = [k for k, (_, label) in enumerate(evaluation) if label == 0][:60]
 evaluation = evaluation + [(marked(evaluation[k][0], shape), 0) for k in clean]
 triggered = range(len(evaluation) - len(clean), len(evaluation))
 e.npz = e.work / "poisoned.npz"

@@ -10,7 +10,7 @@ from common import Experiment, bootstrap, interval, load_npy, slope
 
 e = Experiment(__file__)
 data = e.data("fashion-mnist")
-widths, runs = [16, 32, 64, 128, 256, 512], 6
+widths, runs = [16, 32, 64, 128, 256], 5
 if e.quick:
     data |= {"data.train_limit": 300}
     widths, runs = [16, 64, 256], 3

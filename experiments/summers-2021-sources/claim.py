@@ -14,7 +14,7 @@ if e.quick:
     data |= {"data.classes": [3, 8], "data.train_limit": 200, "data.augment.flip": True, "train.batch_size": 8}
     sources, rates, runs = ["init", "bit"], [0.001, 0.05], 4
 
-epochs = (1, 2, 4, 8, 16, 24, 32)
+epochs = (1, 2, 4, 8, 16, 24)
 
 
 def pairs(sweep, epoch):
@@ -32,7 +32,7 @@ for rate in rates:
         settings = data | {"train.schedule.peak": rate, "sweep.vary": [source]}
         arms[rate, source] = [pairs(e.sweep("cifar2.toml", f"{source}-{rate}", settings, runs), epoch) for epoch in epochs]
 if not e.quick:
-    settings = data | {"sweep.vary": ["bit"], "sweep.bit_step": 1008}
+    settings = data | {"sweep.vary": ["bit"], "sweep.bit_step": 756}
     arms[chaotic, "bit at half time"] = [pairs(e.sweep("cifar2.toml", "bit-late", settings), epoch) for epoch in epochs]
 
 

@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from common import Experiment, share, wilson
 
 e = Experiment(__file__)
-pool_runs, bad, flag_draws, draws, nights, night_runs = 120, 12, 100, 60, 10, 8
+pool_runs, bad, flag_draws, draws, nights, night_runs = 100, 12, 60, 40, 8, 8
 if e.quick:
     pool_runs, bad, flag_draws, draws, nights, night_runs = 20, 6, 10, 4, 4, 4
 pool = e.sweep("digits.toml", "pool", {}, pool_runs)
