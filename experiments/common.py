@@ -89,6 +89,10 @@ class Experiment:
         self.training += time.monotonic() - began
         return folder
 
+    def spread(self, sweep, *more):
+        """`harness analyze` where nothing is asked of the trimming level, whose bootstraps take most of its time."""
+        return self.json("analyze", sweep, "--bootstraps", 5, *more)
+
     def judged(self, files, *more):
         """`harness analyze` of files of soft decisions, whose runs come out in the order given here.
 

@@ -16,7 +16,7 @@ if e.quick:
 
 sweeps = {name: e.sweep(f"{name}.toml", name, data, runs) for name in procedures}
 again = e.sweep("mlp.toml", "mlp-again", data | {"sweep.seed": 1}, runs)
-accuracy = {name: e.json("analyze", sweep)["summary"]["accuracy"]["mean"] for name, sweep in sweeps.items()}
+accuracy = {name: e.spread(sweep)["summary"]["accuracy"]["mean"] for name, sweep in sweeps.items()}
 
 
 def alike(first, second):

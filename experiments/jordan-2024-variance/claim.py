@@ -19,7 +19,7 @@ if e.quick:
 
 rows = []
 for a, b in pairs:
-    analysis = e.json("analyze", e.sweep("pair.toml", f"pair-{a}{b}", data | {"data.classes": [a, b]}, 8 if e.quick else None))
+    analysis = e.spread(e.sweep("pair.toml", f"pair-{a}{b}", data | {"data.classes": [a, b]}, 8 if e.quick else None))
     accuracy = [run["accuracy"] for run in analysis["runs"]]
     error = 1 - statistics.fmean(accuracy)
     spread = analysis["spread"]
@@ -39,14 +39,14 @@ ratio_independent = bootstrap(
     lambda d: math.sqrt(sum(r["observed"] ** 2 for r in d) / sum(r["independent"] ** 2 for r in d)), rows
 )
 # With M runs even an exact formula meets standard deviations that vary by 1/sqrt(2(M - 1)) of themselves.
-runs = len(e.json("analyze", e.work / f"pair-{pairs[0][0]}{pairs[0][1]}")["runs"])
+runs = len(e.spread(e.work / f"pair-{pairs[0][0]}{pairs[0][1]}")["runs"])
 ceiling = 1 - sum((p**2) / (2 * (runs - 1)) for p in formula) / sum((o - statistics.fmean(observed)) ** 2 for o in observed)
 
 course_data = e.data("fashion-mnist") | ({"data.train_limit": 600} if e.quick else {})
 training = e.sweep("training.toml", "training", course_data, 12 if e.quick else None)
 course = []
 for epoch in (1, 2, 4, 8, 12, 16):
-    spread = (analysis := e.json("analyze", training, "--epoch", epoch))["spread"]
+    spread = (analysis := e.spread(training, "--epoch", epoch))["spread"]
     course.append({
         "epoch": epoch,
         "accuracy": statistics.fmean(r["accuracy"] for r in analysis["runs"]),

@@ -64,7 +64,7 @@ for rate in (1e-2, 1e-1, 1.0):
     child = tuned("f0", f"far-{rate:g}", 77, {"train.epochs": 20, "record.checkpoints": [20], "train.schedule.rate": rate})
     answer = e.json("lineage", nets / "f0.safetensors", child, fine=(0, 8))
     pair = answer["pairs"][0]
-    accuracy = e.json("analyze", e.work / f"far-{rate:g}")["summary"]["accuracy"]["mean"]
+    accuracy = e.spread(e.work / f"far-{rate:g}")["summary"]["accuracy"]["mean"]
     defeats.append({"rate": rate, "p_value": answer["p_value"], "verdict": answer["verdict"], "distance": pair.get("distance"), "accuracy": accuracy, "parent": pair["parent"]})
 logits = []
 for sweep, run, name in ((base, 0, "f0"), (e.work / "t0a2", 0, "child")):

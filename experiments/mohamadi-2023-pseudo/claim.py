@@ -33,7 +33,7 @@ def distances(sweep, epoch):
 rows, accuracy = [], {}
 for width in widths:
     sweep = e.sweep("width.toml", f"width-{width}", data | {"model.widths": [width, width]}, runs)
-    accuracy[width] = e.json("analyze", sweep)["summary"]["accuracy"]["mean"]
+    accuracy[width] = e.spread(sweep)["summary"]["accuracy"]["mean"]
     for epoch in (0, 3):
         rows += [{"width": width, "epoch": epoch, "run": run, "distance": d} for run, d in enumerate(distances(sweep, epoch))]
 

@@ -19,7 +19,7 @@ for source in ("init", "order"):
     single[source] = []
     for base in range(bases):
         settings = data | {"sweep.vary": [source], "sweep.seed": base}
-        summary = e.json("analyze", e.sweep("cifar2.toml", f"{source}-{base}", settings, runs))["summary"]
+        summary = e.spread(e.sweep("cifar2.toml", f"{source}-{base}", settings, runs))["summary"]
         single[source].append({"base": base, "churn": summary["mean_churn"], "low": summary["churn"]["low"], "high": summary["churn"]["high"], "accuracy_std": summary["accuracy"]["std"]})
 
 parts = {"init": [], "order": [], "interaction": [], "total": []}

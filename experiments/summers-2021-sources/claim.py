@@ -19,7 +19,7 @@ epochs = (1, 2, 4, 8, 16, 24)
 
 def pairs(sweep, epoch):
     """Mean churn and soft churn of all pairs of runs, with jackknife interval of the former, and accuracy."""
-    analysis = e.json("analyze", sweep, "--epoch", epoch)
+    analysis = e.spread(sweep, "--epoch", epoch)
     summary = analysis["summary"]
     soft = [p["soft_churn"] for p in analysis["pairs"]]
     churn = summary["churn"]

@@ -74,7 +74,7 @@ for name, settings in regimes.items():
         e.harness("export", sweep, "--epoch", epoch, "--to", e.work / f"export-{sweep.name}-{epoch}")
         for kind in ("trace", "conjugate"):
             (_, n, _), kernels[kind, epoch] = load_npy(e.work / f"export-{sweep.name}-{epoch}" / f"kernel_{kind}.npy")
-    analysis = e.json("analyze", sweep)
+    analysis = e.spread(sweep)
     rows = []
     for run in range(runs):
         probes = load_safetensors(sweep / f"runs/{run:04}/checkpoints/0012/kernel.safetensors")["labels"]

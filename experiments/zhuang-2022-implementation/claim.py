@@ -19,8 +19,8 @@ arms = {"algorithm": ["init", "order"], "implementation": ["rounding"], "both": 
 found, course = {}, {}
 for name, vary in arms.items():
     sweep = e.sweep("cifar10.toml", name, data | {"sweep.vary": vary}, runs)
-    found[name] = e.json("analyze", sweep)
-    course[name] = [e.json("analyze", sweep, "--epoch", epoch)["summary"]["mean_churn"] for epoch in epochs]
+    found[name] = e.spread(sweep)
+    course[name] = [e.spread(sweep, "--epoch", epoch)["summary"]["mean_churn"] for epoch in epochs]
 
 
 def groups(name):
