@@ -34,7 +34,7 @@ def draw(panel):
     if panel.get("zero") or names and not panel.get("log_y"):
         ys.append(0.0)
     if panel.get("diagonal"):
-        xs = ys = xs + ys
+        xs = ys = [v for v in xs + ys if v]
     across = Axis(xs, panel.get("log_x"), LEFT, WIDTH - RIGHT, 0.5 if names else None)
     up = Axis(ys, panel.get("log_y"), HEIGHT - BOTTOM, TOP, None)
     out = [text(WIDTH / 2, 18, panel["title"], "middle", 'font-weight="bold"')]

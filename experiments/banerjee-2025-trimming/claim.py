@@ -57,11 +57,11 @@ small = [r for r in healthy if r["alpha_hat"] <= statistics.quantiles([r["alpha_
 large_any = statistics.fmean(r["any"] for r in large)
 small_any = statistics.fmean(r["any"] for r in small)
 
-files = [soft(both, run) for run in range(runs)]
+files = [soft(both, run) for run in range(min(runs, 20))]
 planted = []
 for name, (out, settings) in faults.items():
     sweep = e.sweep("cifar2.toml", out, data | settings | {"sweep.seed": 1}, faulty)
-    for run in range(faulty):
+    for run in range(min(faulty, 4)):
         *others, own = e.judged([*files, soft(sweep, run)], "--clip", 15)
         planted.append({
             "fault": name,
@@ -88,7 +88,9 @@ main = correlations["init and order"]
 goes_along = main["any"][1] > 0
 falls = first > last
 all_found = all(p["above_all_healthy"] for p in strong)
-parts = [goes_along, falls, all_found]
+# Faults of which other measures flag every run while alpha-hat puts none above the healthy ones: against "small goes with all small".
+unseen = [name for name, rows in found.items() if all(p["flags"] for p in rows) and not any(p["above_all_healthy"] for p in rows)]
+parts = [goes_along, falls, all_found, not unseen]
 e.finish(
     claim="A large α̂ goes with a deviation of accuracy, churn or ECE, a small one with none; α̂ of an ensemble falls with its size",
     source="Banerjee 2025 (arXiv 2406.08307)",
@@ -99,12 +101,14 @@ e.finish(
         f"Spearman's ρ of α̂ with the deviation of accuracy is {interval(main['accuracy'])}, of churn {interval(main['churn'])}, of ECE {interval(main['ece'])}, "
         f"of the largest of the three {interval(main['any'])}. The tenth of runs with the largest α̂ deviates by {large_any:.1f} standard deviations in one of "
         f"the three, the half with the smallest by {small_any:.1f}. Of {len(strong)} runs trained on 30 % shuffled labels "
-        f"{sum(p['above_all_healthy'] for p in strong)} have an α̂ above that of every healthy run. {picked['size']} runs together (the size that α̂ "
+        f"{sum(p['above_all_healthy'] for p in strong)} have an α̂ above that of every healthy run. "
+        + "".join(f"Against the claim: runs with {name} have an α̂ of {share(min(p['alpha_hat'] for p in found[name]), 1)} to {share(max(p['alpha_hat'] for p in found[name]), 1)}, within the range of healthy ones, though loss or churn flags all {len(found[name])}. " for name in unseen)
+        + f"{picked['size']} runs together (the size that α̂ "
         f"recommends) lose {lost:.4f} nats to all {curve[-1]['size']}; a single run loses {gain_of_one:.4f}."
     ),
     advice=(
-        "Read α̂ as one number for \"something is off\", then look which of accuracy, churn and ECE says what; where α̂ recommends "
-        "a size of one, choose the size by the loss on held-out data, because δ then hides what more runs still gain."
+        "Take a large α̂ for a fault, never a small one for health: it sees other labels and less data at once, and is blind to a learning rate that flags of loss and churn "
+        "see. Choose the size of an ensemble by the loss on held-out data; the size at which α̂ is satisfied still loses."
     ),
     table=[
         *[
