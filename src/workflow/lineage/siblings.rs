@@ -27,6 +27,8 @@ impl Siblings {
             match subject.source {
                 Source::Weights(weights) => found.weights.push(weights),
                 Source::Outputs(outputs) => found.outputs.push(outputs),
+                // Their p-values are exact.
+                Source::Activations(_) => {}
             }
         }
         let pairs: Vec<(usize, usize)> = pairs(found.weights.len());
