@@ -73,20 +73,26 @@ fn place(relations: &Relations, family: &[usize], parents: &mut [Option<usize>])
     };
     let mut others: Vec<usize> = family.iter().copied().filter(|&member| member != root).collect();
     others.sort_by(|&a, &b| (relations.distance)(root, a).total_cmp(&(relations.distance)(root, b)));
-    let whole = |network: usize| family.iter().copied().find(|&other| (relations.pruned_from)(other, network));
-    let mut waiting: VecDeque<(usize, Option<usize>)> =
-        others.into_iter().map(|network| (network, whole(network))).collect();
+    let pruned_from = relations.pruned_from;
+    // Of a pruned network the one that it was pruned from.
+    let wholes: Vec<Option<usize>> = (0..relations.networks)
+        .map(|network| family.iter().copied().find(|&other| family.contains(&network) && pruned_from(other, network)))
+        .collect();
+    let mut waiting: VecDeque<usize> = others.into();
     let mut children: Vec<(usize, usize)> = Vec::new();
     let below = |at: usize, through: usize, to: usize| {
-        (relations.lean)(through, to) > 0.0 && (relations.gone_through)(at, through, to)
+        // Between a pruned network and the whole one stand only others with the same zeros.
+        let open = wholes[to].is_none_or(|whole| pruned_from(whole, through));
+        open && (relations.lean)(through, to) > 0.0 && (relations.gone_through)(at, through, to)
     };
-    // A pruned network waits until the one that it was pruned from has its place.
+    // A pruned network waits until the whole one has its place.
     let mut turns = 0;
-    while let Some((network, whole)) = waiting.pop_front() {
+    while let Some(network) = waiting.pop_front() {
+        let whole = wholes[network];
         let placed = |wanted: usize| wanted == root || children.iter().any(|(_, child)| *child == wanted);
         if whole.is_some_and(|whole| !placed(whole)) && turns <= waiting.len() {
             turns += 1;
-            waiting.push_back((network, whole));
+            waiting.push_back(network);
             continue;
         }
         turns = 0;
