@@ -44,9 +44,11 @@ impl ConvPool {
         let (pass, pool, positions) = (ForwardPass::new(self.conv, weight, bias), self.pool(), self.positions());
         let [rows, columns] = self.conv.output();
         let image = self.conv.channels_out * positions;
-        each_pair((out, image), (places, image), |n, out, places| {
-            with_scratch(self.conv.output_len(), |convolved| {
-                pass.image(&input[n * self.conv.input_len()..][..self.conv.input_len()], convolved);
+        let (group, in_len, out_len) = (pass.group(), self.conv.input_len(), self.conv.output_len());
+        each_pair((out, group * image), (places, group * image), |n, out, places| {
+            let count = out.len() / image;
+            with_scratch(count * out_len, |convolved| {
+                pass.images(&input[n * group * in_len..][..count * in_len], convolved);
                 let pooled = out.chunks_exact_mut(positions).zip(places.chunks_exact_mut(positions));
                 for ((out, places), convolved) in pooled.zip(convolved.chunks_exact(rows * columns)) {
                     pool.plane(convolved, out, places);

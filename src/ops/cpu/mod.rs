@@ -32,6 +32,8 @@ pub mod conv_pool;
 pub mod dense;
 pub mod descent;
 mod geometry;
+mod layout;
+mod multiply;
 pub mod norm;
 mod parallel;
 mod passes;
@@ -45,3 +47,4 @@ pub mod simd;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod winograd;
