@@ -60,6 +60,7 @@ pub struct ToLast<'a> {
 impl WithSimd for ToLast<'_> {
     type Output = ();
 
+    #[allow(unsafe_code)]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { planes, positions, start, count, last, to } = self;
@@ -77,8 +78,12 @@ impl WithSimd for ToLast<'_> {
             for (offset, place) in offsets.iter_mut().zip(order) {
                 *offset = (last.at(place) + channel) / 4;
             }
+            let farthest = offsets.iter().fold(0, |farthest, &offset| farthest.max(offset));
             let groups = if whole > 0 { to.as_chunks_mut::<4>().0 } else { &mut [] };
             for p in (0..whole).step_by(lanes) {
+                for i in 4..8 {
+                    prefetch(planes, (channel + i) * positions + start + p);
+                }
                 let mut registers = [simd.splat_f32s(0.0); 4];
                 for i in 0..4 {
                     registers[i] = S::as_simd_f32s(&rows[i][p..][..lanes]).0[0];
@@ -86,8 +91,10 @@ impl WithSimd for ToLast<'_> {
                 let mixed = simd.interleave_shfl_f32s(registers);
                 let from: &[[f32; 4]] = bytemuck::cast_slice(&mixed);
                 let groups = &mut groups[last.at(p) / 4..];
+                assert!(farthest < groups.len(), "channels last end early");
                 for i in 0..lanes {
-                    groups[offsets[i]] = from[i];
+                    // SAFETY: no group lies farther than the farthest.
+                    unsafe { *groups.get_unchecked_mut(offsets[i]) = from[i] };
                 }
             }
             for p in whole..count {
@@ -103,6 +110,19 @@ impl WithSimd for ToLast<'_> {
     }
 }
 
+/// Asks the processor for the line of the cache that holds an element, if there is one: planes are read four at a time, and each is
+/// too short for the processor to see by itself what will be wanted next.
+#[allow(unsafe_code, unused_variables)]
+#[inline(always)]
+fn prefetch(values: &[f32], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing, wherever it points.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(at).cast());
+    }
+}
+
 /// Back to all positions of planes of `positions` values, from channels last.
 pub struct FromLast<'a> {
     pub from: &'a [f32],
@@ -114,6 +134,7 @@ pub struct FromLast<'a> {
 impl WithSimd for FromLast<'_> {
     type Output = ();
 
+    #[allow(unsafe_code)]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { from, last, planes, positions } = self;
@@ -125,13 +146,16 @@ impl WithSimd for FromLast<'_> {
             for (offset, place) in offsets.iter_mut().zip(order) {
                 *offset = (last.at(place) + channel) / 4;
             }
+            let farthest = offsets.iter().fold(0, |farthest, &offset| farthest.max(offset));
             let groups = from.as_chunks::<4>().0;
             for p in (0..whole).step_by(lanes) {
                 let groups = &groups[last.at(p) / 4..];
                 let mut mixed = [simd.splat_f32s(0.0); 4];
                 let to: &mut [[f32; 4]] = bytemuck::cast_slice_mut(&mut mixed);
+                assert!(farthest < groups.len(), "channels last end early");
                 for i in 0..lanes {
-                    to[i] = groups[offsets[i]];
+                    // SAFETY: no group lies farther than the farthest.
+                    to[i] = unsafe { *groups.get_unchecked(offsets[i]) };
                 }
                 let registers = simd.deinterleave_shfl_f32s(mixed);
                 for i in 0..4 {

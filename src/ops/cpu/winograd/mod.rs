@@ -12,6 +12,7 @@ mod transform;
 
 use pulp::Arch;
 
+use super::buffers;
 use super::conv::Conv2d;
 use super::layout::{FromLast, Last, ToLast};
 use super::multiply::{Factor, Multiply, Size};
@@ -99,7 +100,7 @@ impl Winograd {
             Arch::new().dispatch(ToLast { planes, positions, start: 0, count: positions, last, to });
         }
         let step = self.kernel_step(rows, width);
-        let mut points = vec![0.0; POINTS * step];
+        let mut points = buffers::take(POINTS * step);
         let squares = Squares { squares: [1, 1], apart: 0, size: [3, 3], width };
         let kernels = Points { first: 0, count: rows, step };
         let spread = Spread::<_, 3> { line: Kernel, squares, from: &last, points: kernels, to: &mut points };
@@ -216,6 +217,12 @@ impl Forward {
     }
 }
 
+impl Drop for Forward {
+    fn drop(&mut self) {
+        buffers::give(std::mem::take(&mut self.kernels));
+    }
+}
+
 /// From input images and the gradients of their outputs to the gradients of weights and input.
 #[derive(Debug)]
 pub struct Backward {
@@ -321,5 +328,11 @@ impl Backward {
                 });
             }
         });
+    }
+}
+
+impl Drop for Backward {
+    fn drop(&mut self) {
+        self.turned.take().into_iter().for_each(buffers::give);
     }
 }
