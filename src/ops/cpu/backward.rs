@@ -85,7 +85,7 @@ impl Conv2d {
     ) {
         let (len, input_len) = (self.output_len(), self.input_len());
         let first = images.start;
-        let mut groups = |work: &mut dyn FnMut(&[f32], &[f32], &mut [f32])| {
+        let mut groups = |work: &mut dyn FnMut(bool, &[f32], &[f32], &mut [f32])| {
             with_scratch(group * len, |grads| {
                 for start in images.clone().step_by(group) {
                     let count = group.min(images.end - start);
@@ -96,17 +96,17 @@ impl Conv2d {
                     let place = (start - first) * input_len;
                     let input = input.get(start * input_len..(start + count) * input_len).unwrap_or_default();
                     let input_grad = piece.input_grad.get_mut(place..place + count * input_len).unwrap_or_default();
-                    work(input, grads, input_grad);
+                    work(start == first, input, grads, input_grad);
                 }
             });
         };
         match pass {
             Pass::Winograd(pass) => pass.with_sums(piece.sums, |sums| {
-                groups(&mut |input, grads, input_grad| pass.images(input, grads, sums, input_grad));
+                groups(&mut |first, input, grads, input_grad| pass.images(first, input, grads, sums, input_grad));
             }),
             Pass::Direct(to_weight, to_input) => {
                 piece.sums.fill(0.0);
-                groups(&mut |input, grad, input_grad| {
+                groups(&mut |_, input, grad, input_grad| {
                     if let Some(pass) = to_weight {
                         pass.image(input, grad, piece.sums);
                     }

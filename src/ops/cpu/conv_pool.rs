@@ -9,7 +9,7 @@ use super::conv::Conv2d;
 use super::parallel::{each, each_pair, with_scratch};
 use super::passes::ForwardPass;
 use super::pool::MaxPool;
-use super::sum::sum_pairs;
+use super::sum::{sum_pairs, vectorized};
 
 /// `max over windows(max(conv(x) + bias, 0))`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl ConvPool {
             let pooled = grad[n * image..][..image].chunks_exact(positions);
             let pooled = pooled.zip(places[n * image..][..image].chunks_exact(positions));
             for (plane, (grad, places)) in planes.iter_mut().zip(pooled) {
-                *plane = pulp::Arch::new().dispatch(
+                *plane = vectorized(
                     #[inline(always)]
                     || sum_pairs(grad, places, |&grad, &place| if place == SILENT { 0.0 } else { grad }),
                 );

@@ -242,13 +242,12 @@ impl Backward {
         self.winograd.group()
     }
 
-    /// Lends the sums at all points for the gradient of the weights, at 0, to `work`, and writes that gradient to `out`,
-    /// `[channels_in, taps, channels_out rounded up]`.
+    /// Lends the sums at all points for the gradient of the weights to `work`, whatever they hold, and writes that gradient to
+    /// `out`, `[channels_in, taps, channels_out rounded up]`.
     pub fn with_sums(&self, out: &mut [f32], work: impl FnOnce(&mut [f32])) {
         let Winograd { conv, widths: [_, width], .. } = self.winograd;
         let step = if self.to_weight { self.winograd.kernel_step(conv.channels_in, width) } else { 0 };
         with_scratch(POINTS * step, |sums| {
-            sums.fill(0.0);
             work(sums);
             if self.to_weight {
                 let squares = Squares { squares: [1, 1], apart: 0, size: [3, 3], width };
@@ -259,8 +258,9 @@ impl Backward {
         });
     }
 
-    /// Adds some images to the sums of their chunk, and writes the gradients of the input; what is not wanted may be empty.
-    pub fn images(&self, input: &[f32], grad: &[f32], sums: &mut [f32], input_grad: &mut [f32]) {
+    /// Adds some images to the sums of their chunk (or begins these with them, where they are `first`), and writes the gradients
+    /// of the input; what is not wanted may be empty.
+    pub fn images(&self, first: bool, input: &[f32], grad: &[f32], sums: &mut [f32], input_grad: &mut [f32]) {
         let Self { winograd, to_weight, turned } = self;
         let (conv, [in_width, out_width]) = (winograd.conv, winograd.widths);
         let (inputs, outputs, images) = (winograd.inputs(), winograd.outputs(), grad.len() / conv.output_len());
@@ -281,8 +281,8 @@ impl Backward {
                 winograd.pad(image, padded);
             }
             padded_grad.fill(0.0);
-            for (first, count) in winograd.strips(images) {
-                let at = |step| Points { first, count, step };
+            for (start, count) in winograd.strips(images) {
+                let at = |step| Points { first: start, count, step };
                 let (squares, points) = (outputs, at(out_step));
                 let spread = Spread::<_, 4> { line: OutputGradient, squares, from: last, points, to: out_points };
                 conv.instructions.run(spread);
@@ -298,7 +298,7 @@ impl Backward {
                         right_step: out_step,
                         out: (sums, out_width),
                         out_step: step,
-                        add: true,
+                        add: !first || start > 0,
                     });
                 }
                 if let Some(turned) = turned {
