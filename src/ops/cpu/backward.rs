@@ -85,7 +85,7 @@ impl Conv2d {
     ) {
         let (len, input_len) = (self.output_len(), self.input_len());
         let first = images.start;
-        let mut groups = |work: &mut dyn FnMut(bool, &[f32], &[f32], &mut [f32])| {
+        let mut groups = |work: Work| {
             with_scratch(group * len, |grads| {
                 for start in images.clone().step_by(group) {
                     let count = group.min(images.end - start);
@@ -138,6 +138,10 @@ impl Conv2d {
         out
     }
 }
+
+/// Takes the images of a group (and whether they are the first of their chunk), the gradients of their outputs, and where those of
+/// the images go.
+type Work<'a> = &'a mut dyn FnMut(bool, &[f32], &[f32], &mut [f32]);
 
 /// What one task of the backward pass writes to.
 struct Piece<'a> {

@@ -1,6 +1,11 @@
 //! From planes (`[channels, positions]`, as tensors lie) to channels last (`[positions, channels]`, as registers of channels want
 //! them) and back.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators take closures, which would not be compiled for the instruction set"
+)]
+
 use pulp::{Simd, WithSimd};
 
 /// Most lanes of a register.

@@ -2,6 +2,11 @@
 //! factor's columns is read at a time, and the left factor's values are spread over registers one by one. Nothing is packed, so
 //! this is for factors (or parts of them) that the caches hold.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators take closures, which would not be compiled for the instruction set"
+)]
+
 use pulp::{Simd, WithSimd};
 
 /// Rows and columns of a result, and the terms of the sum that each of its elements is.

@@ -3,6 +3,11 @@
 //! The matrices are those of Toom and Cook for the points 0, ±3/4, ±3/2 and ∞ (Winograd 1980; Lavin & Gray 2016 take 0, ±1, ±2
 //! and ∞): all constants are exact, and the error of a convolution is a quarter of that with Lavin & Gray's.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators take closures, which would not be compiled for the instruction set"
+)]
+
 use pulp::{Simd, WithSimd};
 
 /// The squares of the finite points other than 0, and their sum and product.
