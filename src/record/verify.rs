@@ -50,6 +50,8 @@ enum Cure {
     Empty,
     /// Write it again from `sweep.json`.
     RestoreExperiment,
+    /// Make the list of a folder of derived files again.
+    MendIndex,
     /// Remove the derived file, which the analysis or the report makes again.
     RemoveDerived,
     /// Train the run again.
@@ -159,6 +161,11 @@ pub fn repair(sweep: &SweepDir) -> Result<Vec<String>> {
                     done.push(format!("wrote {} again from sweep.json", problem.file));
                 }
             }
+            Cure::MendIndex => {
+                let folder = path.parent().unwrap_or(sweep.root());
+                index::mend(folder, folder == sweep.analysis())?;
+                done.push(format!("made {} again: {}", problem.file, remedy(&problem.file)));
+            }
             Cure::RemoveDerived => {
                 files::remove(&path)?;
                 done.push(format!("removed {}: {}", problem.file, remedy(&problem.file)));
@@ -182,7 +189,7 @@ pub fn repair(sweep: &SweepDir) -> Result<Vec<String>> {
 /// What makes a derived file again.
 fn remedy(file: &str) -> &'static str {
     let nightly = ["report/compare/", "report/history/", "report/nightly"].iter().any(|part| file.starts_with(part));
-    if nightly { "the nightly command that made it makes it again" } else { "`harness report` makes it again" }
+    if nightly { "the nightly command that made it makes it again" } else { "`harness report` makes what is missing" }
 }
 
 /// Holds the lock of a run, so that nobody begins to train it; `None` where the file system knows no locks or nobody ever
@@ -282,7 +289,8 @@ impl Walk<'_> {
                 let complaints = index::complaints(&folder);
                 for (path, what, wrong) in self.read(None, &folder, complaints).unwrap_or_default() {
                     let cure = match wrong {
-                        Wrong::Damaged | Wrong::Index => Cure::RemoveDerived,
+                        Wrong::Damaged => Cure::RemoveDerived,
+                        Wrong::Index => Cure::MendIndex,
                         Wrong::Stray => Cure::None,
                     };
                     self.add(None, &path, what, cure);
