@@ -178,7 +178,7 @@ impl RunDir {
         self.root.join("lease.lock")
     }
 
-    /// Created by who begins attempt number `attempt` where the file system knows no locks; always empty.
+    /// Created by who begins attempt number `attempt` where the file system knows no locks; says which process that is.
     #[must_use]
     pub fn claim(&self, attempt: u32) -> PathBuf {
         self.root.join(format!("lease-{attempt:04}{CLAIM}"))
