@@ -1,10 +1,11 @@
 //! The exact trimming level of every run against the pooled margins of the others.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::descriptive::median;
 use super::logits::{Logits, Real, check_same};
-use super::margins::{Margins, class_margins};
+use super::margins::{Margins, fill_class_margins, log_sums};
 use super::ranking::Ranking;
 use crate::error::{Error, Result};
 
@@ -83,9 +84,12 @@ pub struct ClassLevels {
 pub fn one_vs_rest<T: Real>(runs: &[Logits<'_, T>], epsilon: f64) -> Result<Vec<ClassLevels>> {
     check_same(runs)?;
     let (examples, classes) = (runs[0].examples(), runs[0].classes());
+    let sums: Vec<Vec<f64>> = runs.par_iter().map(log_sums).collect();
+    let mut margins = vec![0.0; runs.len() * examples];
     let by_class = (0..classes)
         .map(|class| {
-            let margins: Vec<f64> = runs.iter().flat_map(|run| class_margins(run, class)).collect();
+            let rows = margins.par_chunks_mut(examples).zip(runs.par_iter().zip(&sums));
+            rows.for_each(|(row, (run, sums))| fill_class_margins(run, class, sums, row));
             leave_one_out(&Ranking::new(&Margins::new(&margins, runs.len(), examples)?)?, epsilon)
         })
         .collect::<Result<Vec<_>>>()?;

@@ -20,7 +20,7 @@ echo "22222222-2222-4222-8222-222222222222" >two
 on() {
     LD_PRELOAD=$folder/clock.so CLOCK_BOOT=$folder/$1 CLOCK_SHIFT=$2 CLOCK_NO_LOCKS=1 exec "${@:3}"
 }
-small=(--set train.epochs=400 --set 'record.checkpoints=[0]' --set record.kernel.probes=20 --set data.train_limit=300)
+small=(--set 'model={kind="mlp", widths=[16]}' --set train.epochs=600 --set 'record.checkpoints=[0]' --set record.kernel.probes=20 --set data.train_limit=300)
 "$harness" run "$experiment" --out peace --runs 1 --quiet "${small[@]}" >/dev/null
 digests() {
     (cd "$1/runs" && find . -name '*.parquet' -path '*/checkpoints/*' -o -name '*.safetensors' | sort | xargs sha256sum)

@@ -37,8 +37,8 @@ fn what_belongs_to_another_experiment_or_to_other_data_is_in_no_number() {
         super::arrays::data(&data, &pixels, &labels);
     };
     write(0.0);
-    let toml = "name = \"own\"\n[data]\ndataset = \"npz\"\npath = \"data.npz\"\n[model]\nkind = \"mlp\"\nwidths = [4]\n[train]\nepochs = 1\n";
-    fs::write(&file, toml).unwrap();
+    let rest = "[model]\nkind = \"mlp\"\nwidths = [4]\n[train]\nepochs = 1\n";
+    fs::write(&file, format!("name = \"own\"\n[data]\ndataset = \"npz\"\npath = {:?}\n{rest}", text(&data))).unwrap();
     let own = folder.path().join("own");
     expect(0, &["run", text(&file), "--runs", "2", "--quiet", "--out", text(&own)]);
     let before = recorded(&own);
@@ -77,8 +77,18 @@ fn a_gate_without_evidence_is_not_green() {
     for (name, seed) in [("2", "sweep.seed=2"), ("3", "sweep.seed=3")] {
         let said = night(name, seed);
         assert_eq!(said.code, 8, "{said:?}");
-        assert!(!said.out.contains("green"), "{}", said.out);
+        assert!(said.out.contains("undecided"), "{}", said.out);
     }
+    // What is taken from a finished night is made anew by the command that made it.
+    let root = nights.join("3");
+    let before: Vec<_> = tree(&root).into_keys().collect();
+    for gone in ["report/nightly.md", "report/report.md", "report/report.html"] {
+        fs::remove_file(root.join(gone)).unwrap();
+    }
+    fs::remove_dir_all(root.join("report/history")).unwrap();
+    assert_eq!(night("3", "sweep.seed=3").code, 8);
+    assert_eq!(tree(&root).into_keys().collect::<Vec<_>>(), before);
+    expect(0, &["verify", text(&root)]);
     // Damaged nights are none either: what is left is one.
     for name in ["1", "2"] {
         for run in 0..3 {
@@ -241,7 +251,7 @@ fn damaged_runs_end_with_6_and_are_trained_again() {
     // A sweep.json that is lost holds nobody up who has the experiment.
     for lost in [true, false] {
         if lost { fs::remove_file(sweep.join("sweep.json")) } else { fs::write(sweep.join("sweep.json"), "") }.unwrap();
-        assert!(expect(6, &["analyze", root]).err.contains("verify --repair"));
+        assert!(expect(6, &["analyze", root]).err.contains("harness verify"));
         expect(0, &["resume", root, "--quiet"]);
         expect(0, &["verify", root]);
     }
@@ -342,7 +352,7 @@ fn a_copied_sweep_cancels_no_jobs_of_the_original() {
     let root = fs::canonicalize(&sweep).unwrap();
     let jobs = serde_json::json!({
         "schema": "harness.slurm/1.1",
-        "jobs": [{ "id": 17, "kind": "array", "runs": [1], "submitted": "2026-01-01T00:00:00Z", "root": root }],
+        "jobs": [{ "id": 17, "runs": [1], "offset": 0, "submitted": "2026-01-01T00:00:00Z", "root": root }],
     });
     fs::write(sweep.join("slurm/jobs.json"), harness::record::checksum::encode(&jobs).unwrap()).unwrap();
     let copied = folder.path().join("copied");
