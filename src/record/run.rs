@@ -88,10 +88,32 @@ impl RunWriter {
         Ok(Begin::Start(writer, why))
     }
 
-    /// Whether the run may still be written: its folder is the one that it began in, and `sweep.json`, if it is there, is of
-    /// the same experiment.
+    /// Whether the run may still be written: its folder is the one that it began in, nobody has begun a later attempt, and
+    /// `sweep.json`, if it is there, is of the same experiment.
     fn check(&self) -> Result<()> {
+        #[derive(serde::Deserialize)]
+        struct Holder {
+            attempt: u32,
+        }
         self.anchor.check()?;
+        // As after this machine stood still for longer than its heartbeat is waited for.
+        let lease = files::read_if_there(&self.dir.lease()).ok().flatten();
+        let complete = || matches!(RunManifest::read(&self.dir), Ok(Some(found)) if found.status == Status::Complete);
+        if lease.is_none() && complete() {
+            return Err(Error::Interrupted(format!(
+                "run {} was finished by another process, and this one writes nothing more",
+                self.dir.index()
+            )));
+        }
+        let holder = lease.and_then(|bytes| serde_json::from_slice::<Holder>(&bytes).ok());
+        if let Some(later) = holder.filter(|holder| holder.attempt > self.attempt) {
+            return Err(Error::Interrupted(format!(
+                "run {} was taken over by another process (attempt {}), and this one (attempt {}) writes nothing more",
+                self.dir.index(),
+                later.attempt,
+                self.attempt
+            )));
+        }
         let sweep = SweepDir::new(&self.dir.sweep());
         match SweepManifest::read(&sweep) {
             Ok(Some(manifest)) if manifest.training.as_ref().is_some_and(|found| *found != self.identity.training) => {

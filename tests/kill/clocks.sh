@@ -1,7 +1,7 @@
 #!/bin/bash
 # Two machines whose clocks differ by two hours, on a file system without locks (tests/kill/clock.c makes them believe so): while
-# one trains a run, the other must leave it alone; once its process is dead, the other takes the run over, not before 60 s after
-# its last heartbeat and not after 80 s, and ends with the bytes of a run left in peace. Both ways round, at the same time: about a minute and a half.
+# one trains a run, the other must leave it alone; once its process is dead or stands still, the other takes the run over, not
+# before 60 s after its last heartbeat and not after 80 s, and ends with the bytes of a run left in peace. Both ways round, at the same time: about a minute and a half.
 # Usage: clocks.sh HARNESS
 set -euo pipefail
 
@@ -27,7 +27,7 @@ digests() {
 }
 digests peace >expected
 
-trial() { # NAME SECONDS: the first machine's clock is ahead by SECONDS
+trial() { # NAME SECONDS SIGNAL: the first machine's clock is ahead by SECONDS, and its process gets SIGNAL
     local name=$1 shift=$2 child begun code=0 seconds
     "$harness" run "$experiment" --out "$name" --runs 1 --quiet --executor none "${small[@]}" >/dev/null
     (on one "$shift" "$harness" train-run --sweep "$name" --index 0 >/dev/null 2>&1) &
@@ -36,7 +36,7 @@ trial() { # NAME SECONDS: the first machine's clock is ahead by SECONDS
     # Held while it lives.
     (on two "-$shift" "$harness" train-run --sweep "$name" --index 0 >/dev/null 2>"$name.held") || code=$?
     [ "$code" = 75 ] || { echo "$name: a living run was not held (exit $code): $(cat "$name.held")"; return 1; }
-    kill -9 "$child"
+    kill "-$3" "$child"
     begun=$(stat -c %Y "$name/runs/0000/lease.json")
     [ -e "$name/runs/0000/run.json" ] && { echo "$name: the run was finished before it could be killed"; return 1; }
     while :; do
@@ -51,14 +51,21 @@ trial() { # NAME SECONDS: the first machine's clock is ahead by SECONDS
         sleep 1
     done
     [ "$seconds" -ge 60 ] || { echo "$name: taken over $seconds s after a heartbeat"; return 1; }
+    if [ "$3" = STOP ]; then
+        # Its machine wakes up again: the run is no longer its own.
+        kill -CONT "$child"
+        code=0
+        wait "$child" || code=$?
+        [ "$code" = 75 ] || { echo "$name: the process that had lost its run ended with $code"; return 1; }
+    fi
     digests "$name" >"$name.found"
     cmp -s expected "$name.found" || { echo "$name: not the same files"; return 1; }
     "$harness" verify "$name" >"$name.verified" || { cat "$name.verified"; return 1; }
     echo "$name: held while it lived; finished by the other machine $seconds s after the last heartbeat, with the same bytes"
 }
-trial ahead 3600 &
+trial ahead 3600 KILL &
 first=$!
 failed=0
-trial behind -3600 || failed=1
+trial behind -3600 STOP || failed=1
 wait "$first" || failed=1
 exit "$failed"

@@ -51,7 +51,7 @@ fn decisions(path: &Path, runs: usize, examples: usize, classes: usize) {
     write_npz(path, &arrays).unwrap();
 }
 
-/// 13.3
+/// Point 3.
 #[test]
 fn a_thousand_classes_are_analysed_and_chosen_from() {
     let folder = tempfile::tempdir().unwrap();
@@ -67,7 +67,7 @@ fn a_thousand_classes_are_analysed_and_chosen_from() {
     assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
 }
 
-/// 13.13
+/// Point 13.
 #[test]
 fn odd_columns_and_headers_get_a_sentence() {
     let folder = tempfile::tempdir().unwrap();

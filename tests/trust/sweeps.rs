@@ -8,7 +8,7 @@ use crate::kit::{
     SMALL, call, command, copy, counted, expect, finished, flip, fresh, originals, recorded, sealed, text, tree,
 };
 
-/// 13.1
+/// Point 1.
 #[test]
 fn what_belongs_to_another_experiment_or_to_other_data_is_in_no_number() {
     let (folder, sweep) = fresh("base");
@@ -55,7 +55,7 @@ fn what_belongs_to_another_experiment_or_to_other_data_is_in_no_number() {
     assert!(recorded(&own).iter().all(|(path, bytes)| before[path] == *bytes));
 }
 
-/// 13.2
+/// Point 2.
 #[test]
 fn a_gate_without_evidence_is_not_green() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ fn a_gate_without_evidence_is_not_green() {
     assert_eq!(said.code, 8, "{said:?}");
 }
 
-/// 13.4
+/// Point 4.
 #[test]
 fn verify_says_what_is_missing_and_goes_on() {
     let (_folder, sweep) = fresh("base");
@@ -122,7 +122,7 @@ fn verify_says_what_is_missing_and_goes_on() {
     assert!(expect(6, &["verify", text(&sweep)]).out.contains("0 of 3 runs are complete"));
 }
 
-/// 13.5
+/// Point 5.
 #[test]
 fn a_repair_removes_only_what_is_made_again() {
     let (_folder, sweep) = fresh("base");
@@ -144,7 +144,7 @@ fn a_repair_removes_only_what_is_made_again() {
     assert!(before.keys().filter(|path| path.ends_with("report.md")).all(|path| path.exists()));
 }
 
-/// 13.6
+/// Point 6.
 #[test]
 fn no_link_leads_out_of_the_tree() {
     for linked in ["runs/0001", "runs", "report", "analysis", "runs/0001/checkpoints"] {
@@ -181,7 +181,7 @@ fn no_link_leads_out_of_the_tree() {
     assert_eq!(counted(&expect(6, &["analyze", text(&sweep), "--json"])), [0, 2]);
 }
 
-/// 13.7
+/// Point 7.
 #[test]
 fn nothing_is_believed_without_its_digest() {
     let (folder, sweep) = fresh("base");
@@ -214,7 +214,7 @@ fn nothing_is_believed_without_its_digest() {
     }
 }
 
-/// 13.8
+/// Point 8.
 #[test]
 fn damaged_runs_end_with_6_and_are_trained_again() {
     let (folder, sweep) = fresh("base");
@@ -257,7 +257,7 @@ fn damaged_runs_end_with_6_and_are_trained_again() {
     }
 }
 
-/// 13.9
+/// Point 9.
 #[test]
 fn a_lease_is_timed_by_the_file_system() {
     let (_folder, sweep) = fresh("base");
@@ -277,7 +277,7 @@ fn a_lease_is_timed_by_the_file_system() {
     expect(0, &unit);
 }
 
-/// 13.10
+/// Point 10.
 #[test]
 fn a_process_that_hangs_is_ended_and_named_and_sizes_are_believed_within_limits() {
     let folder = tempfile::tempdir().unwrap();
@@ -312,7 +312,7 @@ fn a_process_that_hangs_is_ended_and_named_and_sizes_are_believed_within_limits(
     }
 }
 
-/// 13.11
+/// Point 11.
 #[test]
 fn a_repair_beside_a_report_loses_nothing() {
     let (_folder, sweep) = fresh("base");
@@ -330,7 +330,7 @@ fn a_repair_beside_a_report_loses_nothing() {
     }
 }
 
-/// 13.12
+/// Point 12.
 #[test]
 fn a_copied_sweep_cancels_no_jobs_of_the_original() {
     let (folder, sweep) = fresh("base");
@@ -367,7 +367,7 @@ fn a_copied_sweep_cancels_no_jobs_of_the_original() {
     assert!(!asked_for("sbatch"), "{said:?} {:?}", fs::read_to_string(&asked));
 }
 
-/// 13.13
+/// Point 13.
 #[test]
 fn names_in_files_do_nothing_to_a_terminal_nor_to_a_path() {
     let (_folder, sweep) = fresh("base");
@@ -412,7 +412,7 @@ fn names_in_files_do_nothing_to_a_terminal_nor_to_a_path() {
     assert_eq!(status.code(), Some(3), "the exit code says it");
 }
 
-/// 13.13
+/// Point 13.
 #[test]
 fn a_colleagues_sweep_can_be_looked_at() {
     use std::os::unix::process::CommandExt;

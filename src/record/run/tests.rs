@@ -192,3 +192,19 @@ fn a_failure_at_any_operation_is_made_good_by_another_attempt() {
         assert!(at > 10, "{kind} met only {} operations", at - 1);
     }
 }
+
+#[test]
+fn a_process_that_lost_its_run_to_a_later_attempt_writes_nothing_more() {
+    let folder = folder();
+    let dir = SweepDir::new(folder.path()).run(0);
+    let Begin::Start(mut writer, _) = begin(&dir, 2).unwrap() else { panic!("it is new") };
+    files::write(&dir.lease(), br#"{"attempt": 2}"#).unwrap();
+    writer.soft(0, &soft(0, 0)).unwrap();
+    files::write(&dir.lease(), br#"{"attempt": 3}"#).unwrap();
+    let error = writer.soft(1, &soft(0, 1)).unwrap_err();
+    assert!(matches!(&error, Error::Interrupted(text) if text.contains("attempt 3")), "{error}");
+    assert!(!dir.checkpoint(1).exists());
+    finish(&dir, 3).unwrap();
+    std::fs::remove_file(dir.lease()).unwrap();
+    assert!(matches!(writer.soft(1, &soft(0, 1)), Err(Error::Interrupted(text)) if text.contains("finished")));
+}
