@@ -160,7 +160,7 @@ def main():
             return call(*words, **more)
 
         def call(*words, **environment):
-            return subprocess.run([str(harness), *map(str, words)], capture_output=True, text=True, timeout=300,
+            return subprocess.run([str(harness), *map(str, words)], capture_output=True, text=True, timeout=1800,
                                   env=dict(os.environ, NO_COLOR="1", **environment), stdin=subprocess.DEVNULL)
 
         library = folder / "record.so"
