@@ -64,6 +64,9 @@ pub fn leave_one_out(ranking: &Ranking, epsilon: f64) -> Result<Levels> {
     Ok(Levels { delta, delta_relative, runs })
 }
 
+/// Margins of a class from which on its own work is divided among the threads.
+const SHARED_OUT: usize = 1 << 16;
+
 /// One run's levels on the one-vs-rest margins of each class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassLevels {
@@ -77,7 +80,7 @@ pub struct ClassLevels {
     pub worst_ks: f64,
 }
 
-/// Exact levels on the one-vs-rest margins of each class, for every run, in order. One class is ranked at a time.
+/// Exact levels on the one-vs-rest margins of each class, for every run, in order. One large class is ranked at a time.
 ///
 /// # Errors
 /// [`Error::Invalid`] for runs of different shape, fewer than two, non-finite logits, or ε outside (0, 1).
@@ -85,14 +88,18 @@ pub fn one_vs_rest<T: Real>(runs: &[Logits<'_, T>], epsilon: f64) -> Result<Vec<
     check_same(runs)?;
     let (examples, classes) = (runs[0].examples(), runs[0].classes());
     let sums: Vec<Vec<f64>> = runs.par_iter().map(log_sums).collect();
-    let mut margins = vec![0.0; runs.len() * examples];
-    let by_class = (0..classes)
-        .map(|class| {
-            let rows = margins.par_chunks_mut(examples).zip(runs.par_iter().zip(&sums));
-            rows.for_each(|(row, (run, sums))| fill_class_margins(run, class, sums, row));
-            leave_one_out(&Ranking::new(&Margins::new(&margins, runs.len(), examples)?)?, epsilon)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let of_class = |class| {
+        let mut margins = vec![0.0; runs.len() * examples];
+        let rows = margins.par_chunks_mut(examples).zip(runs.par_iter().zip(&sums));
+        rows.for_each(|(row, (run, sums))| fill_class_margins(run, class, sums, row));
+        Margins::new(&margins, runs.len(), examples)?;
+        leave_one_out(&Ranking::of(margins, examples)?, epsilon)
+    };
+    // Large classes have work for every thread; many small ones are shared out.
+    let by_class: Vec<Levels> = match runs.len() * examples {
+        SHARED_OUT.. => (0..classes).map(of_class).collect::<Result<_>>()?,
+        _ => (0..classes).into_par_iter().map(of_class).collect::<Result<_>>()?,
+    };
     Ok((0..runs.len())
         .map(|m| {
             let level = |class: usize| by_class[class].runs[m];
