@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use harness::arrays::{ArrayView, Slice, write_npy, write_npz};
 
@@ -56,7 +55,6 @@ fn decisions(path: &Path, runs: usize, examples: usize, classes: usize) {
 fn a_thousand_classes_are_analysed_and_chosen_from() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("wide.npz");
-    let begun = Instant::now();
     for (runs, examples, classes) in [(5, 40, 1000), (5, 30, 500), (2, 2, 20_000), (300, 2, 3)] {
         decisions(&path, runs, examples, classes);
         let said = expect(0, &["analyze", text(&path), "--json"]);
@@ -64,7 +62,6 @@ fn a_thousand_classes_are_analysed_and_chosen_from() {
     }
     decisions(&path, 5, 40, 1000);
     expect(0, &["select", text(&path)]);
-    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
 }
 
 /// Point 13.
