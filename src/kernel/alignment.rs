@@ -118,35 +118,6 @@ pub fn label_alignment(kernel: &[f32], labels: &[u32]) -> Result<Option<f64>> {
     centred.alignment(&Centred::of_labels(labels))
 }
 
-/// CKA of every pair of M kernels `[P, P]`: `[M, M]` row-major, symmetric, ones on the diagonal; NaN where a kernel is constant.
-///
-/// # Errors
-/// Those of [`cka`].
-pub fn cka_matrix(kernels: &[&[f32]]) -> Result<Vec<f64>> {
-    let m = kernels.len();
-    let centred = kernels.par_iter().map(|k| Centred::new(k)).collect::<Result<Vec<_>>>()?;
-    let rows = (0..m).into_par_iter().map(|i| {
-        let later = centred[i..].iter().map(|other| centred[i].alignment(other).map(|a| a.unwrap_or(f64::NAN)));
-        later.collect::<Result<Vec<_>>>()
-    });
-    let upper = rows.collect::<Result<Vec<_>>>()?;
-    let entry = |i: usize, j: usize| if i == j && !upper[i][0].is_nan() { 1.0 } else { upper[i.min(j)][i.abs_diff(j)] };
-    Ok((0..m * m).map(|ij| entry(ij / m, ij % m)).collect())
-}
-
-/// Each run's mean CKA with the other runs, from the matrix of [`cka_matrix`] `[M, M]`: `[M]`. Pairs that are NaN do not
-/// count; NaN where none is left.
-#[must_use]
-pub fn mean_to_others(matrix: &[f64]) -> Vec<f64> {
-    let m = matrix.len().isqrt();
-    let mean = |i: usize| {
-        let others = (0..m).filter(|&j| j != i).map(|j| matrix[i * m + j]).filter(|a| !a.is_nan());
-        let (sum, count) = others.fold((0.0, 0u32), |(sum, count), a| (sum + a, count + 1));
-        sum / f64::from(count)
-    };
-    (0..m).map(mean).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -228,18 +199,6 @@ mod tests {
         assert!(cka(&[1.0; 4], &[1.0; 9]).unwrap_err().to_string().contains("2 examples"));
         assert!(label_alignment(&[1.0; 4], &[0, 1, 1]).is_err());
         assert!(cka(&[1.0; 3], &[1.0; 3]).is_err());
-    }
-
-    #[test]
-    fn matrix_and_means_over_runs() {
-        let x = gram(&[0.0, 1.0, 2.0, 4.0, 4.5], 5);
-        let y = gram(&[0.0, 0.0, 1.0, 1.5, 0.5], 5);
-        let m = cka_matrix(&[&x, &y, &x, &[1.0; 25]]).unwrap();
-        assert_eq!((m[0], m[5], m[10]), (1.0, 1.0, 1.0));
-        assert!(m[1] == m[4] && (m[2] - 1.0).abs() < 1e-12);
-        assert!(m[3].is_nan() && m[15].is_nan());
-        let means = mean_to_others(&m);
-        assert!((means[0] - 0.5 * (1.0 + m[1])).abs() < 1e-12 && means[3].is_nan());
     }
 
     proptest! {

@@ -266,16 +266,6 @@ pub fn evidence(found: &Comparison) -> Vec<String> {
     sentences
 }
 
-/// Whether a difference of this sign is good news, as a word.
-#[must_use]
-pub fn direction(metric: &Metric) -> &'static str {
-    match (metric.good, metric.difference > 0.0) {
-        (Good::Neither, _) => "different",
-        (Good::Higher, true) | (Good::Lower, false) => "better",
-        _ => "worse",
-    }
-}
-
 /// What one metric that differs says.
 #[must_use]
 pub fn sentence(metric: &Metric) -> String {
