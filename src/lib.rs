@@ -39,7 +39,7 @@
 //! | [`arrays`] | NumPy files that others wrote or will read | – |
 //! | [`record`] | what is on disk: layout, manifests, formats, digests, atomic writes | – |
 //! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: slices in, plain structs out | – |
-//! | `ops` | the operations that models spend their time in, with our own kernels on CPUs | – |
+//! | [`ops`] | the operations that models spend their time in, with our own kernels on CPUs | – |
 //! | [`data`] | data sets: readers, splits, augmentation, probes | keys, arrays, random |
 //! | `model` | layers, architectures, networks, and weights from elsewhere | arrays, keys, ops, random |
 //! | [`config`] | the experiment: all its tables of keys, overrides, checks | keys, data, model |
@@ -48,40 +48,29 @@
 //! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | config, data, kernel, model, ops, random, record |
 //! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | arrays, config, kernel, record, stats |
 //! | `ensemble` | a chosen ensemble as files, and applying it to new inputs | analysis, arrays, config, data, model, record, stats, train |
-//! | `lineage` | is this network descended from that one? | stats |
+//! | [`lineage`] | is this network descended from that one? | stats |
 //! | `microscope` | what tells these sets of samples apart? | random, stats |
 //! | `report` | Markdown, page and figures from what was found | analysis, config, lineage, microscope, record, stats |
 //! | [`workflow`] | what the verbs do, as functions | everything below |
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 
-#[warn(missing_docs)]
 pub mod analysis;
-#[warn(missing_docs)]
 pub mod arrays;
-#[warn(missing_docs)]
 pub mod cli;
-#[warn(missing_docs)]
 pub mod config;
-#[warn(missing_docs)]
 pub mod data;
 pub(crate) mod ensemble;
-#[warn(missing_docs)]
 pub mod error;
 pub(crate) mod kernel;
 pub(crate) mod keys;
-pub(crate) mod lineage;
+pub mod lineage;
 pub(crate) mod microscope;
 pub(crate) mod model;
-pub(crate) mod ops;
-#[warn(missing_docs)]
+pub mod ops;
 pub mod random;
-#[warn(missing_docs)]
 pub mod record;
 pub(crate) mod report;
-#[warn(missing_docs)]
 pub mod stats;
 pub(crate) mod sweep;
-#[warn(missing_docs)]
 pub mod train;
-#[warn(missing_docs)]
 pub mod workflow;

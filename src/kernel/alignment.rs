@@ -1,12 +1,9 @@
-//! How alike two kernels are: debiased centred kernel alignment (CKA) between kernels, with the labels, and over all pairs of
-//! runs.
+//! How alike two kernels are: debiased centred kernel alignment (CKA) between kernels and with the labels.
 //!
 //! The plain centred alignment of two kernels of P examples is biased upwards: between a kernel and its own scrambled copy it is
 //! far from 0 where P is small (0.28 at P = 32). Here it is made of the unbiased estimate of the Hilbert–Schmidt independence
 //! criterion, HSIC_u(K, L) = [tr K̃L̃ + 1ᵀK̃1·1ᵀL̃1/((P−1)(P−2)) − 2·1ᵀK̃L̃1/(P−2)]/(P(P−3)), K̃ and L̃ with zero diagonals (Song
 //! 2012; Murphy 2024): CKA_u = HSIC_u(K, L)/√(HSIC_u(K, K)·HSIC_u(L, L)).
-
-use rayon::prelude::*;
 
 use super::matrix::side;
 use crate::error::{Error, Result};

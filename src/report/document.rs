@@ -205,7 +205,8 @@ impl Document {
     }
 
     /// The whole text; figures are named by their files, and so is the page if it stands beside them.
-    fn markdown(&self, page: Option<&str>) -> String {
+    #[must_use]
+    pub fn markdown(&self, page: Option<&str>) -> String {
         let mut text = format!("# {}\n\n**{}**\n\n", markdown(&self.title), markdown(&self.headline));
         if let Some(page) = page {
             text.push_str(&format!(

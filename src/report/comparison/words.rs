@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::analysis::comparison::{Comparison, Decision, Finding, Good, Metric, Quantity, Unit, Verdict};
+use crate::analysis::comparison::{Comparison, Decision, Finding, Metric, Quantity, Unit, Verdict};
 use crate::analysis::numbers::{fixed, percent, significant, thousands};
 use crate::report::text::{capital, list};
 use crate::report::words::count;
