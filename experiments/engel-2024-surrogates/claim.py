@@ -21,8 +21,7 @@ if e.quick:
 kinds, surrogates = [], {}
 for task, (data, _) in tasks.items():
     sweep = e.sweep("two.toml", task.split()[0].lower(), data, runs)
-    for run in range(runs):
-        found = e.json("kernel", "surrogate", sweep, "--run", run, "--train", fit, "--test", test)
+    for found in e.side_by_side(lambda run: e.json("kernel", "surrogate", sweep, "--run", run, "--train", fit, "--test", test), range(runs)):
         for kind in found["kinds"]:
             surrogates.setdefault((task, kind["kernel"]), []).append(kind | {"network": found["network_accuracy"]})
     kinds = [kind["kernel"] for kind in found["kinds"]]
@@ -72,8 +71,9 @@ attacks, recalls, precisions, found_kinds = [], [], [], ["trace", "conjugate"]
 top = 5
 by_kind = {}
 for kind in found_kinds:
-    for run in range(poisoned_runs):
-        report = e.json("kernel", "surrogate", sweep, "--run", run, "--train", len(train), "--test", len(evaluation), "--kernel", kind, "--kinds", kind, "--top", top, "--explain", ",".join(map(str, triggered)))
+    arguments = ["--train", len(train), "--test", len(evaluation), "--kernel", kind, "--kinds", kind, "--top", top, "--explain", ",".join(map(str, triggered))]
+    reports = e.side_by_side(lambda run: e.json("kernel", "surrogate", sweep, "--run", run, *arguments), range(poisoned_runs))
+    for run, report in enumerate(reports):
         fooled = [row for row in report["attribution"] if row["network"] == 1]
         for row in fooled:
             hits = [w["example"] in poison for w in row["weighs_most"]]

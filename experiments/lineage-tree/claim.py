@@ -9,7 +9,7 @@ from common import Experiment, load_npy, save_npy, share, wilson
 
 e = Experiment(__file__)
 data = e.data("fashion-mnist")
-founders, trees = 12, 4
+founders, trees = 12, 3
 if e.quick:
     data |= {"data.train_limit": 300}
     founders, trees = 4, 1
