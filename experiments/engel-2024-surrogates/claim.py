@@ -89,7 +89,7 @@ ranking = sorted(kinds, key=lambda kind: -mean_tau[kind])
 trace_first = mean_tau["trace"] >= max(mean_tau.values()) - 0.02
 worst_is_conjugate = ranking[-1] == "conjugate"
 near = all(abs(tau[task, "trace"][0] - theirs) < 0.1 for task, (_, theirs) in tasks.items() if theirs)
-poison_found = recall.get("trace, contribution", 0) > 0.95
+poison_found = recall.get("trace, similarity", 0) > 0.95
 e.check(mean_tau["trace"] > 0.3, f"the trace kernel's surrogate ranks as the network does: {mean_tau['trace']:.2f}")
 e.check(precision.get("trace, similarity", 0) > base, "poisoned examples are more than their share of what the kernel holds for most like a poisoned image")
 parts = [trace_first, poison_found, near, worst_is_conjugate]
@@ -97,7 +97,7 @@ e.finish(
     claim="A kernel machine on the trace NTK stands in for a network (best of all kernels, conjugate kernel worst), and its attribution finds poisoned data",
     source="Engel 2024 (arXiv 2305.14585, ICLR)",
     theirs="τ .88 (FMNIST2 CNN), .71 (CIFAR2 CNN); poisoned data found with recall 100 %",
-    ours="; ".join(f"{task} τ {tau[task, 'trace'][0]:.2f}" for task in tasks) + f"; a poisoned example among the five that speak most for it in {share(recall.get('trace', 0), 0)} of the fooled decisions",
+    ours="; ".join(f"{task} τ {tau[task, 'trace'][0]:.2f}" for task in tasks) + f"; a poisoned example among the five most alike in {share(recall.get('trace, similarity', 0), 0)} of the fooled decisions",
     verdict="reproduced" if all(parts) else "partly" if any(parts) else "not",
     why=(
         f"Over {runs} seeds the trace NTK's surrogate has τ_b " + ", ".join(f"{interval(tau[task, 'trace'])} on {task}" for task in tasks)
@@ -106,7 +106,7 @@ e.finish(
         f"the five training images that speak most for such a decision {share(precision.get('trace, contribution', 0), 0)} are poisoned by the trace NTK; of the five that it holds for most alike {share(precision.get('trace, similarity', 0), 0)} "
         f"(conjugate kernel: {share(precision.get('conjugate, contribution', 0), 0)} and {share(precision.get('conjugate, similarity', 0), 0)}), against {share(base, 0)} of all."
     ),
-    advice="Before explaining a decision by a surrogate, read its τ: below about 0.7 it explains another function. To look for poisoned or mislabelled data, explain the wrong decisions, and look at the training examples that are most alike beside those that weigh most.",
+    advice="Before explaining a decision by a surrogate, read its τ: below about 0.7 it explains another function. To look for poisoned or mislabelled data, take the training examples that the kernel holds for most like a wrong decision (`similarity`), not those that weigh most: weights sit on examples near the boundary, and poison is fitted with ease.",
     table=[
         *[(f"τ_b, {task}, {kind}", {"trace": f"{theirs}" if theirs else "–"}.get(kind, "below trace" if kind == "conjugate" else "not known to us"), f"{interval(tau[task, kind])}; TAD {share(tad[task, kind])}") for task, (_, theirs) in tasks.items() for kind in kinds],
         ("marked test images that are decided wrongly", "not known to us", share(statistics.fmean(attacks), 0)),
