@@ -51,10 +51,9 @@ impl RunReader {
         match (manifest.status, manifest.outcome.take()) {
             (Status::Complete, Some(outcome)) => Ok(Self { dir: dir.clone(), manifest, outcome }),
             (Status::Complete, None) => Err(Error::Corrupt(format!("{name} is called complete without an outcome"))),
-            (Status::Failed, _) => Err(Error::RunsFailed(format!(
-                "{name} failed: {}",
-                manifest.errors.last().map_or("it did not say why", String::as_str)
-            ))),
+            (Status::Failed, _) => {
+                Err(Error::RunsFailed(format!("{name} failed: {}", crate::error::why(&manifest.errors))))
+            }
         }
     }
 

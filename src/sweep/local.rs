@@ -22,7 +22,7 @@ use super::state::{self, RunState};
 use super::stop::{PARENT_VARIABLE, Stop};
 use super::unit::ProgressLine;
 use crate::config::Backend;
-use crate::error::{Error, Result, exit};
+use crate::error::{Error, Result, exit, why};
 use crate::record::{SweepDir, files, record_failure, tidy};
 use child::{describe, listen};
 
@@ -78,9 +78,7 @@ impl Summary {
     /// # Errors
     /// `Interrupted` if some were stopped, else `RunsFailed` with the last error of each run that failed.
     pub fn check(&self) -> Result<()> {
-        let last = |failure: &Failure| {
-            format!("run {}: {}", failure.run, failure.errors.last().map_or("it did not say why", String::as_str))
-        };
+        let last = |failure: &Failure| format!("run {}: {}", failure.run, why(&failure.errors));
         let failed: Vec<String> = self.failed.iter().map(last).collect();
         let failed = failed.join("; ");
         let count = |runs: usize| if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
@@ -472,12 +470,11 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
     /// Asks every process to save its state and end; each also sees its standard input close.
     fn tell_to_stop(&mut self) {
         let pids: Vec<Pid> = self.working.values().map(|worker| Pid::from_u32(worker.child.id())).collect();
-        if let Ok(mut system) = System::new() {
-            system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, ProcessRefreshKind::nothing());
-            for pid in &pids {
-                // One that cannot be signalled has ended, or lives on a system without signals.
-                let _ = system.process(*pid).and_then(|process| process.kill_with(Signal::Term));
-            }
+        let mut system = System::new();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, ProcessRefreshKind::nothing());
+        for pid in &pids {
+            // One that cannot be signalled has ended, or lives on a system without signals.
+            let _ = system.process(*pid).and_then(|process| process.kill_with(Signal::Term));
         }
         for worker in self.working.values_mut() {
             worker.input = None;
