@@ -4,16 +4,17 @@ result.json. Only the standard library is used."""
 import argparse
 import ast
 import array
+import concurrent.futures
 import json
 import math
 import os
 import pathlib
 import platform
 import random
-import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 
@@ -41,6 +42,7 @@ class Experiment:
         self.program = os.environ.get("HARNESS", str(ROOT / "target" / "release" / "harness"))
         if not pathlib.Path(self.program).is_file():
             stop(f"there is no program {self.program}: run `cargo build --release`, or name it in HARNESS")
+        self.jobs = os.environ.get("HARNESS_JOBS", "1")
         self.began = time.monotonic()
         self.training = 0.0
         self.checks = []
@@ -82,7 +84,7 @@ class Experiment:
         began = time.monotonic()
         made_from = json.dumps([self.file(toml).read_text(), settings, runs])
         if not (folder / result).is_file() or not stamp.is_file() or stamp.read_text() != made_from:
-            arguments = [*verb, self.file(toml), "--out", folder, "--quiet", "--jobs", os.environ.get("HARNESS_JOBS", "1")]
+            arguments = [*verb, self.file(toml), "--out", folder, "--quiet", "--jobs", self.jobs]
             arguments += ["--runs", runs] if runs else []
             self.harness(*arguments, *changes(settings))
             stamp.write_text(made_from)
@@ -98,13 +100,16 @@ class Experiment:
 
         It takes files in the order of their names, so each gets a link that is numbered.
         """
-        folder = self.work / "judged"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        links = [folder / f"{place:04}.parquet" for place in range(len(files))]
-        for link, file in zip(links, files):
-            os.link(file, link)
-        return self.json("analyze", *links, *more)["runs"]
+        with tempfile.TemporaryDirectory(dir=self.work) as folder:
+            links = [pathlib.Path(folder) / f"{place:04}.parquet" for place in range(len(files))]
+            for link, file in zip(links, files):
+                os.link(file, link)
+            return self.json("analyze", *links, *more)["runs"]
+
+    def side_by_side(self, function, items):
+        """A function of every item, in order, as many at a time as runs go side by side."""
+        with concurrent.futures.ThreadPoolExecutor(int(self.jobs)) as workers:
+            return list(workers.map(function, items))
 
     def trained(self):
         """Seconds that all runs of this experiment took, by their own records: resuming does not make it less."""
@@ -315,12 +320,3 @@ def wilson(hits, trials):
     middle, scale = p + z * z / (2 * trials), 1 + z * z / trials
     half = z * math.sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
     return p, (middle - half) / scale, (middle + half) / scale
-
-
-def sign_test(differences):
-    """Two-sided exact p of as many of one sign, zeros left out."""
-    signs = [d for d in differences if d != 0]
-    if not signs:
-        return 1.0
-    rare = min(sum(d > 0 for d in signs), sum(d < 0 for d in signs))
-    return min(1.0, 2 * sum(math.comb(len(signs), k) for k in range(rare + 1)) / 2 ** len(signs))

@@ -41,11 +41,6 @@ class Statistics(unittest.TestCase):
         self.assertAlmostEqual(low, 0.4902, places=4)
         self.assertAlmostEqual(high, 0.9433, places=4)
 
-    def test_sign_test(self):
-        # One of six against: 2·(1 + 6)/64. Zeros say nothing.
-        self.assertAlmostEqual(common.sign_test([1, 1, 1, 1, 1, -1, 0]), 14 / 64)
-        self.assertEqual(common.sign_test([0, 0]), 1)
-
     def test_bootstrap_covers_the_mean(self):
         chance = random.Random(3)
         covered = 0

@@ -10,7 +10,7 @@ from common import Experiment, bootstrap, interval, save_npz, share, spearman
 
 e = Experiment(__file__)
 data = e.data("cifar10")
-runs, arm = 24, 8
+runs, arm = 16, 6
 first, second = data, data
 if e.quick:
     shared = data | {"model.width": 16, "model.depth": 1}
@@ -55,7 +55,7 @@ if lite0:
     images = e.work / "cats-and-dogs.npz"
     if not images.is_file():
         cats_and_dogs(data["data.path"], images)
-    networks["EfficientNet-Lite0"] = ("lite0", {"data.path": str(images), "model.weights": str(lite0)}, 8, 4)
+    networks["EfficientNet-Lite0"] = ("lite0", {"data.path": str(images), "model.weights": str(lite0)}, 6, 3)
 
 facts = {}
 for name, (file, settings, count, few) in networks.items():

@@ -58,20 +58,25 @@ large_any = statistics.fmean(r["any"] for r in large)
 small_any = statistics.fmean(r["any"] for r in small)
 
 files = [soft(both, run) for run in range(min(runs, 20))]
-planted = []
-for name, (out, settings) in faults.items():
-    sweep = e.sweep("cifar2.toml", out, data | settings | {"sweep.seed": 1}, faulty)
-    for run in range(min(faulty, 4)):
-        *others, own = e.judged([*files, soft(sweep, run)], "--clip", 15)
-        planted.append({
-            "fault": name,
-            "alpha_hat": own["alpha_hat"],
-            "above_all_healthy": own["alpha_hat"] > max(r["alpha_hat"] for r in others),
-            "accuracy": own["accuracy"],
-            "ece": own["ece"],
-            "churn": own["churn"],
-            "flags": own["flags"],
-        })
+
+
+def planted_run(case):
+    """A faulty run among the healthy ones."""
+    name, sweep, run = case
+    *others, own = e.judged([*files, soft(sweep, run)], "--clip", 15)
+    return {
+        "fault": name,
+        "alpha_hat": own["alpha_hat"],
+        "above_all_healthy": own["alpha_hat"] > max(r["alpha_hat"] for r in others),
+        "accuracy": own["accuracy"],
+        "ece": own["ece"],
+        "churn": own["churn"],
+        "flags": own["flags"],
+    }
+
+
+sweeps = {name: e.sweep("cifar2.toml", out, data | settings | {"sweep.seed": 1}, faulty) for name, (out, settings) in faults.items()}
+planted = e.side_by_side(planted_run, [(name, sweep, run) for name, sweep in sweeps.items() for run in range(min(faulty, 4))])
 found = {name: [p for p in planted if p["fault"] == name] for name in faults}
 
 chosen = e.json("select", both)["evidence"]

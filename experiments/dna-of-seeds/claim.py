@@ -29,8 +29,8 @@ def alike(first, second):
 measures = ("cka", "neighbours", "procrustes")
 control = alike(sweeps["mlp"], again)
 rows, correct, asked = [], {m: 0 for m in measures}, 0
-for a, b in itertools.combinations(procedures, 2):
-    found = alike(sweeps[a], sweeps[b])
+pairs = list(itertools.combinations(procedures, 2))
+for (a, b), found in zip(pairs, e.side_by_side(lambda pair: alike(sweeps[pair[0]], sweeps[pair[1]]), pairs)):
     row = {"a": a, "b": b, "p_between": found["p_between"]}
     for measure in measures:
         row[measure] = {"within": [w[measure] for w in found["within"]], "between": found["between"][measure]}

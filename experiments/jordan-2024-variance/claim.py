@@ -19,9 +19,10 @@ if e.quick:
 
 
 
-def task(file, a, b):
-    """Error, and what accuracy varies by over runs: observed, by the formula, and by examples decided independently."""
-    analysis = e.spread(e.sweep(f"{file}.toml", f"{file}-{a}{b}", data | {"data.classes": [a, b]}, 8 if e.quick else None))
+def task(case):
+    """Of a pair of classes: error, and what accuracy varies by over runs: observed, by the formula, and by examples decided independently."""
+    sweep, (a, b) = case
+    analysis = e.spread(sweep)
     error = 1 - statistics.fmean(run["accuracy"] for run in analysis["runs"])
     spread = analysis["spread"]
     return {
@@ -45,7 +46,8 @@ def fits(rows):
 
 
 files = ("annealed", "pair")
-tasks = {file: [task(file, a, b) for a, b in pairs] for file in files}
+sweeps = {file: [e.sweep(f"{file}.toml", f"{file}-{a}{b}", data | {"data.classes": [a, b]}, 8 if e.quick else None) for a, b in pairs] for file in files}
+tasks = {file: e.side_by_side(task, zip(sweeps[file], pairs)) for file in files}
 found = {file: fits(rows) for file, rows in tasks.items()}
 rows = tasks["annealed"]
 formula, observed = [r["formula"] for r in rows], [r["observed"] for r in rows]

@@ -9,7 +9,7 @@ from common import Experiment, share
 
 e = Experiment(__file__)
 data = e.data("cifar10")
-bases, grids, grid_runs, runs = 6, 2, 25, None
+bases, grids, grid_runs, runs = 5, 2, 15, None
 if e.quick:
     data |= {"data.train_limit": 300, "data.classes": [1, 3, 5, 8, 9], "train.batch_size": 8}
     bases, grids, grid_runs, runs = 4, 2, 9, 4

@@ -8,7 +8,7 @@ from common import Experiment, share
 
 e = Experiment(__file__)
 data = e.data("cifar10")
-sources, rates, runs = ["init", "order", "augment", "bit"], [0.001, 0.01, 0.05], None
+sources, rates, runs = ["init", "order", "augment", "bit"], [0.001, 0.05], None
 chaotic = rates[-1]
 if e.quick:
     data |= {"data.classes": [3, 8], "data.train_limit": 200, "data.augment.flip": True, "train.batch_size": 8}
@@ -31,9 +31,6 @@ for rate in rates:
     for source in sources:
         settings = data | {"train.schedule.peak": rate, "sweep.vary": [source]}
         arms[rate, source] = [pairs(e.sweep("cifar2.toml", f"{source}-{rate}", settings, runs), epoch) for epoch in epochs]
-if not e.quick:
-    settings = data | {"sweep.vary": ["bit"], "sweep.bit_step": 756}
-    arms[chaotic, "bit at half time"] = [pairs(e.sweep("cifar2.toml", "bit-late", settings), epoch) for epoch in epochs]
 
 
 def last(rate, source):

@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from common import Experiment, share, wilson
 
 e = Experiment(__file__)
-pool_runs, bad, flag_draws, draws, nights, night_runs = 100, 12, 60, 40, 8, 8
+pool_runs, bad, flag_draws, draws, nights, night_runs = 60, 8, 40, 24, 6, 6
 if e.quick:
     pool_runs, bad, flag_draws, draws, nights, night_runs = 20, 6, 10, 4, 4, 4
 pool = e.sweep("digits.toml", "pool", {}, pool_runs)
@@ -29,33 +29,40 @@ def flagged(files):
 
 
 flags = {}
-for size in (8, 10) if e.quick else (8, 10, 20):
-    hits = sum(any(flagged([soft(pool, r) for r in chance.sample(range(pool_runs), size)])) for _ in range(flag_draws))
+for size in (8, 10) if e.quick else (8, 20):
+    drawn = [[soft(pool, r) for r in chance.sample(range(pool_runs), size)] for _ in range(flag_draws)]
+    hits = sum(map(any, e.side_by_side(flagged, drawn)))
     flags[f"healthy sweep of {size} runs has a flag"] = (hits, flag_draws, "at most 5 %")
 for name, sweep in faults.items():
-    size, hits = 10, 0
-    for k in range(draws):
-        healthy = [soft(pool, r) for r in chance.sample(range(pool_runs), size - 1)]
-        hits += flagged([*healthy, soft(sweep, k % bad)])[-1]
+    size = 10
+    drawn = [[soft(pool, r) for r in chance.sample(range(pool_runs), size - 1)] + [soft(sweep, k % bad)] for k in range(draws)]
+    hits = sum(found[-1] for found in e.side_by_side(flagged, drawn))
     flags[f"one run with {name} among {size - 1} healthy ones is flagged"] = (hits, draws, "100 % (400 other runs, docs/definitions.md)" if name.startswith("30") else "not stated for this size")
 
 
-def verdict(candidate, side):
+def differ(candidate, side, verdicts):
+    """How many of the draws end in one of these verdicts."""
+    drawn = [sides(candidate, side) for _ in range(draws)]
+    said = e.side_by_side(lambda d: e.json("compare", pool, candidate, "--baseline-runs", d[0], "--candidate-runs", d[1], fine=(0, 5, 8))["verdict"], drawn)
+    return sum(v in verdicts for v in said)
+
+
+def sides(candidate, side):
     runs = chance.sample(range(pool_runs), 2 * side)
     first = ",".join(map(str, runs[:side]))
     if candidate is pool:
         second = ",".join(map(str, runs[side:]))
     else:
         second = ",".join(map(str, chance.sample(range(bad), side)))
-    return e.json("compare", pool, candidate, "--baseline-runs", first, "--candidate-runs", second, fine=(0, 5, 8))["verdict"]
+    return first, second
 
 
 compared = {}
 for side in (5,) if e.quick else (5, 10):
-    hits = sum(verdict(pool, side) in ("worse", "better", "different") for _ in range(draws))
+    hits = differ(pool, side, ("worse", "better", "different"))
     compared[f"two halves of one pool, {side} runs a side, are said to differ"] = (hits, draws, "at most 5 %")
 for name, sweep in faults.items():
-    hits = sum(verdict(sweep, 5) == "worse" for _ in range(draws))
+    hits = differ(sweep, 5, ("worse",))
     compared[f"runs with {name}, 5 a side, are said to be worse"] = (hits, draws, "50 of 50 (docs/nightly.md)" if name.endswith("shuffled") else "not stated")
 
 folder = e.work / "nights"
