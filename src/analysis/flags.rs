@@ -57,7 +57,7 @@ flags! {
     Duplicate "duplicate": "It repeats another run bit for bit.",
         "Give every run its own seed; a repeated run counts once.";
     Related "related": "Its weights descend from those of another run, although runs draw their own.",
-        "Give every run its own seed, and its own initial weights; `harness lineage` shows which layers tell.";
+        "Give every run its own seed and its own initial weights; a related run counts once.";
     Alpha "alpha": "How sure it is of the right class is distributed unlike that of the other runs.",
         "Compare the curves of its margins: they show whether it differs as a whole or only in the tail.";
     Accuracy "accuracy": "It gets fewer examples right than the other runs.",
