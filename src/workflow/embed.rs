@@ -85,7 +85,7 @@ fn ready(root: &Path, what: What) -> Result<Ready> {
     let plan = Plan::new(&experiment.model, shape, classes)?;
     let chosen = reader.chosen(what.run)?;
     let device = device::device(Backend::Flex)?;
-    let network = |run: &&RunReader| Ok((run.index(), Network::new(&plan, weights(run, what.epoch, root)?, &device)?));
+    let network = |run: &RunReader| Ok((run.index(), Network::new(&plan, weights(run, what.epoch, root)?, &device)?));
     let networks = chosen.iter().map(network).collect::<Result<_>>()?;
     Ok(Ready { networks, pixels, shape, labels, device })
 }
