@@ -90,12 +90,15 @@ fn ready(root: &Path, what: What) -> Result<Ready> {
     Ok(Ready { networks, pixels, shape, labels, device })
 }
 
+/// A run, and of each of its hidden layers the name and what its units do.
+pub(super) type Hidden = (usize, Vec<(String, Rows)>);
+
 /// What the hidden units of every run do on the same examples: of each layer with weights but the last its name and `[units, N]`,
 /// means over positions, of 500 examples at most (evenly taken).
 ///
 /// # Errors
 /// As [`embed`].
-pub(super) fn activations(root: &Path, what: What) -> Result<Vec<(usize, Vec<(String, Rows)>)>> {
+pub(super) fn activations(root: &Path, what: What) -> Result<Vec<Hidden>> {
     let Ready { networks, pixels, shape, device, .. } = ready(root, what)?;
     let length: usize = shape.iter().product::<usize>().max(1);
     let step = (pixels.len() / length).div_ceil(COMPARED).max(1);
