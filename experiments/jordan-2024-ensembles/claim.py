@@ -79,7 +79,7 @@ def mnats(name):
 
 
 e.finish(
-    claim="Runs can be chosen for an ensemble by how typical they are (an open question of the talk)",
+    claim="Runs can be chosen for an ensemble by how typical they are (an open question)",
     source="our own question; greedy search after Caruana 2004",
     theirs="open",
     ours=f"regret of {size} of {count} runs in mnats: " + ", ".join(f"{name} {1000 * means[name]:.1f}" for name in order),
