@@ -125,14 +125,14 @@ mod tests {
             let limit = limit(runs, examples.len(), 0.05).unwrap();
             let (mut alarms, mut found, rounds) = (0, 0, 400);
             for round in 0..rounds {
-                let mut stream = Stream::new(round, runs as u64);
+                let mut stream = Stream::new(round as u64, runs as u64);
                 let mut right = binomial(runs, &examples, &chance, &mut stream);
                 let least = |right: &[Vec<u32>]| {
                     ClassScores::of(right, &examples).scores.concat().into_iter().fold(0.0, f64::min)
                 };
                 alarms += usize::from(least(&right) < -limit);
-                right[0][round as usize % 10] = 20;
-                found += usize::from(ClassScores::of(&right, &examples).scores[0][round as usize % 10] < -limit);
+                right[0][round % 10] = 20;
+                found += usize::from(ClassScores::of(&right, &examples).scores[0][round % 10] < -limit);
             }
             // 5 % and three standard errors.
             assert!(alarms <= 33 && found == rounds, "{runs} runs: {alarms} alarms, {found} of {rounds} found");
