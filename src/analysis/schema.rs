@@ -149,6 +149,9 @@ pub struct RashomonCapacity {
     pub max: f64,
 }
 
+/// The fact that says which streams of randomness differ between the runs, as a list.
+pub const VARIES: &str = "varies between runs";
+
 /// What was analysed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Source {

@@ -3,7 +3,7 @@
 pub use super::text::{capital, list};
 pub use crate::analysis::numbers::count;
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
-use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run};
+use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run, VARIES};
 use crate::stats::outliers::FEWEST;
 
 /// An interval of a share that is wider than this says that nothing can be said.
@@ -159,8 +159,10 @@ fn accuracy(analysis: &Analysis) -> Option<String> {
     let Some(spread) = analysis.spread.as_ref().filter(|_| accuracy.std.is_some()) else {
         return Some(format!("Accuracy is {} on {examples} test examples.", with_spread(accuracy, percent)));
     };
+    let varied = analysis.source.facts.iter().find(|fact| fact.name == VARIES);
+    let varied = varied.map_or_else(String::new, |fact| format!(" that differ in {}", fact.value));
     let of_all = format!(
-        "{} (mean ± standard deviation over runs; 95 % interval of the mean: {})",
+        "{} (mean ± standard deviation over runs{varied}; 95 % interval of the mean: {})",
         with_spread(accuracy, percent),
         range(accuracy, percent)
     );
