@@ -221,7 +221,7 @@ fn add_kernels(
     settings: &Settings,
 ) -> Result<()> {
     // Every run of a sweep records the same kinds.
-    let known = runs.iter().find_map(|run| run.kernel(*run.epochs_with(layout::KERNEL).iter().next()?).ok().flatten());
+    let known = runs.iter().find_map(|run| run.kernel(*run.epochs_with(layout::KERNEL).first()?).ok().flatten());
     let recorded = |kind: &Kind| known.as_ref().is_some_and(|file| file.get(kind.name()).is_some());
     for kind in Kind::ALL.into_iter().filter(|kind| *kind == Kind::Trace || recorded(kind)) {
         let (checkpoints, pairs) = of_kind(kind, runs, (labels, probes), settings, &mut evidence.notes)?;

@@ -32,9 +32,8 @@ fn basis(ensembles: &Ensembles) -> String {
 fn recommendation(ensembles: &Ensembles) -> String {
     let regret = ensembles.by_regret.map_or_else(String::new, |size| {
         format!(
-            " Any {} cost less negative log-likelihood against all runs together than this test set can tell (one standard \
-             error).",
-            count(size, "run")
+            " Any ensemble of {size} costs less negative log-likelihood against all runs together than this test set can tell (one \
+             standard error)."
         )
     });
     by_levels(ensembles) + &regret

@@ -171,7 +171,7 @@ fn after_accept_the_new_level_is_green_and_leaving_it_is_red() {
         Charted::Nll | Charted::Ece => 6.0 * pool.sigma(metric),
         _ => 0.0,
     };
-    let (mut green, mut alarms, mut found, mut nights, sequences) = (0, 0, 0, 0, 100);
+    let (mut green, mut alarms, mut at_once, mut soon, mut nights, sequences) = (0, 0, 0, 0, 0, 100);
     for sequence in 0..sequences {
         // Five nights, a change that is accepted on its first night, and four more nights of it.
         let judged = |after: f64| {
@@ -187,12 +187,13 @@ fn after_accept_the_new_level_is_green_and_leaving_it_is_red() {
         nights += kept.sweeps.len() - 6;
         green += count(&kept, Standing::Green) - 2;
         alarms += kept.signals.iter().filter(|signal| signal.sweep > 5).count();
-        found += usize::from(moved.sweeps[6].standing == Standing::Red);
+        at_once += usize::from(moved.sweeps[6].standing == Standing::Red);
+        soon += usize::from(moved.sweeps[8].standing == Standing::Red);
     }
     println!(
-        "after a change of 6 sigmas was accepted: {green} of {nights} nights green, {alarms} false alarms; another of 6 sigmas \
-         the night after is red at once in {found} of {sequences}"
+        "after a change of 6 sigmas was accepted: {green} of {nights} nights green, {alarms} false alarms; another of 6 sigmas the \
+         night after is red at once in {at_once} and within three nights in {soon} of {sequences}"
     );
-    assert!(alarms == 0 && green * 100 >= nights * 98, "{green} of {nights}");
-    assert!(found * 10 >= sequences as usize * 8, "{found}");
+    assert!(alarms <= 1 && green * 100 >= nights * 98, "{green} of {nights}");
+    assert!(soon * 10 >= sequences as usize * 9, "{soon}");
 }

@@ -109,26 +109,33 @@ impl<'a> Judging<'a> {
                 };
                 let seed =
                     self.rules.seed.wrapping_add((place as u64) << 24).wrapping_add((number * 8 + length) as u64);
-                let scale = self.spread(charted, by_night);
+                let scale = self.spread(charted, by_night, place);
                 questions.push(Question { charted, length, cut: start, reference, block, by_night, scale, seed });
             }
         }
         Ok(questions)
     }
 
-    /// How far a value of this quantity spreads, where the reference is an accepted night or two: the runs within the nights before
-    /// these and within these, or the nights before where the night is the unit. None where that is not known either.
-    pub(super) fn spread(&self, charted: Charted, by_night: bool) -> Option<Scale> {
-        if !self.vouched || self.reference.len() >= FEWEST {
+    /// How far a value of this quantity spreads, where the reference is an accepted night or two: the runs within these and within
+    /// the night at `place`, together with those within the nights before if they spread no less; where the night is the unit, the
+    /// nights before. None where that is not known either, and of single classes, whose few errors are far from normal.
+    pub(super) fn spread(&self, charted: Charted, by_night: bool, place: usize) -> Option<Scale> {
+        let coarse = matches!(charted, Charted::ClassAccuracy(_) | Charted::Diverged);
+        if !self.vouched || self.reference.len() >= FEWEST || coarse {
             return None;
         }
         let values = |&other: &usize| self.observed[other].of(charted).filter(|values| !values.is_empty());
-        let groups: Vec<Vec<f64>> = if by_night {
-            vec![self.before.iter().filter_map(values).map(mean).collect()]
-        } else {
-            self.before.iter().chain(&self.reference).filter_map(values).map(<[f64]>::to_vec).collect()
-        };
-        Scale::within(&groups).filter(|scale| scale.freedom >= KNOWN && scale.std > 0.0)
+        let known = |scale: &Scale| scale.freedom >= KNOWN && scale.std > 0.0;
+        if by_night {
+            let means: Vec<f64> = self.before.iter().filter_map(values).map(mean).collect();
+            return Scale::within(&[means]).filter(known);
+        }
+        let mut groups: Vec<Vec<f64>> =
+            self.reference.iter().chain([&place]).filter_map(values).map(<[f64]>::to_vec).collect();
+        let own = Scale::within(&groups).filter(known)?;
+        groups.extend(self.before.iter().filter_map(values).map(<[f64]>::to_vec));
+        // A change that was wanted may have widened the spread.
+        Scale::within(&groups).filter(|all| all.std >= own.std).or(Some(own))
     }
 
     pub(super) fn answers(&self, questions: Vec<Question<'a>>, most: usize) -> Result<Vec<(Question<'a>, [f64; 2])>> {

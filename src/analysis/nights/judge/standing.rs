@@ -87,7 +87,7 @@ impl Judging<'_> {
                     self.reference.iter().map(|&other| of(other)).filter(|&count| count > 0).collect();
                 let by_night = self.by_night.get(&charted).copied().unwrap_or(!charted.is_of_runs());
                 let (runs, new) = if by_night { (known.len(), 1) } else { (known.iter().sum(), of(place)) };
-                let known = self.spread(charted, by_night).is_some();
+                let known = self.spread(charted, by_night, place).is_some();
                 (runs > 0 && new > 0).then_some((weight, runs, new, known))
             })
             .collect();
