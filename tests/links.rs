@@ -22,7 +22,10 @@ fn every_link_leads_somewhere() {
     };
     let mut missing = Vec::new();
     let mut links = 0;
-    for page in [pages(root), pages(&root.join("docs"))].concat() {
+    let experiments = root.join("experiments");
+    let folders = std::fs::read_dir(&experiments).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let claims = folders.filter(|path| path.is_dir()).flat_map(|folder| pages(&folder)).collect();
+    for page in [pages(root), pages(&root.join("docs")), pages(&experiments), claims].concat() {
         let text = std::fs::read_to_string(&page).expect("text");
         for target in targets(&text) {
             links += 1;
