@@ -107,6 +107,13 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
+/// Why a process failed, of the last lines that it wrote: the last one that the runtime did not add to a panic's message.
+#[must_use]
+pub fn why(lines: &[String]) -> &str {
+    let added = |line: &&String| line.starts_with("note: ") || line.as_str() == "stack backtrace:";
+    lines.iter().rev().find(|line| !added(line)).map_or("it did not say why", String::as_str)
+}
+
 /// The result of everything that can fail for a user.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -169,6 +176,20 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
+
+    #[test]
+    fn a_failed_process_is_quoted_with_its_own_words() {
+        let lines = |all: &[&str]| all.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
+        assert_eq!(why(&lines(&["first", "no space left"])), "no space left");
+        let panic = [
+            "thread 'main' panicked at x.rs:1:1:",
+            "no such layer",
+            "stack backtrace:",
+            "note: Some details are omitted",
+        ];
+        assert_eq!(why(&lines(&panic)), "no such layer");
+        assert_eq!(why(&lines(&["note: run with"])), "it did not say why");
+    }
 
     #[test]
     fn names_cannot_steer_a_terminal() {

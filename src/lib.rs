@@ -35,46 +35,42 @@
 //! |---|---|---|
 //! | [`error`] | the error that reaches a user, and exit codes | – |
 //! | [`random`] | named streams of random numbers | – |
-//! | [`keys`] | tables of keys: types, defaults, checks, schema and reference from one description | – |
+//! | `keys` | tables of keys: types, defaults, checks, schema and reference from one description | – |
 //! | [`arrays`] | NumPy files that others wrote or will read | – |
 //! | [`record`] | what is on disk: layout, manifests, formats, digests, atomic writes | – |
 //! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: slices in, plain structs out | – |
 //! | [`ops`] | the operations that models spend their time in, with our own kernels on CPUs | – |
 //! | [`data`] | data sets: readers, splits, augmentation, probes | keys, arrays, random |
-//! | [`model`] | layers, architectures, networks, and weights from elsewhere | arrays, keys, ops, random |
+//! | `model` | layers, architectures, networks, and weights from elsewhere | arrays, keys, ops, random |
 //! | [`config`] | the experiment: all its tables of keys, overrides, checks | keys, data, model |
-//! | [`kernel`] | eNTK, its spectrum, alignment, projections, surrogates; external networks | arrays, config, model, random, stats |
-//! | [`sweep`] | many runs: directory, leases, local processes, Slurm, status | config, record |
+//! | `kernel` | eNTK, its spectrum, alignment, projections, surrogates; external networks | arrays, config, model, random, stats |
+//! | `sweep` | many runs: directory, leases, local processes, Slurm, status | config, record |
 //! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | config, data, kernel, model, ops, random, record |
 //! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | arrays, config, kernel, record, stats |
-//! | [`ensemble`] | a chosen ensemble as files, and applying it to new inputs | analysis, arrays, config, data, model, record, stats, train |
+//! | `ensemble` | a chosen ensemble as files, and applying it to new inputs | analysis, arrays, config, data, model, record, stats, train |
 //! | [`lineage`] | is this network descended from that one? | stats |
-//! | [`microscope`] | what tells these sets of samples apart? | random, stats |
-//! | [`report`] | Markdown, page and figures from what was found | analysis, config, lineage, microscope, record, stats |
+//! | `microscope` | what tells these sets of samples apart? | random, stats |
+//! | `report` | Markdown, page and figures from what was found | analysis, config, lineage, microscope, record, stats |
 //! | [`workflow`] | what the verbs do, as functions | everything below |
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 
 pub mod analysis;
-#[warn(missing_docs)]
 pub mod arrays;
 pub mod cli;
 pub mod config;
 pub mod data;
-pub mod ensemble;
-#[warn(missing_docs)]
+pub(crate) mod ensemble;
 pub mod error;
-pub mod kernel;
-#[warn(missing_docs)]
-pub mod keys;
+pub(crate) mod kernel;
+pub(crate) mod keys;
 pub mod lineage;
-pub mod microscope;
-pub mod model;
+pub(crate) mod microscope;
+pub(crate) mod model;
 pub mod ops;
-#[warn(missing_docs)]
 pub mod random;
 pub mod record;
-pub mod report;
+pub(crate) mod report;
 pub mod stats;
-pub mod sweep;
+pub(crate) mod sweep;
 pub mod train;
 pub mod workflow;

@@ -20,7 +20,9 @@ fn map(text: &str) -> Vec<(String, BTreeSet<String>)> {
     for line in text.lines() {
         let cells: Vec<&str> = line.trim_start_matches("//!").split('|').map(str::trim).collect();
         let [_, name, _, uses, _] = cells.as_slice() else { continue };
-        let Some(name) = name.strip_prefix("[`").and_then(|name| name.strip_suffix("`]")) else { continue };
+        // Rooms that others may call are links.
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        let Some(name) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) else { continue };
         let uses = match *uses {
             EVERYTHING => rooms.iter().map(|(room, _)| room.clone()).collect(),
             "–" => BTreeSet::new(),

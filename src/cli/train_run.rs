@@ -80,7 +80,14 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
     let job = Job { experiment: &experiment, data: &data, run: index, threads };
     let mut reporter = Reporter::new();
     execute(&job, begun, &|| stop.asked(), &mut |at| {
-        let progress = ProgressLine { epoch: at.epoch, epochs: at.epochs, step: at.step, steps: at.steps };
+        let progress = ProgressLine {
+            epoch: at.epoch,
+            epochs: at.epochs,
+            step: at.step,
+            steps: at.steps,
+            loss: at.trained.map(|(loss, _)| loss),
+            accuracy: at.trained.map(|(_, accuracy)| accuracy),
+        };
         reporter.report(progress, &mut std::io::stdout());
     })
 }

@@ -9,6 +9,5 @@ mod model;
 mod predict;
 
 pub use export::{Weights, export};
-pub use file::{ENSEMBLE, EnsembleFile, Member, SCHEMA};
-pub use model::{InputLayout, MODEL, ModelFile};
-pub use predict::{Inputs, Predictions, Predictor};
+pub use file::{EnsembleFile, SCHEMA};
+pub use predict::{Predictions, Predictor};

@@ -1,12 +1,9 @@
-//! How alike two kernels are: debiased centred kernel alignment (CKA) between kernels, with the labels, and over all pairs of
-//! runs.
+//! How alike two kernels are: debiased centred kernel alignment (CKA) between kernels and with the labels.
 //!
 //! The plain centred alignment of two kernels of P examples is biased upwards: between a kernel and its own scrambled copy it is
 //! far from 0 where P is small (0.28 at P = 32). Here it is made of the unbiased estimate of the Hilbert–Schmidt independence
 //! criterion, HSIC_u(K, L) = [tr K̃L̃ + 1ᵀK̃1·1ᵀL̃1/((P−1)(P−2)) − 2·1ᵀK̃L̃1/(P−2)]/(P(P−3)), K̃ and L̃ with zero diagonals (Song
 //! 2012; Murphy 2024): CKA_u = HSIC_u(K, L)/√(HSIC_u(K, K)·HSIC_u(L, L)).
-
-use rayon::prelude::*;
 
 use super::matrix::side;
 use crate::error::{Error, Result};
@@ -118,35 +115,6 @@ pub fn label_alignment(kernel: &[f32], labels: &[u32]) -> Result<Option<f64>> {
     centred.alignment(&Centred::of_labels(labels))
 }
 
-/// CKA of every pair of M kernels `[P, P]`: `[M, M]` row-major, symmetric, ones on the diagonal; NaN where a kernel is constant.
-///
-/// # Errors
-/// Those of [`cka`].
-pub fn cka_matrix(kernels: &[&[f32]]) -> Result<Vec<f64>> {
-    let m = kernels.len();
-    let centred = kernels.par_iter().map(|k| Centred::new(k)).collect::<Result<Vec<_>>>()?;
-    let rows = (0..m).into_par_iter().map(|i| {
-        let later = centred[i..].iter().map(|other| centred[i].alignment(other).map(|a| a.unwrap_or(f64::NAN)));
-        later.collect::<Result<Vec<_>>>()
-    });
-    let upper = rows.collect::<Result<Vec<_>>>()?;
-    let entry = |i: usize, j: usize| if i == j && !upper[i][0].is_nan() { 1.0 } else { upper[i.min(j)][i.abs_diff(j)] };
-    Ok((0..m * m).map(|ij| entry(ij / m, ij % m)).collect())
-}
-
-/// Each run's mean CKA with the other runs, from the matrix of [`cka_matrix`] `[M, M]`: `[M]`. Pairs that are NaN do not
-/// count; NaN where none is left.
-#[must_use]
-pub fn mean_to_others(matrix: &[f64]) -> Vec<f64> {
-    let m = matrix.len().isqrt();
-    let mean = |i: usize| {
-        let others = (0..m).filter(|&j| j != i).map(|j| matrix[i * m + j]).filter(|a| !a.is_nan());
-        let (sum, count) = others.fold((0.0, 0u32), |(sum, count), a| (sum + a, count + 1));
-        sum / f64::from(count)
-    };
-    (0..m).map(mean).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -228,18 +196,6 @@ mod tests {
         assert!(cka(&[1.0; 4], &[1.0; 9]).unwrap_err().to_string().contains("2 examples"));
         assert!(label_alignment(&[1.0; 4], &[0, 1, 1]).is_err());
         assert!(cka(&[1.0; 3], &[1.0; 3]).is_err());
-    }
-
-    #[test]
-    fn matrix_and_means_over_runs() {
-        let x = gram(&[0.0, 1.0, 2.0, 4.0, 4.5], 5);
-        let y = gram(&[0.0, 0.0, 1.0, 1.5, 0.5], 5);
-        let m = cka_matrix(&[&x, &y, &x, &[1.0; 25]]).unwrap();
-        assert_eq!((m[0], m[5], m[10]), (1.0, 1.0, 1.0));
-        assert!(m[1] == m[4] && (m[2] - 1.0).abs() < 1e-12);
-        assert!(m[3].is_nan() && m[15].is_nan());
-        let means = mean_to_others(&m);
-        assert!((means[0] - 0.5 * (1.0 + m[1])).abs() < 1e-12 && means[3].is_nan());
     }
 
     proptest! {

@@ -96,6 +96,7 @@ impl Jacobians {
     ///
     /// # Errors
     /// `Invalid` where that route does not serve this network.
+    #[cfg(test)]
     pub fn with_route(self, route: Route) -> Result<Self> {
         if route == Route::Host && self.host.is_none() {
             return Err(Error::Invalid(

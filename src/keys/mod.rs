@@ -34,7 +34,6 @@ pub(crate) mod toml;
 
 use serde_json::Value as Json;
 
-pub use problem::{Problem, Problems};
 pub use schema::KeyDoc;
 
 /// A type that stands for a value of an experiment file.

@@ -13,9 +13,7 @@ pub mod weights;
 pub mod zoo;
 
 pub use layer::{Layer, Placed};
-pub use network::{BatchStatistics, Mode, Network, Training};
+pub use network::{Mode, Network, Training};
 pub use plan::Plan;
-pub use shape::Shape;
-pub use tap::Tap;
 pub use weights::HostTensor;
 pub use zoo::Model;

@@ -77,12 +77,12 @@ impl Provenance {
 /// Name of this machine, `unknown` if it has none.
 #[must_use]
 pub fn host() -> String {
-    System::host_name().unwrap_or_else(|_| "unknown".into())
+    System::host_name().unwrap_or_else(|| "unknown".into())
 }
 
 fn processor() -> String {
-    let machine = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing())).ok();
-    let brand = machine.as_ref().and_then(|machine| machine.cpus().first()).map(|cpu| cpu.brand().trim().to_owned());
+    let machine = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+    let brand = machine.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
     brand.filter(|brand| !brand.is_empty()).unwrap_or_else(|| "unknown".into())
 }
 

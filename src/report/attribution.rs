@@ -343,7 +343,7 @@ mod tests {
         let titles: Vec<&str> =
             document.figures().flat_map(|figure| &figure.panels).map(|panel| panel.title.as_str()).collect();
         assert_eq!(titles, ["Churn", "Accuracy"]);
-        let text = document.markdown();
+        let text = document.markdown(None);
         assert!(text.contains("| init | 5 | 6.00 (5.00 to 7.00) | 60 % |"), "{text}");
         assert!(text.contains("| reproducibility: other seeds |"), "{text}");
     }

@@ -1,5 +1,8 @@
 //! Axes: ranges that end where data ends, ticks at round numbers, labels with units.
 
+use plotters::coord::ranged1d::Ranged;
+use plotters::coord::types::{RangedCoordf64, RangedCoordi64};
+
 use crate::analysis::numbers::{fixed, superscript};
 
 /// How values lie on an axis.
@@ -31,11 +34,9 @@ impl Axis {
     #[must_use]
     pub fn linear(label: &str, low: f64, high: f64, count: usize, factor: f64) -> Self {
         let (low, high) = widened(low, high);
-        let step = round_step((high - low) * factor / count.max(1) as f64);
-        let decimals = (-step.log10().floor()).max(0.0) as usize;
-        let ticks = multiples(low * factor, high * factor, step)
-            .map(|value| (value / factor, fixed(value, decimals)))
-            .collect();
+        let values = round_values(low * factor, high * factor, count);
+        let decimals = decimals_of(&values);
+        let ticks = values.into_iter().map(|value| (value / factor, fixed(value, decimals))).collect();
         Self { label: label.to_owned(), scale: Scale::Linear, low, high, factor, ticks, minor: Vec::new() }
     }
 
@@ -43,8 +44,8 @@ impl Axis {
     #[must_use]
     pub fn whole(label: &str, low: f64, high: f64, count: usize) -> Self {
         let (low, high) = widened(low, high);
-        let step = round_step((high - low) / count.max(1) as f64).max(1.0).round();
-        let ticks = multiples(low, high, step).map(|value| (value, fixed(value, 0))).collect();
+        let values = RangedCoordi64::from(low.ceil() as i64..high.floor() as i64).key_points(count + 1);
+        let ticks = values.into_iter().map(|value| (value as f64, value.to_string())).collect();
         Self { label: label.to_owned(), scale: Scale::Linear, low, high, factor: 1.0, ticks, minor: Vec::new() }
     }
 
@@ -156,20 +157,23 @@ fn widened(low: f64, high: f64) -> (f64, f64) {
     }
 }
 
-/// The nearest of 1, 2, 5 times a power of ten, by ratio.
-fn round_step(raw: f64) -> f64 {
-    let power = 10f64.powf(raw.log10().floor());
-    let digit = raw / power;
-    // Bounds are the geometric means of neighbours.
-    let round = [(1.0, 1.414), (2.0, 3.162), (5.0, 7.071)].into_iter().find(|&(_, bound)| digit <= bound);
-    round.map_or(10.0, |(round, _)| round) * power
+/// At most `count + 1` round numbers between two finite ends.
+fn round_values(low: f64, high: f64, count: usize) -> Vec<f64> {
+    // Ends of the order of 1, because plotters takes a range below 2e-16 for one value.
+    let unit = 10f64.powf((high - low).log10().floor());
+    let range = RangedCoordf64::from(low / unit..high / unit);
+    range.key_points(count + 1).into_iter().map(|value| value * unit).collect()
 }
 
-fn multiples(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64> {
-    let slack = 1e-9;
-    let first = (low / step - slack).ceil() as i64;
-    let last = (high / step + slack).floor() as i64;
-    (first..=last).map(move |place| place as f64 * step)
+/// How many decimals tell evenly spaced values apart and write each exactly.
+fn decimals_of(values: &[f64]) -> usize {
+    let &[first, second, ..] = values else { return 0 };
+    let step = second - first;
+    let whole = |decimals: &usize| {
+        let digits = step * 10f64.powi(*decimals as i32);
+        digits > 0.5 && (digits - digits.round()).abs() < 1e-6 * digits
+    };
+    (0..=20).find(whole).unwrap_or(20)
 }
 
 #[cfg(test)]

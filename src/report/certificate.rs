@@ -203,6 +203,8 @@ mod tests {
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert!(rows.contains(&vec!["labels-5", "40", "%", "2", "of", "3", "−7.00", "accuracy", "40", "%"]), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
-        assert!(document(&certificate).markdown().contains("| labels-30 | 100 % | 2 of 3 | −7.00 | accuracy 100 % |"));
+        assert!(
+            document(&certificate).markdown(None).contains("| labels-30 | 100 % | 2 of 3 | −7.00 | accuracy 100 % |")
+        );
     }
 }

@@ -204,14 +204,9 @@ impl Document {
         self.blocks.iter().filter_map(|block| if let Block::Figure(figure) = block { Some(figure) } else { None })
     }
 
-    /// The whole text; figures are named by their files.
+    /// The whole text; figures are named by their files, and so is the page if it stands beside them.
     #[must_use]
-    pub fn markdown(&self) -> String {
-        self.markdown_beside(None)
-    }
-
-    /// The same, naming the page beside it.
-    fn markdown_beside(&self, page: Option<&str>) -> String {
+    pub fn markdown(&self, page: Option<&str>) -> String {
         let mut text = format!("# {}\n\n**{}**\n\n", markdown(&self.title), markdown(&self.headline));
         if let Some(page) = page {
             text.push_str(&format!(
@@ -245,7 +240,7 @@ impl Document {
     /// # Errors
     /// [`crate::error::Error::Unexpected`] if a picture is not of its size.
     pub fn files(&self, text: &str, page: Option<&str>) -> Result<Vec<File>> {
-        let mut files = vec![File { name: text.to_owned(), bytes: self.markdown_beside(page).into_bytes() }];
+        let mut files = vec![File { name: text.to_owned(), bytes: self.markdown(page).into_bytes() }];
         if let Some(name) = page {
             files.push(File { name: name.to_owned(), bytes: page::page(self)?.into_bytes() });
         }
@@ -286,7 +281,7 @@ mod tests {
 
     #[test]
     fn markdown_keeps_what_is_meant_and_escapes_the_rest() {
-        let text = sample().markdown();
+        let text = sample().markdown(None);
         assert!(text.starts_with("# a\\_b\n\n**One run.**\n\nFlag `alpha_x` of a\\_b.\n\n"), "{text}");
         assert!(
             text.contains("| run | words |\n| ---: | --- |\n| **0** | 97.1 %, a\\|b |\n| −1 | `alpha` |\n"),

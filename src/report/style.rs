@@ -163,9 +163,4 @@ impl Looks {
     pub fn get(&self, run: u32) -> Look {
         self.flagged(run).unwrap_or(TYPICAL)
     }
-
-    /// Those that stand out.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, Look)> + '_ {
-        self.flagged.iter().copied()
-    }
 }

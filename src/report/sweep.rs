@@ -317,19 +317,21 @@ mod tests {
         assert_eq!(table.rows[2].drawn.as_deref(), Some("0"));
         let text = super::super::page::page(&document).unwrap();
         assert!(!text.contains("<img src=x") && text.matches("</script>").count() == 1);
-        assert!(!document.markdown().contains("<img"));
+        assert!(!document.markdown(None).contains("<img"));
     }
 
     #[test]
     fn one_run_and_none_that_can_be_judged_have_a_report() {
         for decisions in [&[[0, 1, 0, 0]][..], &[[0, 1, 0, 0], [0, 1, 0, 0]]] {
             assert!(
-                document(&analysed(decisions, Evidence::default()), &Extras::default()).markdown().contains("75.00 %")
+                document(&analysed(decisions, Evidence::default()), &Extras::default())
+                    .markdown(None)
+                    .contains("75.00 %")
             );
         }
         let runs = (0..2).map(|index| RunLogits { index, logits: vec![f64::NAN; 4] }).collect();
         let input = Input::new(vec![0, 1], 2, runs).unwrap();
         let analysis = analyze(&input, Evidence::default(), Settings::default()).unwrap();
-        assert!(document(&analysis, &Extras::default()).markdown().contains("There is nothing to judge."));
+        assert!(document(&analysis, &Extras::default()).markdown(None).contains("There is nothing to judge."));
     }
 }

@@ -20,11 +20,9 @@ impl Machine {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let system =
             System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()));
-        let memory = system.ok().map(|system| {
-            let free = system.available_memory();
-            system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory))
-        });
-        Self { cores, memory: memory.filter(|bytes| *bytes > 0) }
+        let free = system.available_memory();
+        let memory = system.cgroup_limits().map_or(free, |limits| free.min(limits.free_memory));
+        Self { cores, memory: Some(memory).filter(|bytes| *bytes > 0) }
     }
 
     /// How many runs to train side by side: as many as there are cores, runs, and room in memory (of which at most `cap`

@@ -20,12 +20,11 @@ mod stop;
 mod testing;
 mod unit;
 
-pub use belongs::{Finding, Guard, identity, inspect};
+pub use belongs::{Finding, identity, inspect};
 pub use create::{Definition, Opened, open, open_or_create};
-pub use lease::{Holder, Lease, Tenure, tenure};
+pub use lease::Lease;
 pub use machine::Machine;
-pub use process::Process;
-pub use state::{RunState, Standpoint, of};
-pub use status::{Counts, RunStatus, SweepStatus, missing, status};
-pub use stop::{PARENT_VARIABLE, Stop};
+pub use state::{RunState, of};
+pub use status::{Counts, SweepStatus, missing, status};
+pub use stop::Stop;
 pub use unit::{ProgressLine, Reporter};

@@ -59,7 +59,7 @@ fn start(pid: u32) -> Option<String> {
         let dead = matches!(fields.next(), Some("Z" | "X"));
         return fields.nth(18).filter(|_| !dead).map(str::to_owned);
     }
-    let mut system = System::new().ok()?;
+    let mut system = System::new();
     let pid = Pid::from_u32(pid);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
     system.process(pid).map(|process| process.start_time().to_string())

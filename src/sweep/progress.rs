@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::unit::ProgressLine;
-use crate::error::plain;
+use crate::error::{plain, why};
 
 /// How one attempt at a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl<W: Write> Observer for Lines<W> {
             self.shown.insert(run, now);
             let left =
                 self.tally.left().map_or_else(String::new, |left| format!(", {} left for the sweep", human(left)));
-            self.line(&format!("run {run}: {} of {} epochs{left}", progress.epoch, progress.epochs));
+            self.line(&format!("run {run}: {}{left}", progress.words()));
         }
     }
 
@@ -174,8 +174,8 @@ impl<W: Write> Observer for Lines<W> {
         let (done, runs) = (self.tally.done, self.tally.runs);
         let text = match how {
             Ended::Complete => format!("run {run}: complete ({done} of {runs})"),
-            Ended::Failed(errors) => format!("run {run}: failed: {}", last(errors)),
-            Ended::Retried(errors) => format!("run {run}: failed, and will be tried again: {}", last(errors)),
+            Ended::Failed(errors) => format!("run {run}: failed: {}", why(errors)),
+            Ended::Retried(errors) => format!("run {run}: failed, and will be tried again: {}", why(errors)),
             Ended::Interrupted => format!("run {run}: stopped"),
             Ended::Elsewhere => format!("run {run}: another process trains it; waiting"),
         };
@@ -183,10 +183,6 @@ impl<W: Write> Observer for Lines<W> {
     }
 
     fn end(&mut self) {}
-}
-
-fn last(errors: &[String]) -> &str {
-    errors.last().map_or("it did not say why", String::as_str)
 }
 
 /// Parts of a bar.
@@ -240,7 +236,7 @@ impl Observer for Bars {
         self.tally.progress(run, progress.share());
         if let Some(bar) = self.runs.get(&run) {
             bar.set_position(position(progress.share()));
-            bar.set_message(format!("epoch {} of {}", progress.epoch, progress.epochs));
+            bar.set_message(progress.words());
         }
         self.refresh();
     }
@@ -256,9 +252,9 @@ impl Observer for Bars {
             self.screen.remove(&bar);
         }
         match how {
-            Ended::Failed(errors) => self.above(&format!("run {run}: failed: {}", last(errors))),
+            Ended::Failed(errors) => self.above(&format!("run {run}: failed: {}", why(errors))),
             Ended::Retried(errors) => {
-                self.above(&format!("run {run}: failed, and will be tried again: {}", last(errors)))
+                self.above(&format!("run {run}: failed, and will be tried again: {}", why(errors)))
             }
             Ended::Elsewhere => self.above(&format!("run {run}: another process trains it; waiting")),
             Ended::Complete | Ended::Interrupted => {}
@@ -338,7 +334,7 @@ mod tests {
         observer.begin(2);
         observer.started(0, 1);
         observer.started(1, 1);
-        observer.progress(0, &ProgressLine { epoch: 1, epochs: 4, step: 0, steps: 10 });
+        observer.progress(0, &ProgressLine { epoch: 1, epochs: 4, steps: 10, ..ProgressLine::default() });
         observer.message(1, "the disk is full");
         observer.ended(1, Ended::Retried(&["first".into(), "no space left".into()]));
         observer.started(1, 2);
@@ -372,10 +368,10 @@ mod tests {
         assert!(text.contains("   run 0 ["), "{text}");
         for epoch in [2, 3] {
             std::thread::sleep(Duration::from_millis(100));
-            bars.progress(1, &ProgressLine { epoch, epochs: 4, step: 0, steps: 10 });
+            bars.progress(1, &ProgressLine { epoch, epochs: 4, steps: 10, loss: Some(0.5), ..ProgressLine::default() });
         }
         let text = terminal.take();
-        assert!(text.contains("   run 1 [") && text.contains("75 %  epoch 3 of 4"), "{text}");
+        assert!(text.contains("   run 1 [") && text.contains("75 %  3 of 4 epochs, loss 0.500"), "{text}");
         assert!(!text.contains("   run 0 ["), "{text}");
         assert!(text.contains("sweep [") && text.contains("1 of 2 runs"), "{text}");
         bars.end();

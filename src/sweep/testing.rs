@@ -101,7 +101,10 @@ fn play(part: &str, sweep: &SweepDir, run: usize) -> crate::error::Result<bool> 
         if !std::mem::replace(&mut trains, true) {
             note(sweep, run);
         }
-        reporter.report(ProgressLine { epoch: epoch - 1, epochs: 4, step: 0, steps: 1 }, &mut std::io::stdout());
+        reporter.report(
+            ProgressLine { epoch: epoch - 1, epochs: 4, steps: 1, ..ProgressLine::default() },
+            &mut std::io::stdout(),
+        );
         let end = Instant::now() + pause;
         while Instant::now() < end && !stop.asked() {
             std::thread::sleep(Duration::from_millis(1));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 /// How far a run has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProgressLine {
     /// Epochs that are done.
@@ -15,6 +15,12 @@ pub struct ProgressLine {
     /// Steps that are done in the epoch under way.
     pub step: usize,
     pub steps: usize,
+    /// Mean loss over the training examples in the last epoch that is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// Share of them that was classified correctly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
 }
 
 impl ProgressLine {
@@ -23,6 +29,14 @@ impl ProgressLine {
     pub fn share(&self) -> f64 {
         let within = if self.steps == 0 { 0.0 } else { self.step as f64 / self.steps as f64 };
         if self.epochs == 0 { 1.0 } else { ((self.epoch as f64 + within) / self.epochs as f64).clamp(0.0, 1.0) }
+    }
+
+    /// `3 of 20 epochs, loss 0.152, 95.3 % right`; what is not known yet is left out.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let loss = self.loss.map_or_else(String::new, |loss| format!(", loss {loss:.3}"));
+        let right = self.accuracy.map_or_else(String::new, |share| format!(", {:.1} % right", 100.0 * share));
+        format!("{} of {} epochs{loss}{right}", self.epoch, self.epochs)
     }
 
     /// Reads a line; `None` if it says something else.
@@ -71,7 +85,7 @@ mod tests {
 
     #[test]
     fn progress_goes_over_the_line() {
-        let progress = ProgressLine { epoch: 3, epochs: 20, step: 5, steps: 10 };
+        let progress = ProgressLine { epoch: 3, epochs: 20, step: 5, steps: 10, ..ProgressLine::default() };
         let mut output = Vec::new();
         let mut reporter = Reporter::new();
         reporter.report(progress, &mut output);
@@ -81,6 +95,10 @@ mod tests {
         let lines: Vec<Option<ProgressLine>> = text.lines().map(ProgressLine::parse).collect();
         assert_eq!(lines, [Some(progress), Some(ProgressLine { epoch: 4, step: 0, ..progress })]);
         assert_eq!(text.lines().next(), Some(r#"{"epoch":3,"epochs":20,"step":5,"steps":10}"#));
+        let told = ProgressLine { loss: Some(0.1524), accuracy: Some(0.953), ..progress };
+        assert_eq!(ProgressLine::parse(&serde_json::to_string(&told).unwrap()), Some(told));
+        assert_eq!(told.words(), "3 of 20 epochs, loss 0.152, 95.3 % right");
+        assert_eq!(progress.words(), "3 of 20 epochs");
         for other in ["", "epoch 3", "{\"epoch\":3}", "{\"epoch\":-1,\"epochs\":2,\"step\":0,\"steps\":1}"] {
             assert_eq!(ProgressLine::parse(other), None, "{other}");
         }
@@ -88,7 +106,8 @@ mod tests {
 
     #[test]
     fn the_share_stays_between_0_and_1() {
-        let share = |epoch, epochs, step, steps| ProgressLine { epoch, epochs, step, steps }.share();
+        let share =
+            |epoch, epochs, step, steps| ProgressLine { epoch, epochs, step, steps, ..ProgressLine::default() }.share();
         assert_eq!(share(3, 20, 5, 10), 0.175);
         assert_eq!(share(0, 0, 0, 0), 1.0);
         assert_eq!(share(20, 20, 10, 10), 1.0);

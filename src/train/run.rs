@@ -18,7 +18,7 @@ use crate::record::{
 };
 
 /// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
     /// Epochs done, and in all.
     pub epoch: usize,
@@ -28,6 +28,8 @@ pub struct Progress {
     pub step: usize,
     /// In each epoch.
     pub steps: usize,
+    /// Mean loss over the training examples in the last epoch that is done, and the share that was classified correctly.
+    pub trained: Option<(f64, f64)>,
 }
 
 /// Prefix of the weights among the tensors of a saved state.
@@ -114,8 +116,9 @@ impl Recording<'_> {
         }
         while self.trainer.epoch() < epochs {
             let epoch = self.trainer.epoch();
+            let last = self.metrics.last().map(|metrics| (metrics.loss, metrics.accuracy));
             let mut on_step = |step: usize| {
-                progress(Progress { epoch, epochs, step, steps: per_epoch });
+                progress(Progress { epoch, epochs, step, steps: per_epoch, trained: last });
                 !stop()
             };
             let start = Instant::now();

@@ -375,7 +375,7 @@ fn validation_of_made_experiments_says_the_same() {
 fn a_program_can_ask_what_is_wrong_and_where() {
     let error = load_bytes_as_they_are(format!("{SMALL}[train]\nepochs = 0\n").as_bytes()).unwrap_err();
     let Error::Caused { source, .. } = &error else { panic!("{error:?}") };
-    let problems = source.downcast_ref::<crate::keys::Problems>().unwrap();
+    let problems = source.downcast_ref::<crate::keys::problem::Problems>().unwrap();
     assert_eq!(problems.list.len(), 1);
     assert_eq!(problems.list[0].keys, ["train.epochs"]);
     assert_eq!(problems.list[0].origin, Some(crate::keys::node::Origin::Line(7)));

@@ -228,12 +228,6 @@ impl Given {
             ))),
         }
     }
-
-    /// A tensor by its name in the file.
-    #[must_use]
-    pub fn tensor(&self, name: &str) -> Option<&HostTensor> {
-        self.tensors.get(name)
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Parameters on the host and in files, by name, in PyTorch's layouts: a convolution's weight is
 //! `[out, in / groups, height, width]`, a dense layer's `[out, in]`; a batch norm has `weight`, `bias`, `running_mean`,
-//! `running_var`. [`read`] reads a file, [`Names`] says what a tensor is called there, [`Given::fit`] holds it against a plan.
+//! `running_var`. [`read`] reads a file, [`Names`] says what a tensor is called there, `Given::fit` holds it against a plan.
 
 mod file;
 mod names;
 
-pub use file::{Given, digest, read};
+pub use file::{digest, read};
 pub use names::Names;
 
 /// A tensor of `f32` outside of any device.

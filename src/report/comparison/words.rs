@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::analysis::comparison::{Comparison, Decision, Finding, Good, Metric, Quantity, Unit, Verdict};
+use crate::analysis::comparison::{Comparison, Decision, Finding, Metric, Quantity, Unit, Verdict};
 use crate::analysis::numbers::{fixed, percent, significant, thousands};
 use crate::report::text::{capital, list};
 use crate::report::words::count;
@@ -264,16 +264,6 @@ pub fn evidence(found: &Comparison) -> Vec<String> {
     }
     sentences.extend(decision(found));
     sentences
-}
-
-/// Whether a difference of this sign is good news, as a word.
-#[must_use]
-pub fn direction(metric: &Metric) -> &'static str {
-    match (metric.good, metric.difference > 0.0) {
-        (Good::Neither, _) => "different",
-        (Good::Higher, true) | (Good::Lower, false) => "better",
-        _ => "worse",
-    }
 }
 
 /// What one metric that differs says.

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Makes the committed samples of this folder anew, from the embedded digits alone (about five minutes on two cores).
+# Usage: reports/make.sh [NAME …]     HARNESS: the program; WORK: where sweeps are trained, and taken from if they are there.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+harness=$(realpath "${HARNESS:-target/release/harness}")
+configs=$(realpath "$here/../configs")
+work=${WORK:-$(mktemp -d)}
+mkdir -p "$work"
+cd "$work"
+
+# sweep OUT [MORE…]: a sweep of the quick start, trained if it is not there.
+sweep() {
+    local out=$1
+    shift
+    [ -f "$out/report/report.md" ] || "$harness" run "$configs/digits.toml" --quiet --out "$out" "$@"
+}
+
+# put NAME FILE…: these files, and nothing else, are the sample.
+put() {
+    local to=$here/$1
+    shift
+    rm -rf "$to"
+    mkdir -p "$to"
+    cp "$@" "$to"
+}
+
+digits() {
+    sweep digits
+    "$harness" report digits
+    put digits digits/report/report.{md,html} digits/report/*.svg
+}
+
+# Eleven networks of which one saw the labels of one class shuffled.
+planted() {
+    sweep digits
+    sweep fault --runs 1 --set data.noisy_class=7 --set sweep.seed=4
+    "$harness" export digits --to healthy
+    "$harness" export fault --to shuffled
+    "$harness" analyze healthy/logits.npy shuffled/logits.npy --labels healthy/labels.npy \
+        --names zero,one,two,three,four,five,six,seven,eight,nine \
+        --title 'Digits with a planted fault' --out planted-report || [ $? = 5 ]
+    put planted planted-report/*.{md,html,svg}
+}
+
+compare() {
+    sweep digits
+    sweep half --set data.train_limit=648 --set sweep.seed=1000
+    "$harness" compare digits half --out comparison || [ $? = 5 ]
+    put compare comparison/*.{md,html,json,svg}
+}
+
+history() {
+    for night in 1 2 3 4 5 6 7 8; do
+        [ -d "nights/night-0$night" ] || "$harness" run "$configs/digits.toml" --quiet --out "nights/night-0$night" --set "sweep.seed=$night"
+    done
+    [ -d nights/night-09 ] ||
+        "$harness" run "$configs/digits.toml" --quiet --out nights/night-09 --set sweep.seed=9 --set data.train_limit=648
+    "$harness" history nights --out charts || [ $? = 5 ]
+    put history charts/*.{md,html,json,svg}
+}
+
+attribution() {
+    "$harness" attribute "$configs/digits.toml" --quiet --out attribution-sweeps --also bit --runs 60
+    put attribution attribution-sweeps/*.{md,json,svg}
+}
+
+ensemble() {
+    sweep digits
+    "$harness" select digits --out chosen --size 3
+    put ensemble chosen/*
+}
+
+# Digits 0 to 4 seen by four founders and what was trained on from them.
+lineage() {
+    [ -d founders/runs ] || "$harness" run "$configs/digits.toml" --quiet --out founders --runs 4 --set name=founders --set data.classes=[0,1,2,3,4]
+    local founder child
+    for founder in 0 1; do
+        child=founders/runs/000$founder/checkpoints/0015/weights.safetensors
+        [ -d "child-$founder/runs" ] || "$harness" run "$configs/finetune.toml" --quiet --out "child-$founder" --runs 2 --set "model.weights=$child"
+    done
+    child=child-0/runs/0000/checkpoints/0010/weights.safetensors
+    [ -d grandchild/runs ] || "$harness" run "$configs/finetune.toml" --quiet --out grandchild --runs 1 --set "model.weights=$child" \
+        --set model.head=keep --set sweep.seed=7
+    "$harness" lineage founders child-0 child-1 grandchild --out tree
+    put lineage tree/*
+}
+
+# The digits against the digits a little darker, seen by a network of the quick start.
+microscope() {
+    sweep digits
+    "$harness" embed digits --run 0 --out seen.npz
+    sweep altered --runs 1 --set data.train_limit=648
+    "$harness" embed altered --run 0 --out other.npz
+    "$harness" microscope seen.npz other.npz --out places || [ $? = 5 ]
+    put microscope places/*.{md,html,json,svg}
+}
+
+for sample in "${@:-digits planted compare history attribution ensemble lineage microscope}"; do
+    for name in $sample; do
+        echo "== $name"
+        "$name"
+    done
+done
