@@ -8,7 +8,7 @@ use super::independence::{Standing, independence, standings};
 use super::input::Input;
 use super::measured::{Effort, Measured};
 use super::metrics::OfRun;
-use super::numbers::{fixed, percent};
+use super::numbers::{fixed, percent, thousands};
 use super::schema::{
     Alone, Analysis, Checkpoint, ClassesRight, Curves, Multiplicity, Pair, PerClass, RashomonCapacity, Reliability,
     Run, SCHEMA, Settings, Source, Spread, Summary, Unflagged,
@@ -24,6 +24,8 @@ use crate::stats::{Logits, Margins, Pairs, alpha, churn, margins, variance};
 
 /// Margins of at least this size saturate: the authors of Banerjee 2025 set them to 0.
 const SATURATED: f64 = 15.0;
+/// Runs whose pairs are listed; of more they would take more room and time than everything else.
+const MOST_PAIRED: usize = 1000;
 /// Runs that ambiguity is rarefied to.
 const RAREFIED: usize = 5;
 /// A larger share of saturated margins is worth a note.
@@ -180,8 +182,17 @@ impl Findings {
             ));
         }
         self.delta_relative = Some(against.levels.delta_relative);
-        self.churn = Some(churn::pairwise(&measured.decisions)?);
-        self.soft_churn = Some(churn::pairwise_soft(soft)?);
+        if soft.len() <= MOST_PAIRED {
+            self.churn = Some(churn::pairwise(&measured.decisions)?);
+            self.soft_churn = Some(churn::pairwise_soft(soft)?);
+        } else {
+            self.notes.push(format!(
+                "Pairs of runs are not listed: there are {} runs, and they are up to {}; churn and distances of each run \
+                 are over all others as ever.",
+                thousands(soft.len()),
+                thousands(MOST_PAIRED)
+            ));
+        }
         let multiplicity = churn::multiplicity(&measured.decisions, &measured.votes);
         self.summary.mean_churn = Some(measured.votes.mean_churn());
         self.summary.ambiguity = Some(multiplicity.ambiguity);
@@ -336,6 +347,9 @@ fn all_pairs<T: Real>(
     found: &Findings,
     evidence: &Evidence,
 ) -> Vec<Pair> {
+    if distinct.len() > MOST_PAIRED {
+        return Vec::new();
+    }
     // The position among the distinct runs that each finite run stands at.
     let positions: Vec<(u32, usize)> = standings
         .iter()
@@ -349,10 +363,14 @@ fn all_pairs<T: Real>(
             Some((input.runs()[place].index, distinct.binary_search(&original).ok()?))
         })
         .collect();
-    let wrong = |position: usize| {
-        found.decisions.get(position).into_iter().flat_map(|row| row.iter().zip(&found.labels).map(|(d, y)| d != y))
+    // A bit for each example that a run is wrong on.
+    let word = |(decisions, labels): (&[u32], &[u32])| {
+        let wrong = decisions.iter().zip(labels).map(|(d, y)| u64::from(d != y));
+        wrong.enumerate().fold(0, |bits, (place, wrong)| bits | wrong << place)
     };
-    let errors: Vec<Vec<bool>> = (0..found.decisions.len()).map(|position| wrong(position).collect()).collect();
+    let errors: Vec<Vec<u64>> =
+        found.decisions.iter().map(|row| row.chunks(64).zip(found.labels.chunks(64)).map(word).collect()).collect();
+    let wrong: Vec<u32> = errors.iter().map(|row| row.iter().map(|bits| bits.count_ones()).sum()).collect();
     let aligned = kernels::pair_index(&evidence.kernel_pairs);
     let kernel = |a: usize, b: usize| {
         let run = |position: usize| found.runs.get(position).map(|run| run.run);
@@ -369,21 +387,18 @@ fn all_pairs<T: Real>(
     (0..positions.len())
         .into_par_iter()
         .flat_map_iter(|first| {
-            let (errors, kernel, positions) = (&errors, &kernel, &positions);
+            let (errors, wrong, kernel, positions) = (&errors, &wrong, &kernel, &positions);
             let (a, at) = positions[first];
             positions[first + 1..].iter().map(move |&(b, bt)| {
-                let share = |before: usize, after: usize| {
-                    let turned =
-                        errors[before].iter().zip(&errors[after]).filter(|&(&before, &after)| before && !after);
-                    turned.count() as f64 / found.labels.len() as f64
-                };
+                let both: u32 = errors[at].iter().zip(&errors[bt]).map(|(a, b)| (a & b).count_ones()).sum();
+                let share = |before: usize| f64::from(wrong[before] - both) / found.labels.len() as f64;
                 Pair {
                     a,
                     b,
                     churn: value(&found.churn, at, bt),
                     soft_churn: value(&found.soft_churn, at, bt),
-                    win: share(at, bt),
-                    loss: share(bt, at),
+                    win: share(at),
+                    loss: share(bt),
                     cka: kernel(at, bt),
                 }
             })

@@ -90,8 +90,9 @@ impl<'a, T: Real> Measured<'a, T> {
         effort: Effort,
     ) -> Result<Self> {
         let examples = soft.first().map_or(0, Logits::examples);
-        let rows: Vec<Vec<f64>> = soft.par_iter().map(margins::label_margins).collect();
-        let mut margins = rows.concat();
+        let mut margins = vec![0.0; soft.len() * examples];
+        let rows = margins.par_chunks_mut(examples.max(1)).zip(soft);
+        rows.for_each(|(row, soft)| row.copy_from_slice(&margins::label_margins(soft)));
         let nll_noise = nll_noise(soft, &margins);
         if let Some(limit) = settings.analysis.clip {
             margins::clip(&mut margins, limit);

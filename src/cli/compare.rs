@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
-use super::print;
+use super::{print, refuse_damaged};
 use crate::analysis::comparison::{
     Claim, Comparison, Decision, Fixed, Quantity, Settings, Subject, Terms, Tolerances, Verdict, compare,
 };
@@ -129,6 +129,9 @@ pub struct CompareArgs {
     index: Option<usize>,
     #[command(flatten)]
     judging: JudgingArgs,
+    /// Do not end with exit code 6 though complete runs are damaged and were left out
+    #[arg(long)]
+    allow_damaged: bool,
     /// Print one JSON object, schema harness.comparison/1, instead of a table
     #[arg(long)]
     json: bool,
@@ -166,6 +169,7 @@ impl FromStr for Selection {
 /// Compares, prints, writes with `--out`; what is not fine is an error of its own.
 ///
 /// # Errors
+/// [`Error::Corrupt`] when complete runs were left out because they cannot be relied on, whatever the rest say;
 /// [`Error::Regression`] when a comparison is red, [`Error::Undecided`] when it is undecided, [`Error::NotComparable`] when the
 /// sides are not comparable, [`Error::Invalid`] for input that cannot be read.
 pub fn run(args: &CompareArgs) -> Result<()> {
@@ -193,6 +197,9 @@ pub fn run(args: &CompareArgs) -> Result<()> {
             let folder = if found.len() > 1 { folder.join((place + 1).to_string()) } else { folder.clone() };
             workflow::write(held, &folder)?;
         }
+    }
+    for side in found.iter().flat_map(|held| [&held.baseline, &held.candidate]) {
+        refuse_damaged(&side.left_out, args.allow_damaged)?;
     }
     // What is worse comes before what is not known.
     let outcomes: Vec<Error> = found.iter().filter_map(|held| outcome(held).err()).collect();

@@ -22,8 +22,8 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs) -> Result<()> {
     let sweep = SweepDir::new(&args.sweep);
     let root = args.sweep.display();
-    let problems = record::verify(&sweep)?;
-    if let Some(found) = record::completeness(&sweep) {
+    let (problems, found) = record::look_through(&sweep)?;
+    if let Some(found) = found {
         print(&format!("{root}: {}\n", completeness(&found)))?;
     }
     if problems.is_empty() {

@@ -157,8 +157,8 @@ keys! {
         /// Factors of the learning rate by layer: `rates = { fc = 10.0 }`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rates: Option<BTreeMap<String, f64>> = None, Shape::Map(&at_least(0.0));
-        /// Seconds without a step of training after which a run's process is taken for stuck, ended and counted as failed; 0
-        /// waits for ever. Half an hour when absent.
+        /// Seconds without a step of training after which a run's process is taken for stuck, ended and counted as failed; ten
+        /// times as long while it starts, records or saves; 0 waits for ever. Half an hour when absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         stall: Option<usize> = None, whole(0, MILLION);
     }

@@ -7,8 +7,8 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
@@ -142,14 +142,15 @@ fn checked_body(bytes: &[u8]) -> Option<&str> {
 /// The value of the key `schema` of a JSON object.
 #[must_use]
 pub fn schema_of(bytes: &[u8]) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    Some(value.get("schema")?.as_str()?.to_owned())
+    #[derive(Deserialize)]
+    struct Head {
+        schema: String,
+    }
+    serde_json::from_slice::<Head>(bytes).ok().map(|head| head.schema)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     const SCHEMA: Schema = Schema { family: "harness.example", major: 1, minor: 1 };

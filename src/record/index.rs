@@ -149,6 +149,38 @@ pub(super) fn sources(folder: &Path) -> Vec<usize> {
     load(folder).ok().flatten().map(|index| index.runs).unwrap_or_default()
 }
 
+/// Makes the index of `folder` again, whose checksum does not fit, as far as it can still be understood: a file whose digest is
+/// listed is as it was written, and one whose digest differs is removed. Of an index that says nothing any more, the tables of
+/// an analysis go with it, since the analysis makes them again; whatever else lies there stays.
+pub(super) fn mend(folder: &Path, is_analysis: bool) -> Result<()> {
+    let path = folder.join(INDEX);
+    let bytes = files::read_if_there(&path).ok().flatten();
+    let old: Option<Index> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let Some(mut index) = old.filter(|index| FileEntry::check_all(&index.files, &path).is_ok()) else {
+        if files::look(&path)? != Found::Folder {
+            files::remove(&path)?;
+        }
+        let table =
+            |path: &PathBuf| path.extension().is_some_and(|end| end == "parquet") || path.ends_with("summary.json");
+        for path in files::walk(folder)?.iter().filter(|path| is_analysis && table(path)) {
+            files::remove(path)?;
+        }
+        return Ok(());
+    };
+    for entry in &index.files {
+        let path = folder.join(&entry.path);
+        if files::refuse_links(folder, &path).is_ok()
+            && matches!(files::look(&path)?, Found::File(_))
+            && entry.complaint_at(&path).is_some()
+        {
+            files::remove(&path)?;
+        }
+    }
+    index.files.retain(|entry| entry.complaint_at(&folder.join(&entry.path)).is_none());
+    index.schema = SCHEMA.name();
+    store(folder, &index)
+}
+
 /// Takes files that are gone, and runs that were forgotten, out of the index of `folder`.
 pub(super) fn drop_entries(folder: &Path, gone: &BTreeSet<PathBuf>, forgotten: &BTreeSet<usize>) -> Result<()> {
     let Ok(Some(mut index)) = load(folder) else { return Ok(()) };

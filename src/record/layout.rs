@@ -178,7 +178,7 @@ impl RunDir {
         self.root.join("lease.lock")
     }
 
-    /// Created by who begins attempt number `attempt` where the file system knows no locks; always empty.
+    /// Created by who begins attempt number `attempt` where the file system knows no locks; says which process that is.
     #[must_use]
     pub fn claim(&self, attempt: u32) -> PathBuf {
         self.root.join(format!("lease-{attempt:04}{CLAIM}"))
@@ -208,11 +208,17 @@ impl RunDir {
     /// # Errors
     /// `Corrupt` if a folder on the way is a link.
     pub fn refuse_links(&self) -> Result<()> {
-        let sweep = self.sweep();
+        files::refuse_links(&self.sweep(), &self.root)?;
         let own = [self.manifest(), self.metrics(), self.state(), self.lease(), self.lock(), self.checkpoints()];
-        own.iter().try_for_each(|path| files::refuse_links(&sweep, path))?;
-        for entry in files::entries(&self.checkpoints())? {
-            files::refuse_links(&sweep, &entry.path())?;
+        // The kinds of the entries come with the list of a folder: nothing else is asked of the file system.
+        for folder in [&self.root, &self.checkpoints()] {
+            for entry in files::entries(folder)? {
+                let path = entry.path();
+                let ours = folder != &self.root || own.contains(&path);
+                if ours && entry.file_type().is_ok_and(|kind| !kind.is_dir() && !kind.is_file()) {
+                    files::refuse_links(&self.sweep(), &path)?;
+                }
+            }
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::checksum::{self, Schema};
-use super::files::{self, Found};
+use super::files::{self, Found, PlainFolders};
 use super::identity::RunIdentity;
 use super::layout::{RunDir, SweepDir};
 use super::provenance::Provenance;
@@ -172,7 +172,7 @@ impl RunManifest {
     /// As [`checksum::decode`]; `Corrupt` for a run behind a link and for files outside the run; the file cannot be read.
     pub fn read(dir: &RunDir) -> Result<Option<Self>> {
         let path = dir.manifest();
-        files::refuse_links(&dir.sweep(), &path)?;
+        files::refuse_links(&dir.sweep(), dir.root())?;
         let Some(bytes) = files::read_if_there(&path)? else { return Ok(None) };
         let mut manifest: Self = checksum::decode(&bytes, &RUN_SCHEMA, &path)?;
         if manifest.identity.is_none() {
@@ -180,6 +180,15 @@ impl RunManifest {
         }
         FileEntry::check_all(&manifest.files, &path)?;
         Ok(Some(manifest))
+    }
+
+    /// Refuses a run of which a file lies behind a link.
+    ///
+    /// # Errors
+    /// `Corrupt` if a folder on the way is a link.
+    pub fn refuse_links(&self, dir: &RunDir) -> Result<()> {
+        let mut folders = PlainFolders::new(dir.root());
+        self.files.iter().try_for_each(|entry| folders.check(&dir.root().join(&entry.path)))
     }
 
     /// Writes it into the run's directory.

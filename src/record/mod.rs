@@ -37,4 +37,4 @@ pub use run::{Begin, RunWriter, forget, record_failure, tidy};
 pub use soft::SoftDecisions;
 pub use state::{SavedState, StateFile};
 pub use tensors::{Tensors, Values};
-pub use verify::{Completeness, Problem, completeness, repair, verify};
+pub use verify::{Completeness, Problem, look_through, repair, verify};

@@ -66,9 +66,9 @@ impl RunReader {
     /// Whether every file is as it was written, but for weights, which are large and checked when they are read.
     fn check(&self) -> Result<()> {
         let weights = |path: &str| matches!(layout::parse_checkpoint_file(path), Some((_, layout::WEIGHTS)));
+        self.manifest.refuse_links(&self.dir)?;
         for entry in self.manifest.files.iter().filter(|entry| !weights(&entry.path)) {
             let path = self.dir.root().join(&entry.path);
-            files::refuse_links(&self.dir.sweep(), &path)?;
             if let Some(complaint) = entry.complaint_at(&path) {
                 let what = path.display();
                 return Err(Error::Corrupt(format!("{what} {complaint}; `harness resume` trains the run again")));
@@ -231,6 +231,29 @@ impl SweepReader {
     #[must_use]
     pub fn runs(&self) -> (Vec<RunReader>, Vec<LeftOut>) {
         self.runs.get_or_init(|| self.read_runs()).clone()
+    }
+
+    /// The complete run `only`, or all complete runs in order where none is named.
+    ///
+    /// # Errors
+    /// `Corrupt` where one of these cannot be relied on; `Invalid` where there is none.
+    pub fn chosen(&self, only: Option<usize>) -> Result<Vec<RunReader>> {
+        let root = self.dir.root().display();
+        let Some(run) = only else {
+            let (runs, left_out) = self.runs();
+            return match left_out.into_iter().find(|held| matches!(held.why, Error::Corrupt(_))) {
+                Some(held) => Err(Error::Corrupt(format!("run {}: {}", held.run, held.why))),
+                None if runs.is_empty() => Err(Error::Invalid(format!("{root} has no complete run"))),
+                None => Ok(runs),
+            };
+        };
+        if run >= self.manifest.runs {
+            let runs = self.manifest.runs;
+            return Err(Error::Invalid(format!("there is no run {run} in {root}: its {runs} runs are counted from 0")));
+        }
+        let reader = self.run(run)?;
+        reader.check()?;
+        Ok(vec![reader])
     }
 
     fn read_runs(&self) -> (Vec<RunReader>, Vec<LeftOut>) {

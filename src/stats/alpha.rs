@@ -1,10 +1,11 @@
 //! The exact trimming level of every run against the pooled margins of the others.
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::descriptive::median;
 use super::logits::{Logits, Real, check_same};
-use super::margins::{Margins, class_margins};
+use super::margins::{Margins, fill_class_margins, log_sums};
 use super::ranking::Ranking;
 use crate::error::{Error, Result};
 
@@ -63,6 +64,9 @@ pub fn leave_one_out(ranking: &Ranking, epsilon: f64) -> Result<Levels> {
     Ok(Levels { delta, delta_relative, runs })
 }
 
+/// Margins of a class from which on its own work is divided among the threads.
+const SHARED_OUT: usize = 1 << 16;
+
 /// One run's levels on the one-vs-rest margins of each class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassLevels {
@@ -76,19 +80,26 @@ pub struct ClassLevels {
     pub worst_ks: f64,
 }
 
-/// Exact levels on the one-vs-rest margins of each class, for every run, in order. One class is ranked at a time.
+/// Exact levels on the one-vs-rest margins of each class, for every run, in order. One large class is ranked at a time.
 ///
 /// # Errors
 /// [`Error::Invalid`] for runs of different shape, fewer than two, non-finite logits, or ε outside (0, 1).
 pub fn one_vs_rest<T: Real>(runs: &[Logits<'_, T>], epsilon: f64) -> Result<Vec<ClassLevels>> {
     check_same(runs)?;
     let (examples, classes) = (runs[0].examples(), runs[0].classes());
-    let by_class = (0..classes)
-        .map(|class| {
-            let margins: Vec<f64> = runs.iter().flat_map(|run| class_margins(run, class)).collect();
-            leave_one_out(&Ranking::new(&Margins::new(&margins, runs.len(), examples)?)?, epsilon)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let sums: Vec<Vec<f64>> = runs.par_iter().map(log_sums).collect();
+    let of_class = |class| {
+        let mut margins = vec![0.0; runs.len() * examples];
+        let rows = margins.par_chunks_mut(examples).zip(runs.par_iter().zip(&sums));
+        rows.for_each(|(row, (run, sums))| fill_class_margins(run, class, sums, row));
+        Margins::new(&margins, runs.len(), examples)?;
+        leave_one_out(&Ranking::of(margins, examples)?, epsilon)
+    };
+    // Large classes have work for every thread; many small ones are shared out.
+    let by_class: Vec<Levels> = match runs.len() * examples {
+        SHARED_OUT.. => (0..classes).map(of_class).collect::<Result<_>>()?,
+        _ => (0..classes).into_par_iter().map(of_class).collect::<Result<_>>()?,
+    };
     Ok((0..runs.len())
         .map(|m| {
             let level = |class: usize| by_class[class].runs[m];

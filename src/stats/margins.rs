@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::logits::{Logits, Real, log_odds};
+use super::logits::{Logits, Real, log_odds, maximum};
 use crate::error::{Error, Result};
 
 /// The margins `[M, N]` of M runs on N examples, row after row, borrowed and known to be finite.
@@ -87,6 +87,29 @@ pub fn class_margins<T: Real>(logits: &Logits<'_, T>, class: usize) -> Vec<f64> 
     logits.rows().map(|(z, _)| log_odds(z, class)).collect()
 }
 
+/// log Σ_k exp z_k of each example, `[N]`: what [`fill_class_margins`] shares between the classes.
+#[must_use]
+pub fn log_sums<T: Real>(logits: &Logits<'_, T>) -> Vec<f64> {
+    let of_row = |(z, _): (&[T], usize)| {
+        let top = maximum(z);
+        top + z.iter().map(|&z| (z.into() - top).exp()).sum::<f64>().ln()
+    };
+    logits.rows().map(of_row).collect()
+}
+
+/// [`class_margins`] of `class` into `margins` `[N]`, given the [`log_sums`] `[N]`: log p − log(1 − p) from log p = z_c − sum takes
+/// two functions an example, where leaving the class out of the sum takes C. A class with more than half of the probability is
+/// still left out, since 1 − p has no digits there.
+///
+/// # Panics
+/// If `class` is not below C.
+pub fn fill_class_margins<T: Real>(logits: &Logits<'_, T>, class: usize, sums: &[f64], margins: &mut [f64]) {
+    for (((z, _), sum), margin) in logits.rows().zip(sums).zip(margins) {
+        let log_p = z[class].into() - sum;
+        *margin = if log_p > -std::f64::consts::LN_2 { log_odds(z, class) } else { log_p - (-log_p.exp()).ln_1p() };
+    }
+}
+
 /// The share, in [0, 1], of margins with |m| ≥ `limit`; 0 for none.
 #[must_use]
 pub fn share_beyond(margins: &[f64], limit: f64) -> f64 {
@@ -121,6 +144,22 @@ mod tests {
         let l = Logits::new(&z, &[2], 3).unwrap();
         assert!(label_margins(&l)[0].abs() < 1e-15, "5 against 2 + 3");
         assert!((class_margins(&l, 0)[0] - (2f64 / 8.0).ln()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn shared_sums_give_the_same_margins() {
+        let mut stream = super::super::rng::Stream::new(3, 0);
+        for (classes, scale) in [(3, 1.0), (10, 30.0), (200, 5.0), (4, 2000.0)] {
+            let z: Vec<f32> = (0..50 * classes).map(|_| ((stream.uniform() - 0.5) * scale) as f32).collect();
+            let l = Logits::new(&z, &[0; 50], classes).unwrap();
+            let (sums, mut margins) = (log_sums(&l), vec![0.0; 50]);
+            for class in 0..classes {
+                fill_class_margins(&l, class, &sums, &mut margins);
+                for (ours, exact) in margins.iter().zip(class_margins(&l, class)) {
+                    assert!((ours - exact).abs() <= 1e-12 * scale.max(exact.abs()), "{ours} / {exact}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,18 +1,13 @@
 //! One global ranking of all runs' margins, which serves the leave-one-out reference of every run.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use rayon::prelude::*;
 
 use super::margins::Margins;
 use super::trimming::Plateaus;
 use crate::error::{Error, Result};
 
-/// Pooled values that one task gives back to their runs.
-const CHUNK: usize = 1 << 17;
-
 /// All margins of M ≥ 2 runs sorted together, and where each run's own values stand among them. Takes one and a half times the
-/// memory of the margins beside them, and two and a half times while it is made.
+/// memory of the margins beside them, and three times while it is made.
 #[derive(Debug, Clone)]
 pub struct Ranking {
     examples: usize,
@@ -25,26 +20,33 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Ranks all margins: one parallel sort of pairs (margin, run), whose order is then given back to each run.
+    /// Ranks all margins, as [`Self::of`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for fewer than two runs: there would be no reference.
     pub fn new(margins: &Margins<'_>) -> Result<Self> {
-        let (runs, examples) = (margins.runs(), margins.examples());
-        if runs < 2 {
+        Self::of(margins.values().to_vec(), margins.examples())
+    }
+
+    /// Ranks the margins `[M, N]` of runs on `examples` examples, none of them NaN: each run's are sorted, then all together by
+    /// merging these, and each run's are looked up again in the order of all.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for fewer than two runs: there would be no reference.
+    pub fn of(mut own: Vec<f64>, examples: usize) -> Result<Self> {
+        if own.len() < 2 * examples {
             return Err(Error::Invalid("a reference of the other runs needs at least two runs".into()));
         }
-        // The run is a number beside the margin so that the same memory can hold the margins alone afterwards.
-        let mut pairs: Vec<[f64; 2]> = Vec::with_capacity(margins.values().len());
-        margins.values().par_iter().enumerate().map(|(i, &v)| [v, (i / examples) as f64]).collect_into_vec(&mut pairs);
-        pairs.par_sort_unstable_by(|a, b| a[0].total_cmp(&b[0]));
-        let lower = give_back(&pairs, runs, examples);
-        let mut sorted = pairs.into_flattened();
-        for i in 0..sorted.len() / 2 {
-            sorted[i] = sorted[2 * i];
-        }
-        sorted.truncate(runs * examples);
-        sorted.shrink_to_fit();
+        own.par_chunks_mut(examples).for_each(|row| row.sort_unstable_by(f64::total_cmp));
+        let mut sorted = own.clone();
+        // The stable sort merges what is in order already.
+        sorted.par_sort_by(f64::total_cmp);
+        let mut lower = vec![0; own.len()];
+        let stride = own.len() / examples;
+        lower.par_chunks_mut(examples).zip(own.par_chunks(examples)).for_each(|(lower, row)| {
+            look_up(row, &sorted, stride, lower);
+        });
+        drop(own);
         let tied = tied_with_next(&sorted);
         Ok(Self { examples, sorted, lower, tied })
     }
@@ -146,40 +148,22 @@ pub(super) struct Standing {
     pub own_upto: usize,
 }
 
-/// For each run, for its k-th smallest margin, how many of the ascending `pairs` are smaller, `[M, N]`.
-fn give_back(pairs: &[[f64; 2]], runs: usize, examples: usize) -> Vec<u32> {
-    let chunk = CHUNK.max(16 * runs);
-    let mut places: Vec<Vec<u32>> = pairs
-        .par_chunks(chunk)
-        .map(|chunk| {
-            let mut counts = vec![0; runs];
-            chunk.iter().for_each(|p| counts[p[1] as usize] += 1);
-            counts
-        })
-        .collect();
-    // Counts become the place of each run's next margin. `Margins` guarantees that places fit.
-    let mut next: Vec<u32> = (0..runs).map(|m| (m * examples) as u32).collect();
-    for counts in &mut places {
-        for (count, next) in counts.iter_mut().zip(&mut next) {
-            *next += *count;
-            *count = *next - *count;
-        }
-    }
-    // Tasks write to places of their own all over the table; atomics are what allows that, and cost nothing.
-    let lower: Vec<AtomicU32> = (0..pairs.len()).into_par_iter().map(|_| AtomicU32::new(0)).collect();
-    pairs.par_chunks(chunk).zip(&mut places).enumerate().for_each(|(task, (members, next))| {
-        let mut value = members[0][0];
-        let mut first = pairs[..task * chunk].partition_point(|p| p[0] < value);
-        for (k, &[v, run]) in members.iter().enumerate() {
-            if v != value {
-                (value, first) = (v, task * chunk + k);
+/// How many of `sorted` are smaller than each of the ascending `row`, which lie about `stride` apart there.
+fn look_up(row: &[f64], sorted: &[f64], stride: usize, lower: &mut [u32]) {
+    let mut at = 0;
+    for (value, lower) in row.iter().zip(lower) {
+        if sorted.get(at).is_some_and(|found| found < value) {
+            let mut step = stride;
+            while sorted.get(at + step).is_some_and(|found| found < value) {
+                at += step;
+                step *= 2;
             }
-            let next = &mut next[run as usize];
-            lower[*next as usize].store(first as u32, Ordering::Relaxed);
-            *next += 1;
+            let end = sorted.len().min(at + step);
+            at += sorted[at..end].partition_point(|found| found < value);
         }
-    });
-    lower.into_iter().map(AtomicU32::into_inner).collect()
+        // `Margins` guarantees that places fit.
+        *lower = at as u32;
+    }
 }
 
 fn tied_with_next(sorted: &[f64]) -> Vec<u64> {

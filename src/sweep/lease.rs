@@ -192,12 +192,27 @@ fn held(dir: &RunDir, holder: Option<&Holder>) -> Error {
     Error::Interrupted(format!("run {} is being trained{by}: wait for it, or stop it", dir.index()))
 }
 
+/// Whether the process that made a claim is known to have gone.
+fn is_dead(claim: &Path) -> bool {
+    let claimant = files::read_if_there(claim).ok().flatten();
+    let claimant = claimant.and_then(|bytes| serde_json::from_slice::<Process>(&bytes).ok());
+    claimant.is_some_and(|process| process.runs() == Some(false))
+}
+
 /// Claims an attempt where there are no locks: the first to create its file has it.
 fn claim(dir: &RunDir, mut attempt: u32) -> Result<u32> {
     loop {
         let path = dir.claim(attempt);
         match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(_) => return Ok(attempt),
+            Ok(mut file) => {
+                // Who claims it, so that a claim of one that died before it wrote its record holds nobody up.
+                let own = serde_json::to_vec(&Process::own()).unwrap_or_default();
+                file.write_all(&own).map_err(|cause| Error::io("claim the run in", &path, &cause))?;
+                return Ok(attempt);
+            }
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists && is_dead(&path) => {
+                attempt = attempt.saturating_add(1)
+            }
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists && fresh(&path) => return Err(held(dir, None)),
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => attempt = attempt.saturating_add(1),
             Err(cause) => return Err(Error::io("claim the run by creating", &path, &cause)),
@@ -350,6 +365,11 @@ mod tests {
         assert!(matches!(Lease::acquire_with(&dir, Locks::Ignore), Err(Error::Interrupted(_))));
         age(&dir.claim(5), FRESH.as_secs() + 1);
         assert_eq!(Lease::acquire_with(&dir, Locks::Ignore).unwrap().attempt(), 6);
+        // As after a process that died between its claim and its record.
+        std::fs::remove_file(dir.lease()).unwrap();
+        let dead = Process { pid: child.id(), ..Process::own() };
+        std::fs::write(dir.claim(1), serde_json::to_vec(&dead).unwrap()).unwrap();
+        assert_eq!(Lease::acquire_with(&dir, Locks::Ignore).unwrap().attempt(), 2);
     }
 
     #[test]

@@ -4,8 +4,11 @@
 //! that ends otherwise is tried again as often as asked, and its failure stops nobody else. A run that a process of
 //! somebody else's trains is waited for, and taken over if that one dies.
 
+mod child;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -21,6 +24,7 @@ use super::unit::ProgressLine;
 use crate::config::Backend;
 use crate::error::{Error, Result, exit, why};
 use crate::record::{SweepDir, files, record_failure, tidy};
+use child::{describe, listen};
 
 /// How long to wait for news before looking around.
 const TICK: Duration = Duration::from_millis(20);
@@ -30,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const TRICKLE: Duration = Duration::from_secs(1);
 /// How long after a request to stop a process that still runs is named.
 const NAMED_AFTER: Duration = Duration::from_secs(10);
+/// How many times longer than for a step a process may take to start, to record and to save.
+const BETWEEN_STEPS: u32 = 10;
 /// Lines of a process's errors that are kept.
 const LINES: usize = 20;
 
@@ -171,8 +177,10 @@ struct Worker {
     /// Outputs that are still open.
     open: usize,
     ended: Option<(ExitStatus, Instant)>,
-    /// When it made its last step, while it is expected to make another.
-    stepped: Option<Instant>,
+    /// When it was last heard of.
+    heard: Instant,
+    /// Whether it is in the middle of an epoch, and expected to make another step.
+    steps: bool,
     /// Why we ended it, if we did.
     killed: Option<String>,
 }
@@ -290,7 +298,19 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         let input = child.stdin.take();
         self.observer.started(run, tried + 1);
         let said = VecDeque::new();
-        let worker = Worker { run, place, tried, child, input, said, open, ended: None, stepped: None, killed: None };
+        let worker = Worker {
+            run,
+            place,
+            tried,
+            child,
+            input,
+            said,
+            open,
+            ended: None,
+            heard: Instant::now(),
+            steps: false,
+            killed: None,
+        };
         self.working.insert(token, worker);
     }
 
@@ -299,8 +319,8 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         match news {
             News::Output(line) => match ProgressLine::parse(&line) {
                 Some(progress) => {
-                    // After the last step of an epoch a run records, which may take any time.
-                    worker.stepped = (progress.step < progress.steps).then(Instant::now);
+                    // After the last step of an epoch a run records, which may take its time.
+                    (worker.heard, worker.steps) = (Instant::now(), progress.step < progress.steps);
                     self.observer.progress(worker.run, &progress);
                 }
                 None => self.observer.message(worker.run, &line),
@@ -388,12 +408,15 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         }
     }
 
-    /// Ends the processes that have made no step for longer than [`Options::stall`].
+    /// Ends the processes that have made no step for longer than [`Options::stall`], or, while they start, record or save,
+    /// for longer than [`BETWEEN_STEPS`] times that.
     fn end_the_stuck(&mut self) {
         let Some(limit) = self.options.stall else { return };
         for worker in self.working.values_mut() {
-            if worker.killed.is_none() && worker.stepped.is_some_and(|at| at.elapsed() > limit) {
-                worker.killed = Some(format!("made no step for {} s (train.stall)", limit.as_secs()));
+            let limit = if worker.steps { limit } else { BETWEEN_STEPS * limit };
+            if worker.killed.is_none() && worker.heard.elapsed() > limit {
+                let times = if worker.steps { String::new() } else { format!("{BETWEEN_STEPS} times ") };
+                worker.killed = Some(format!("made no step for {} s ({times}train.stall)", limit.as_secs()));
                 // One that cannot be killed has ended.
                 let _ = worker.child.kill();
             }
@@ -458,34 +481,3 @@ impl<F: Fn(usize) -> Command> Executor<'_, F> {
         }
     }
 }
-
-/// Sends every line of `stream` on, and then that it closed.
-fn listen(stream: impl Read + Send + 'static, news: fn(String) -> News, token: u64, sender: Sender<(u64, News)>) {
-    std::thread::spawn(move || {
-        let mut reader = BufReader::new(stream);
-        let mut line = Vec::new();
-        while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
-            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            line.clear();
-            // Nobody listens once the executor has returned.
-            if !text.is_empty() && sender.send((token, news(text))).is_err() {
-                return;
-            }
-        }
-        let _ = sender.send((token, News::Closed));
-    });
-}
-
-fn describe(status: ExitStatus) -> String {
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return format!("its process was ended by signal {signal}");
-    }
-    match status.code() {
-        Some(code) => format!("its process ended with exit code {code} before the run was complete"),
-        None => "its process was ended from outside".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -37,7 +37,7 @@ impl RunState {
 }
 
 /// One run as its files tell it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Standpoint {
     pub run: usize,
     pub state: RunState,
@@ -47,6 +47,8 @@ pub struct Standpoint {
     pub holder: Option<Holder>,
     /// What a failed run said last.
     pub errors: Vec<String>,
+    /// Its manifest, where it is complete.
+    pub manifest: Option<Box<RunManifest>>,
 }
 
 /// How the run in `dir` stands.
@@ -55,17 +57,33 @@ pub struct Standpoint {
 /// Its files cannot be read. A manifest that is damaged or of another version makes the run `failed`, with the reason.
 pub fn of(dir: &RunDir) -> Result<Standpoint> {
     let run = dir.index();
-    if let Err(error) = dir.refuse_links() {
-        let errors = vec![error.to_string()];
-        return Ok(Standpoint { run, state: RunState::Failed, attempt: 0, holder: None, errors });
-    }
     let manifest = match RunManifest::read(dir) {
         Err(error @ (Error::Corrupt(_) | Error::Invalid(_))) => Err(error.to_string()),
         read => Ok(read?),
     };
-    if let Ok(Some(RunManifest { status: Status::Complete, attempt, .. })) = manifest {
-        return Ok(Standpoint { run, state: RunState::Complete, attempt, holder: None, errors: Vec::new() });
+    // Of a complete run only the files that it lists are ever read.
+    let linked = match &manifest {
+        Ok(Some(manifest)) if manifest.status == Status::Complete => manifest.refuse_links(dir),
+        _ => dir.refuse_links(),
+    };
+    if let Err(error) = linked {
+        let errors = vec![error.to_string()];
+        return Ok(Standpoint { run, state: RunState::Failed, attempt: 0, holder: None, errors, manifest: None });
     }
+    let manifest = match manifest {
+        Ok(Some(manifest)) if manifest.status == Status::Complete => {
+            let (attempt, manifest) = (manifest.attempt, Some(Box::new(manifest)));
+            return Ok(Standpoint {
+                run,
+                state: RunState::Complete,
+                attempt,
+                holder: None,
+                errors: Vec::new(),
+                manifest,
+            });
+        }
+        manifest => manifest,
+    };
     let (holder, lives) = match lease::tenure(dir)? {
         Tenure::Free => (None, false),
         Tenure::Held(holder) => (holder, true),
@@ -83,7 +101,7 @@ pub fn of(dir: &RunDir) -> Result<Standpoint> {
         Ok(None) => (RunState::Pending, Vec::new()),
     };
     let holder = holder.filter(|_| lives).map(|holder| *holder);
-    Ok(Standpoint { run, state, attempt, holder, errors })
+    Ok(Standpoint { run, state, attempt, holder, errors, manifest: None })
 }
 
 #[cfg(test)]

@@ -58,15 +58,7 @@ pub fn embed(root: &Path, what: What) -> Result<Embedded> {
     let experiment = config::from_stored(&reader.manifest().experiment, &reader.dir().manifest())?;
     let (pixels, shape, classes, labels) = images(&experiment, what.inputs)?;
     let plan = Plan::new(&experiment.model, shape, classes)?;
-    let (runs, left_out) = reader.runs();
-    if let Some(held) = left_out.iter().find(|held| Some(held.run) == what.run) {
-        return Err(held.why.clone());
-    }
-    let chosen: Vec<&RunReader> = runs.iter().filter(|run| what.run.is_none_or(|only| run.index() == only)).collect();
-    if chosen.is_empty() {
-        let which = what.run.map_or_else(|| "no complete run".to_owned(), |run| format!("no run {run}"));
-        return Err(Error::Invalid(format!("{} has {which}", root.display())));
-    }
+    let chosen = reader.chosen(what.run)?;
     let device = device::device(Backend::Flex)?;
     let length: usize = shape.iter().product();
     let examples = pixels.len() / length.max(1);

@@ -108,12 +108,8 @@ fn one_run(argument: &Path) -> Option<(PathBuf, usize)> {
 fn of_sweep(root: &Path, only: Option<usize>) -> Result<Vec<Subject>> {
     let reader = SweepReader::open(root)?;
     let name = reader.manifest().name.clone();
-    let (runs, left_out) = reader.runs();
-    if let Some(held) = left_out.iter().find(|held| Some(held.run) == only) {
-        return Err(held.why.clone());
-    }
     let mut subjects = Vec::new();
-    for run in runs.iter().filter(|run| only.is_none_or(|only| run.index() == only)) {
+    for run in reader.chosen(only)? {
         let epochs = run.epochs_with(crate::record::layout::WEIGHTS);
         let label = format!("{name}:{}", run.index());
         let Some(&last) = epochs.last() else {
@@ -126,10 +122,6 @@ fn of_sweep(root: &Path, only: Option<usize>) -> Result<Vec<Subject>> {
         let Some(tensors) = run.weights(last)? else { continue };
         let source = Source::Weights(Weights::new(&label, layers(tensors)));
         subjects.push(Subject { name: label, source });
-    }
-    if subjects.is_empty() {
-        let which = only.map_or_else(|| "no complete run".to_owned(), |run| format!("no run {run}"));
-        return Err(Error::Invalid(format!("{} has {which}", root.display())));
     }
     Ok(subjects)
 }
