@@ -2,15 +2,19 @@
 //! (batches gathered from the data set, forward, backward, SGD with Nesterov momentum 0.9 and weight decay 5e-4, running
 //! statistics, loss and accuracy) at batch 128 of 3x32x32 and ten classes, on one thread unless `--threads N` says otherwise.
 //!
-//! `cargo bench --bench train -- [--threads N] [mlp] [cnn] [resnet20]`; the best of five repeats of each.
+//! `cargo bench --bench train -- [--threads N] [--plain] [mlp] [cnn] [resnet20]`; the best of five repeats of each. With `--plain` the
+//! same on Burn's backend without our kernels, too.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use harness::config;
-use harness::data::{Compact, Dataset, Split};
+use harness::data::{Compact, Dataset, Images, Split};
 use harness::random::Random;
 use harness::train::trainer::Trainer;
+
+#[path = "peers/plain_flex.rs"]
+mod plain_flex;
 
 const BATCH: usize = 128;
 const CLASSES: usize = 10;
@@ -57,7 +61,7 @@ fn noise(len: usize) -> Dataset<Compact> {
     }
 }
 
-fn measure(network: &Network) {
+fn measure(network: &Network, plain: bool) {
     let text = format!(
         r#"
         name = "bench"
@@ -89,15 +93,24 @@ fn measure(network: &Network) {
     let loss = trainer.train_epoch(&mut each_step).expect("nobody stops it").loss;
     let images = (network.steps * BATCH) as f64 / best.as_secs_f64();
     println!("harness {} threads={} {images:.1} (loss {loss:.6})", network.name, rayon::current_num_threads());
+    if plain {
+        let mut pixels = vec![0.0; BATCH * SHAPE.iter().product::<usize>()];
+        for (index, image) in pixels.chunks_exact_mut(SHAPE.iter().product()).enumerate() {
+            data.train.pixels.write(index, image).expect("images in memory");
+        }
+        let (images, loss) = plain_flex::measure(network.name, network.steps, &pixels, &data.train.labels);
+        println!("flex {} threads={} {images:.1} (loss {loss:.6})", network.name, rayon::current_num_threads());
+    }
 }
 
 fn main() {
-    let mut threads = 1;
+    let (mut threads, mut plain) = (1, false);
     let mut names = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--threads" => threads = arguments.next().and_then(|n| n.parse().ok()).expect("--threads takes a number"),
+            "--plain" => plain = true,
             "--bench" => {}
             _ => names.push(argument),
         }
@@ -105,7 +118,7 @@ fn main() {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the pool is built once");
     for network in NETWORKS {
         if names.is_empty() || names.iter().any(|name| name == network.name) {
-            measure(&network);
+            measure(&network, plain);
         }
     }
 }

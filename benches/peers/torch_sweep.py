@@ -15,7 +15,8 @@ import sys
 import numpy
 import torch
 from torch.nn import functional
-from torch_train import BATCH, NETWORKS
+from networks import NETWORKS
+from torch_train import BATCH, CLASSES
 
 
 def read(folder, names):
@@ -40,7 +41,7 @@ def train(data, out, name, epochs, seed):
         sums, squares = sums + part.sum((0, 2, 3)), squares + (part**2).sum((0, 2, 3))
     mean = (sums / count).float().view(3, 1, 1)
     deviation = (squares / count - (sums / count) ** 2).sqrt().float().view(3, 1, 1)
-    network = NETWORKS[name][0]()
+    network = NETWORKS[name](CLASSES)
     optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True, weight_decay=5e-4)
 
     def record(epoch):

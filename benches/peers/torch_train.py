@@ -1,93 +1,75 @@
-"""PyTorch's training throughput on the CPU, for the same networks and the same step as benches/train.rs.
+"""PyTorch's training throughput on the CPU, for the same networks and the same step as benches/train.rs, in the ways that its users
+can choose.
 
-python torch_train.py [--threads N] [mlp] [cnn] [resnet20]
+python torch_train.py NETWORK [--threads N] [--modes MODE,...] [--bf16]
 
-Prints `torch NETWORK threads=N IMAGES_PER_SECOND`, the best of five repeats.
+A mode is `eager`, or some of `compile` (torch.compile), `channels-last` and `fused` (the optimiser) joined by `+`; all are measured
+unless some are named. Prints `torch NETWORK MODE threads=N IMAGES_PER_SECOND`, the best of five repeats. With --bf16 the forward
+pass runs under autocast.
 """
 
 import argparse
+import itertools
 import time
 
 import torch
-from torch import nn
+from networks import NETWORKS
 from torch.nn import functional
 
 BATCH, CLASSES = 128, 10
+STEPS = {"mlp": 30, "cnn": 8, "resnet20": 3}
+PARTS = ("compile", "channels-last", "fused")
 
 
-def mlp():
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(3072, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, CLASSES)
-    )
+def modes(name):
+    """Every combination; the order of channels is nothing to a network without convolutions."""
+    parts = [part for part in PARTS if name != "mlp" or part != "channels-last"]
+    chosen = itertools.chain.from_iterable(itertools.combinations(parts, n) for n in range(len(parts) + 1))
+    return ["+".join(some) or "eager" for some in chosen]
 
 
-def cnn():
-    return nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(4096, CLASSES),
-    )
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.first = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-        )
-        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
-        same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-    def forward(self, x):
-        return functional.relu(self.second(self.first(x)) + self.shortcut(x))
-
-
-def resnet20():
-    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
-    channels = 16
-    for width in (16, 32, 64):
-        for _ in range(3):
-            layers.append(Block(channels, width, 1 if channels == width else 2))
-            channels = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, CLASSES))
-
-
-NETWORKS = {"mlp": (mlp, 30), "cnn": (cnn, 8), "resnet20": (resnet20, 3)}
-
-
-def measure(name, threads):
+def measure(name, mode, threads, bf16):
     torch.manual_seed(0)
-    build, steps = NETWORKS[name]
-    network = build()
-    optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True, weight_decay=5e-4)
+    torch._dynamo.reset()
+    parts = mode.split("+")
+    network = NETWORKS[name](CLASSES)
     images = torch.rand(BATCH, 3, 32, 32) * 2 - 1
     labels = (torch.arange(BATCH) * 7 + 3) % CLASSES
+    if "channels-last" in parts:
+        network = network.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    fused = True if "fused" in parts else None
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, 0.9, nesterov=True, weight_decay=5e-4, fused=fused)
+
+    def loss_of(images, labels):
+        with torch.autocast("cpu", torch.bfloat16, bf16):
+            return functional.cross_entropy(network(images), labels)
+
+    if "compile" in parts:
+        loss_of = torch.compile(loss_of)
     best = float("inf")
     for repeat in range(6):
         start = time.perf_counter()
-        for _ in range(steps):
+        for _ in range(STEPS[name]):
             optimizer.zero_grad()
-            functional.cross_entropy(network(images), labels).backward()
+            loss_of(images, labels).backward()
             optimizer.step()
         if repeat > 0:
             best = min(best, time.perf_counter() - start)
-    print(f"torch {name} threads={threads} {steps * BATCH / best:.1f}", flush=True)
+    label = mode + ("+bf16" if bf16 else "")
+    print(f"torch {name} {label} threads={threads} {STEPS[name] * BATCH / best:.1f}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("network", choices=STEPS)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("networks", nargs="*", choices=[*NETWORKS, []], default=[])
+    parser.add_argument("--modes")
+    parser.add_argument("--bf16", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    for name in arguments.networks or NETWORKS:
-        measure(name, arguments.threads)
+    for mode in arguments.modes.split(",") if arguments.modes else modes(arguments.network):
+        measure(arguments.network, mode, arguments.threads, arguments.bf16)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,8 @@ impl Operations for Flex {
         let (grad_shape, weight_shape) = (output_grad.shape(), weight.shape());
         let input = Shape::new([grad_shape[0], weight_shape[1], input_hw[0], input_hw[1]]);
         let conv = shape_of(&input, &weight_shape, stride, padding);
-        input_gradient(&conv, &contiguous(output_grad), &contiguous(weight))
+        let [input_grad, _] = gradients(&conv, None, Some(&contiguous(weight)), &contiguous(output_grad));
+        input_grad
     }
 
     fn maximum_pool(x: Values, size: usize) -> Values {
@@ -223,18 +224,17 @@ pub fn convolve(conv: &Conv2d, x: &Values, weight: &Values, bias: Option<&Values
     tensor(out, [n, conv.channels_out, rows, columns])
 }
 
-pub fn input_gradient(conv: &Conv2d, grad: &Values, weight: &Values) -> Values {
+/// The gradients of a convolution with respect to input (where `weight` is given) and weights (where `x` is given); what was not
+/// asked for is empty.
+pub fn gradients(conv: &Conv2d, x: Option<&Values>, weight: Option<&Values>, grad: &Values) -> [Values; 2] {
     let ([height, width], n) = (conv.input, grad.shape()[0]);
-    let mut out = buffers::take(n * conv.channels_in * height * width);
-    conv.input_gradient(floats(grad), floats(weight), &mut out);
-    tensor(out, [n, conv.channels_in, height, width])
-}
-
-pub fn weight_gradient(conv: &Conv2d, x: &Values, grad: &Values) -> Values {
-    let shape = [conv.channels_out, conv.channels_in, conv.kernel[0], conv.kernel[1]];
-    let mut out = vec![0.0; shape.iter().product()];
-    conv.weight_gradient(floats(x), floats(grad), &mut out);
-    tensor(out, shape)
+    let found = conv.gradients(x.map(floats), weight.map(floats), floats(grad));
+    let batch = if weight.is_some() { n } else { 0 };
+    let channels_out = if x.is_some() { conv.channels_out } else { 0 };
+    [
+        tensor(found.input, [batch, conv.channels_in, height, width]),
+        tensor(found.weight, [channels_out, conv.channels_in, conv.kernel[0], conv.kernel[1]]),
+    ]
 }
 
 /// Sum of each channel of an output gradient.

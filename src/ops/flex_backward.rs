@@ -32,15 +32,12 @@ impl<const N: usize> Backward<Flex, N> for ConvolutionBackward {
     fn backward(self, ops: Ops<Convolved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = contiguous(grads.consume::<Flex>(&ops.node));
         let Convolved { conv, x, weight } = ops.state;
-        for (place, node) in ops.parents.into_iter().enumerate() {
-            let Some(node) = node else { continue };
-            let gradient = match (place, &x, &weight) {
-                (0, _, Some(weight)) => flex::input_gradient(&conv, &grad, weight),
-                (1, Some(x), _) => flex::weight_gradient(&conv, x, &grad),
-                (2, _, _) => flex::bias_gradient(&grad),
-                _ => continue,
-            };
-            grads.register::<Flex>(node.id, gradient);
+        let [to_input, to_weight] = flex::gradients(&conv, x.as_ref(), weight.as_ref(), &grad);
+        let to_bias = (N > 2).then(|| flex::bias_gradient(&grad));
+        for (node, gradient) in ops.parents.into_iter().zip([to_input, to_weight].into_iter().chain(to_bias)) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient);
+            }
         }
         x.into_iter().chain([grad]).for_each(recycle);
     }

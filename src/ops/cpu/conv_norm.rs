@@ -35,8 +35,9 @@ impl ConvNorm {
     pub fn convolve(&self, input: &[f32], weight: &[f32], convolved: &mut [f32]) -> Statistics {
         let (pass, norm) = (ForwardPass::new(self.conv, weight, None), self.norm(false));
         let mut planes = vec![[0.0f32; 2]; convolved.len() / norm.positions];
-        each_pair((convolved, self.conv.output_len()), (&mut planes, norm.channels), |n, out, planes| {
-            pass.image(&input[n * self.conv.input_len()..][..self.conv.input_len()], out);
+        let (group, in_len, out_len) = (pass.group(), self.conv.input_len(), self.conv.output_len());
+        each_pair((convolved, group * out_len), (&mut planes, group * norm.channels), |n, out, planes| {
+            pass.images(&input[n * group * in_len..][..out.len() / out_len * in_len], out);
             for (plane, values) in planes.iter_mut().zip(out.chunks_exact(norm.positions)) {
                 *plane = moments(values);
             }

@@ -9,7 +9,7 @@ use super::conv::Conv2d;
 use super::parallel::{each, each_pair, with_scratch};
 use super::passes::ForwardPass;
 use super::pool::MaxPool;
-use super::sum::sum_pairs;
+use super::sum::{sum_pairs, vectorized};
 
 /// `max over windows(max(conv(x) + bias, 0))`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +44,11 @@ impl ConvPool {
         let (pass, pool, positions) = (ForwardPass::new(self.conv, weight, bias), self.pool(), self.positions());
         let [rows, columns] = self.conv.output();
         let image = self.conv.channels_out * positions;
-        each_pair((out, image), (places, image), |n, out, places| {
-            with_scratch(self.conv.output_len(), |convolved| {
-                pass.image(&input[n * self.conv.input_len()..][..self.conv.input_len()], convolved);
+        let (group, in_len, out_len) = (pass.group(), self.conv.input_len(), self.conv.output_len());
+        each_pair((out, group * image), (places, group * image), |n, out, places| {
+            let count = out.len() / image;
+            with_scratch(count * out_len, |convolved| {
+                pass.images(&input[n * group * in_len..][..count * in_len], convolved);
                 let pooled = out.chunks_exact_mut(positions).zip(places.chunks_exact_mut(positions));
                 for ((out, places), convolved) in pooled.zip(convolved.chunks_exact(rows * columns)) {
                     pool.plane(convolved, out, places);
@@ -80,7 +82,7 @@ impl ConvPool {
             let pooled = grad[n * image..][..image].chunks_exact(positions);
             let pooled = pooled.zip(places[n * image..][..image].chunks_exact(positions));
             for (plane, (grad, places)) in planes.iter_mut().zip(pooled) {
-                *plane = pulp::Arch::new().dispatch(
+                *plane = vectorized(
                     #[inline(always)]
                     || sum_pairs(grad, places, |&grad, &place| if place == SILENT { 0.0 } else { grad }),
                 );

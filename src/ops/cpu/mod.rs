@@ -1,27 +1,21 @@
 //! The kernels behind [`crate::ops`], over plain slices.
 //!
-//! A convolution works image by image. The image is copied once, padded (`planes`), so that every tap of a register of
-//! positions is one read; the product (`product`) then keeps a tile of the result in registers over the whole sum. What
-//! stays in the cache decides the rest: batch norm, rectifier and pooling take the output of an image while it is there
-//! ([`conv_norm`], [`conv_pool`]), and the gradient of that output is made image by image where both gradients of the
-//! convolution use it (`backward`). Buffers go from one step to the next ([`buffers`]), optimisers work in place ([`descent`]).
+//! A convolution with 3x3 kernels at a stride of 1, which is most of what networks do, runs at the points of Winograd's tiles, with a
+//! quarter of the multiplications ([`winograd`]); its matrix products ([`multiply`]) read their factors where they lie.
+//! Any other works image by image: the image is copied once, padded (`planes`), so that every tap of a register of positions is
+//! one read, and the product (`product`) keeps a tile of the result in registers over the whole sum. What stays in the
+//! cache decides the rest: batch norm, rectifier and pooling take the output of an image while it is there ([`conv_norm`],
+//! [`conv_pool`]), and the gradient of that output is made image by image where both gradients of the convolution use it
+//! (`backward`). Buffers go from one step to the next ([`buffers`]), optimisers work in place ([`descent`]).
 //!
-//! What that is worth, on one core of a Xeon with AVX-512 on which `gemm` multiplies 512-cubes at 192 GFLOP/s and a copy
-//! moves 30 GB/s (read and written), for one step at batch 128 of 3x32x32, ten classes, SGD with momentum:
+//! Where a step of ResNet-20 at batch 128 goes on one core (AVX-512, EPYC of the Zen 5 family), by samples of `perf`: 19 % products at
+//! the tiles' points, 8 % their transforms, 21 % copies to channels last and back (bound by reading activations that no cache
+//! holds), 20 % passes of norms, residuals and rectifiers over such activations, 11 % the five convolutions that are not 3x3 with a
+//! stride of 1 or have three channels, 13 % page faults and clearing (the start of the process included). What would make it
+//! faster is fewer passes over the activations, not fewer operations.
 //!
-//! | network | operations | at that peak | bytes | at that bandwidth | step | share of the sum of both |
-//! |---|---|---|---|---|---|---|
-//! | mlp (512, 512) | 1.0 GFLOP | 5.3 ms | 0.06 GB | 2 ms | 9 ms | 81 % |
-//! | cnn (32, 64) | 4.1 GFLOP | 21 ms | 0.03 GB | 1 ms | 36 ms | 61 % |
-//! | ResNet-20 | 31 GFLOP | 163 ms | 1.2 GB | 40 ms | 352 ms | 58 % |
-//!
-//! Operations are those of the definitions (multiply and add count two; no input gradient for the first layer), bytes those of
-//! tensors that do not fit the second-level cache, each time that one is read or written, estimated; steps are the fastest seen
-//! (`benches/train.rs`). The convolutions alone run at 100 to 160 GFLOP/s from 16 channels on (3x3, stride 1), at 50 to 130 from
-//! three channels.
-//!
-//! Two places are `unsafe`, each with its reason: reads of registers whose bounds are checked once (`product`), and the call of
-//! `gemm` ([`dense`]). The tests pass under AddressSanitizer
+//! `unsafe` are, each with its reason: reads and writes of registers whose bounds are checked once (`product`, `multiply`, `layout`,
+//! the transforms of `winograd`), a prefetch, and the call of `gemm` ([`dense`]). The tests pass under AddressSanitizer
 //! (`RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --lib ops::cpu`).
 
 mod backward;
@@ -32,6 +26,8 @@ pub mod conv_pool;
 pub mod dense;
 pub mod descent;
 mod geometry;
+mod layout;
+mod multiply;
 pub mod norm;
 mod parallel;
 mod passes;
@@ -45,3 +41,4 @@ pub mod simd;
 mod sum;
 #[cfg(test)]
 mod tests;
+mod winograd;

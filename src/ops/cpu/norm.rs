@@ -8,7 +8,7 @@
 //! cancellation between large sums.
 
 use super::parallel::each;
-use super::sum::{sum, sum_of, sums_of};
+use super::sum::{sum, sum_of, sums_of, vectorized};
 
 /// A batch of `channels` planes of `positions` values for each image, normalised channel by channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Statistics {
 /// Mean of the values and the sum of their squared distances from it.
 pub fn moments(values: &[f32]) -> [f32; 2] {
     let mean = sum(values) / values.len() as f32;
-    let squares = pulp::Arch::new().dispatch(
+    let squares = vectorized(
         #[inline(always)]
         || sum_of(values.as_chunks(), |x| (x - mean) * (x - mean)),
     );
@@ -214,7 +214,7 @@ impl BatchNorm {
     /// Sums over one plane for [`Backward::join`].
     pub fn plane_sums(&self, of: Affine, x: &[f32], grad: &[f32]) -> [f32; 2] {
         let relu = self.relu;
-        let (sum, product) = pulp::Arch::new().dispatch(
+        let (sum, product) = vectorized(
             #[inline(always)]
             || {
                 sums_of(x, grad, |x, g| {

@@ -1,19 +1,53 @@
 //! The three passes of a convolution, image by image: what does not depend on the image is prepared once.
 
+use pulp::Arch;
+
 use super::conv::Conv2d;
 use super::geometry::Phase;
+use super::layout::{Last, ToLast};
 use super::parallel::with_scratch;
 use super::planes::Planes;
 use super::product::{Forward, Grid, Panels, WeightGradient, tallest_panel};
+use super::winograd::{self, Winograd};
 
-/// Images whose weight gradient is summed by one task: a fixed split, so that the order of the sum never depends on the threads.
-const IMAGES_PER_SUM: usize = 16;
 /// `f32` of the output gradient that are transposed and multiplied at a time: they stay in the second-level cache.
 const GRADIENT_BLOCK: usize = 1 << 14;
 
-/// From an input image to its output.
+/// From input images to their outputs.
 #[derive(Debug)]
-pub struct ForwardPass<'a> {
+pub enum ForwardPass<'a> {
+    Winograd(winograd::Forward),
+    Direct(DirectForward<'a>),
+}
+
+impl<'a> ForwardPass<'a> {
+    pub fn new(conv: Conv2d, weight: &[f32], bias: Option<&'a [f32]>) -> Self {
+        match Winograd::new(conv) {
+            Some(winograd) => Self::Winograd(winograd::Forward::new(winograd, weight, bias)),
+            None => Self::Direct(DirectForward::new(conv, weight, bias)),
+        }
+    }
+
+    /// Images that one task works on.
+    pub fn group(&self) -> usize {
+        match self {
+            Self::Winograd(pass) => pass.group(),
+            Self::Direct(_) => 1,
+        }
+    }
+
+    /// Convolves some images, at most [`Self::group`].
+    pub fn images(&self, input: &[f32], out: &mut [f32]) {
+        match self {
+            Self::Winograd(pass) => pass.images(input, out),
+            Self::Direct(pass) => pass.image(input, out),
+        }
+    }
+}
+
+/// A tap at a time, on padded copies.
+#[derive(Debug)]
+pub struct DirectForward<'a> {
     conv: Conv2d,
     planes: Planes,
     offsets: Vec<u32>,
@@ -21,8 +55,8 @@ pub struct ForwardPass<'a> {
     bias: Option<&'a [f32]>,
 }
 
-impl<'a> ForwardPass<'a> {
-    pub fn new(conv: Conv2d, weight: &[f32], bias: Option<&'a [f32]>) -> Self {
+impl<'a> DirectForward<'a> {
+    fn new(conv: Conv2d, weight: &[f32], bias: Option<&'a [f32]>) -> Self {
         let (planes, offsets) = conv.input_planes();
         let (tallest, depth) = (tallest_panel(conv.instructions.registers()), offsets.len());
         let matrix = Panels::new(conv.channels_out, depth, tallest, |o, k| weight[o * depth + k]);
@@ -30,7 +64,7 @@ impl<'a> ForwardPass<'a> {
     }
 
     /// Convolves `input` into `out`.
-    pub fn image(&self, input: &[f32], out: &mut [f32]) {
+    fn image(&self, input: &[f32], out: &mut [f32]) {
         let (grid, lanes) = (self.planes.grid(), self.conv.instructions.lanes());
         let (positions, stride) = (grid.positions(), grid.positions().next_multiple_of(lanes));
         with_scratch(self.planes.len() + lanes + self.conv.channels_out * stride, |scratch| {
@@ -132,26 +166,6 @@ impl WeightGradientPass {
         Self { conv, planes, offsets, width: conv.channels_out.next_multiple_of(conv.instructions.lanes()) }
     }
 
-    /// Length of the sums of a chunk of images.
-    pub fn sums_len(&self) -> usize {
-        self.offsets.len() * self.width
-    }
-
-    /// Sums for each chunk of a batch, at 0.
-    pub fn sums(&self, batch: usize) -> Vec<f32> {
-        vec![0.0; Self::chunks(batch) * self.sums_len()]
-    }
-
-    /// Number of chunks of a batch.
-    pub fn chunks(batch: usize) -> usize {
-        batch.div_ceil(IMAGES_PER_SUM)
-    }
-
-    /// The images of a chunk.
-    pub fn images_of<T>(chunk: usize, images: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-        images.skip(chunk * IMAGES_PER_SUM).take(IMAGES_PER_SUM)
-    }
-
     /// Adds an image to the sums of its chunk.
     pub fn image(&self, input: &[f32], grad: &[f32], sums: &mut [f32]) {
         let (grid, width) = (self.planes.grid(), self.width);
@@ -163,55 +177,13 @@ impl WeightGradientPass {
             for row in (0..grid.rows).step_by(block) {
                 let part = Grid { rows: block.min(grid.rows - row), ..grid };
                 let transposed = &mut transposed[..part.positions() * width];
-                transpose(grad, grid.positions(), row * grid.columns, transposed, width);
+                let last = Last { columns: grid.columns, pitch: grid.columns * width, width };
+                let (positions, start, count) = (grid.positions(), row * grid.columns, part.positions());
+                Arch::new().dispatch(ToLast { planes: grad, positions, start, count, last, to: transposed });
                 let (offsets, copies) = (self.offsets.as_slice(), &copies[row * grid.pitch..]);
                 let product = WeightGradient { offsets, copies, grid: part, grad: transposed, width, out: sums };
                 self.conv.instructions.run(product);
             }
         });
-    }
-
-    /// The gradient of the weights, in their layout, from the sums of all chunks.
-    pub fn join(&self, sums: &[f32], out: &mut [f32]) {
-        let depth = self.offsets.len();
-        for (o, out) in out.chunks_exact_mut(depth).enumerate() {
-            for (k, out) in out.iter_mut().enumerate() {
-                *out = sums.chunks_exact(self.sums_len()).map(|sums| sums[k * self.width + o]).sum();
-            }
-        }
-    }
-}
-
-/// `out[p, o] = grad[o, start + p]` for as many positions as `out` holds; channels past the last one are 0.
-fn transpose(grad: &[f32], positions: usize, start: usize, out: &mut [f32], width: usize) {
-    let channels = grad.len() / positions;
-    if channels < width {
-        out.fill(0.0);
-    }
-    let count = out.len() / width;
-    let mut channel = 0;
-    // Four channels at a time, four positions at a time: each is one register, read and written whole.
-    while channel + 4 <= channels {
-        let rows: [&[f32]; 4] = std::array::from_fn(|i| &grad[(channel + i) * positions + start..][..count]);
-        let blocks = rows.map(|row| row.as_chunks::<4>().0);
-        let (quads, last) = out.split_at_mut(count / 4 * 4 * width);
-        for (i, out) in quads.chunks_exact_mut(4 * width).enumerate() {
-            let block: [[f32; 4]; 4] = std::array::from_fn(|row| blocks[row][i]);
-            for (p, out) in out.chunks_exact_mut(width).enumerate() {
-                out[channel..][..4].copy_from_slice(&[block[0][p], block[1][p], block[2][p], block[3][p]]);
-            }
-        }
-        for (p, out) in (count / 4 * 4..).zip(last.chunks_exact_mut(width)) {
-            for i in 0..4 {
-                out[channel + i] = rows[i][p];
-            }
-        }
-        channel += 4;
-    }
-    for channel in channel..channels {
-        let row = &grad[channel * positions + start..][..count];
-        for (out, &g) in out[channel..].iter_mut().step_by(width).zip(row) {
-            *out = g;
-        }
     }
 }

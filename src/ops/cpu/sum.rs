@@ -5,10 +5,27 @@ const WIDE: usize = 64;
 
 /// Sum of `values`.
 pub fn sum(values: &[f32]) -> f32 {
-    pulp::Arch::new().dispatch(
+    vectorized(
         #[inline(always)]
         || sum_of(values.as_chunks::<WIDE>(), |&x| x),
     )
+}
+
+/// Calls a closure (itself `#[inline(always)]`) compiled for the widest registers. `pulp` would call it as `FnOnce`: for a closure
+/// that only reads, that is a function of its own, which the compiler leaves as it is when it is large.
+pub fn vectorized<R>(work: impl Fn() -> R) -> R {
+    pulp::Arch::new().dispatch(Vectorized(work))
+}
+
+struct Vectorized<F>(F);
+
+impl<R, F: Fn() -> R> pulp::WithSimd for Vectorized<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> R {
+        (self.0)()
+    }
 }
 
 /// Sum of `term` over the elements.

@@ -31,11 +31,10 @@ fn instructions() -> Vec<Instructions> {
 /// Output, input gradient and weight gradient.
 fn run(conv: &Conv2d, input: &[f32], weight: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
     // Results must not depend on what the buffers held.
-    let mut results = [grad.len(), input.len(), weight.len()].map(|len| vec![f32::NAN; len]);
-    conv.forward(input, weight, None, &mut results[0]);
-    conv.input_gradient(grad, weight, &mut results[1]);
-    conv.weight_gradient(input, grad, &mut results[2]);
-    results
+    let mut out = vec![f32::NAN; grad.len()];
+    conv.forward(input, weight, None, &mut out);
+    let found = conv.gradients(Some(input), Some(weight), grad);
+    [out, found.input, found.weight]
 }
 
 fn with_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
@@ -101,6 +100,64 @@ proptest! {
     fn any_number_of_threads_gives_the_same_bits((batch, conv) in any_convolution(), more in 0usize..40) {
         let batch = batch + more;
         let [input, weight, grad] = tensors(batch, &conv);
+        let bits = |threads| {
+            with_threads(threads, || run(&conv, &input, &weight, &grad)).map(|v| v.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+        };
+        let one = bits(1);
+        prop_assert_eq!(&one, &bits(2));
+        prop_assert_eq!(&one, &bits(4));
+    }
+}
+
+/// Convolutions that are computed at the points of tiles, on every instruction set.
+fn any_winograd() -> impl Strategy<Value = (usize, Conv2d)> {
+    (1usize..20, [8usize..40, 8usize..40], [3usize..20, 3usize..20], 0usize..3).prop_map(
+        |(n, channels, input, padding)| {
+            let [channels_in, channels_out] = channels.map(|c| if c > 16 { c.next_multiple_of(16) } else { c });
+            let instructions = Instructions::Detected;
+            (n, Conv2d { channels_in, channels_out, input, kernel: [3; 2], stride: 1, padding, instructions })
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn tiles_give_the_definition_and_its_gradients((batch, conv) in any_winograd()) {
+        let [input, weight, grad] = tensors(batch, &conv);
+        let expected = convolution(&conv, &wide(&input), &wide(&weight));
+        let turned: Vec<f64> = (0..conv.channels_in * conv.channels_out * 9)
+            .map(|i| {
+                let (tap, o, c) = (8 - i % 9, i / 9 % conv.channels_out, i / 9 / conv.channels_out);
+                f64::from(weight[(o * conv.channels_in + c) * 9 + tap])
+            })
+            .collect();
+        // The gradient of the input is the convolution of that of the output with the kernels turned around.
+        let [channels_in, channels_out] = [conv.channels_out, conv.channels_in];
+        let back = Conv2d { channels_in, channels_out, input: conv.output(), padding: 2 - conv.padding, ..conv };
+        let input_gradient = convolution(&back, &wide(&grad), &turned);
+        // And that of the weights a convolution of the input's channels with the output gradient's.
+        let swap = |values: &[f32], channels: usize| -> Vec<f64> {
+            let plane = values.len() / batch / channels;
+            let at = |c: usize, n: usize, p: usize| f64::from(values[(n * channels + c) * plane + p]);
+            (0..channels).flat_map(|c| (0..batch).flat_map(move |n| (0..plane).map(move |p| (c, n, p)))).map(|(c, n, p)| at(c, n, p)).collect()
+        };
+        let across = Conv2d { channels_in: batch, kernel: conv.output(), ..conv };
+        let swapped = convolution(&across, &swap(&input, conv.channels_in), &swap(&grad, conv.channels_out));
+        let weight_gradient: Vec<f64> = (0..weight.len())
+            .map(|i| {
+                let (tap, c, o) = (i % 9, i / 9 % conv.channels_in, i / 9 / conv.channels_in);
+                swapped[(c * conv.channels_out + o) * 9 + tap]
+            })
+            .collect();
+        for instructions in instructions() {
+            let results = run(&Conv2d { instructions, ..conv }, &input, &weight, &grad);
+            for (what, ours, expected) in [("output", &results[0], &expected), ("input", &results[1], &input_gradient), ("weight", &results[2], &weight_gradient)] {
+                let difference = largest_difference(ours, expected);
+                prop_assert!(difference <= TOLERANCE, "{what} with {instructions:?}: {difference}");
+            }
+        }
         let bits = |threads| {
             with_threads(threads, || run(&conv, &input, &weight, &grad)).map(|v| v.into_iter().map(f32::to_bits).collect::<Vec<_>>())
         };
@@ -265,9 +322,8 @@ proptest! {
             let (mut unpooled, mut back) = (vec![f32::NAN; convolved.len()], vec![f32::NAN; convolved.len()]);
             pool.backward(&grad, &places, &mut unpooled);
             pointwise::relu_backward(&rectified, &unpooled, &mut back);
-            let (mut to_input, mut to_weight) = (vec![f32::NAN; input.len()], vec![f32::NAN; weight.len()]);
-            conv.input_gradient(&back, &weight, &mut to_input);
-            conv.weight_gradient(&input, &back, &mut to_weight);
+            let found = conv.gradients(Some(&input), Some(&weight), &back);
+            let (to_input, to_weight) = (found.input, found.weight);
             let mut to_bias = vec![f32::NAN; conv.channels_out];
             pointwise::channel_sums(&back, rows * columns, &mut to_bias);
             (out, to_input, to_weight, to_bias)
