@@ -108,7 +108,22 @@ pub const FAULTS: &[Fault] = &[
             (planted.train.epochs > 0).then_some(planted)
         },
     },
+    Fault {
+        family: "a frozen layer",
+        name: "frozen",
+        what: "the first layer stays as it was drawn",
+        plant: |e, facts| frozen(e, facts),
+    },
 ];
+
+/// With the first layer that has weights frozen, besides those that are; none where it is the only one.
+fn frozen(experiment: &Experiment, facts: &Facts) -> Option<Experiment> {
+    let plan = experiment.plan(facts.shape, kept(experiment, facts)).ok()?;
+    let first = plan.named_tensors().first().map(|held| held.0.name.clone())?;
+    let mut planted = experiment.clone();
+    planted.train.freeze.get_or_insert_default().push(first);
+    planted.plan(facts.shape, kept(experiment, facts)).is_ok().then_some(planted)
+}
 
 fn kept(experiment: &Experiment, facts: &Facts) -> usize {
     experiment.data.classes.as_ref().map_or(facts.classes, Vec::len)

@@ -55,8 +55,10 @@ pub struct Evidence {
     pub training: Vec<RawSeries>,
     /// In order of epochs.
     pub checkpoints: Vec<Checkpoint>,
-    /// In order of epochs; their bands are still empty.
+    /// The trace kernels, in order of epochs; their bands are still empty.
     pub kernels: Vec<KernelCheckpoint>,
+    /// Those of other kinds than the trace kernel, kind by kind.
+    pub other_kernels: Vec<KernelCheckpoint>,
     /// At the last of `kernels`.
     pub kernel_pairs: Vec<KernelPair>,
     /// In order of epochs.

@@ -83,6 +83,7 @@ pub fn analyze<T: Real>(input: &Input<T>, evidence: Evidence, settings: Settings
         recorded,
         kernel_training,
         kernels: kernels::banded(evidence.kernels, typical),
+        other_kernels: kernels::banded(evidence.other_kernels, typical),
         weight_spectra: weights::judged(evidence.weight_spectra, typical),
         checkpoints: evidence.checkpoints,
         ensembles: None,

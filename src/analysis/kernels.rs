@@ -12,7 +12,7 @@ use crate::kernel::alignment::Centred;
 use crate::kernel::spectrum::{Spectrum, spectrum};
 use crate::stats::{Margins, Ranking, alpha};
 
-/// The trace kernel of one run at one checkpoint.
+/// The kernel of one run at one checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     pub run: u32,
@@ -87,7 +87,8 @@ pub fn checkpoint(
         .collect::<Result<_>>()?;
     let mean_cka = (!pairs.is_empty()).then(|| pairs.iter().map(|pair| pair.cka).sum::<f64>() / pairs.len() as f64);
     let probes = snapshots.first().map_or(0, |held| held.kernel.len().isqrt());
-    Ok((KernelCheckpoint { epoch, probes, mean_cka, eigenvalues: Band::default(), runs }, pairs))
+    let kind = "trace".to_owned();
+    Ok((KernelCheckpoint { epoch, kind, probes, mean_cka, eigenvalues: Band::default(), runs }, pairs))
 }
 
 /// KS distance and exact level of each run's eigenvalues against those of the others; nothing for a single run.

@@ -7,6 +7,7 @@ use super::kernels::Snapshot;
 use super::schema::LeftOut;
 use super::sweep::{common_epochs, index, judged_epoch, snapshots, soft_decisions, weights};
 use crate::error::{Error, Result};
+use crate::kernel::Kind;
 use crate::record::SweepReader;
 
 /// Soft decisions and kernels of the complete runs at one epoch.
@@ -54,7 +55,7 @@ pub fn last(sweep: &SweepReader, epoch: Option<usize>, only: Option<&BTreeSet<u3
         epoch,
         input: input?,
         weights: kept.iter().filter_map(|run| Some((index(run), weights(run, epoch)?))).collect(),
-        kernels: snapshots(&kept, epoch, &mut notes),
+        kernels: snapshots(&kept, epoch, Kind::Trace, &mut notes),
         data_digest: kept.first().and_then(|run| run.outcome().provenance.data_digest.clone()),
         left_out,
         notes,

@@ -67,8 +67,8 @@ pub struct Metric {
     pub flag: Option<FlagKind>,
     /// The standard deviation that the examples alone give the metric between healthy runs.
     pub noise: fn(&Noise) -> f64,
-    /// An increasing function, after which healthy runs spread about evenly to both sides.
-    pub even: fn(f64) -> f64,
+    /// An increasing function of the value, given the noise, after which healthy runs spread about evenly to both sides.
+    pub even: fn(f64, f64) -> f64,
     /// Of one run.
     pub of: OfRun,
     /// Further numbers of the run that belong to it, by their keys.
@@ -97,8 +97,13 @@ fn continuous(_examples: usize) -> f64 {
     1e-9
 }
 
-fn as_it_is(value: f64) -> f64 {
+fn as_it_is(value: f64, _noise: f64) -> f64 {
     value
+}
+
+/// Of a quantity that is 0 or more, and whose spread grows with its size: the logarithm from where the noise no longer matters.
+fn logarithm(value: f64, noise: f64) -> f64 {
+    (value.max(0.0) + noise.max(1e-12)).ln()
 }
 
 /// A distance, three decimals.
@@ -233,7 +238,7 @@ metrics! {
 
     ece "calibration error" ("ECE"): "expected calibration error, 15 equal-width bins",
     Share, Lower, Runs, write percent, step one_example, flag Some(FlagKind::Ece),
-    noise |noise| noise.ece, even as_it_is,
+    noise |noise| noise.ece, even logarithm,
     value |m, i| Some(m.calibration[i].ece),
     beside {
         ece_calibrated "what a perfectly calibrated network of these confidences scores in the mean"
@@ -247,20 +252,20 @@ metrics! {
     ece_adaptive "calibration error with bins of equal mass" ("ECE, equal mass"):
     "expected calibration error, 15 bins of equal mass",
     Share, Lower, Runs, write percent, step one_example, flag None,
-    noise |noise| noise.ece, even as_it_is,
+    noise |noise| noise.ece, even logarithm,
     value |m, i| Some(m.calibration[i].ece_adaptive),
     beside {}
 
     ece_classwise "calibration error by class" ("ECE, class-wise"):
     "mean over classes of the calibration error of each class's probability",
     Share, Lower, Runs, write percent, step one_example, flag None,
-    noise |noise| noise.ece, even as_it_is,
+    noise |noise| noise.ece, even logarithm,
     value |m, i| Some(m.calibration[i].ece_classwise),
     beside {}
 
     churn "disagreement with the other runs" ("churn"): "mean share of examples decided differently from another run",
     Share, Lower, Pairs, write percent, step one_example, flag Some(FlagKind::Churn),
-    noise |noise| noise.churn, even as_it_is,
+    noise |noise| noise.churn, even logarithm,
     value |m, i| m.against.as_ref().map(|found| found.churn[i]),
     beside {}
 
@@ -292,7 +297,7 @@ metrics! {
     ks "KS distance from the other runs" ("KS"):
     "Kolmogorov–Smirnov distance of the margins from those of the pooled others",
     Share, Lower, Runs, write distance, step one_example, flag Some(FlagKind::Alpha),
-    noise |noise| noise.ks, even as_it_is,
+    noise |noise| noise.ks, even logarithm,
     value |m, i| m.against.as_ref().map(|found| found.levels.runs[i].ks),
     beside {
         typicality "share of the runs that are at least as far from the others by KS distance"
@@ -323,7 +328,7 @@ metrics! {
     kernel_cka "alignment of its kernel with those of the other runs" ("kernel, runs"):
     "mean alignment of the last kernel with those of the other runs, [-1, 1]",
     Plain, Higher, Pairs, write distance, step continuous, flag Some(FlagKind::Kernel),
-    noise |noise| noise.kernel, even |cka| -cka.clamp(-1.0, 1.0).acos(),
+    noise |noise| noise.kernel, even |cka, _noise| -cka.clamp(-1.0, 1.0).acos(),
     value |m, i| m.kernels[i].mean_cka,
     beside {}
 }

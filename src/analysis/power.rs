@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{Quantity, Settings, Subject, Tolerances, Unit, measured, tested};
+use super::comparison::{PERMUTATIONS, Quantity, Settings, Subject, Tolerances, Unit, measured, tested};
 use super::schema::Analysis;
 use crate::error::{Error, Result};
 use crate::stats::descriptive::{mean, std};
+use crate::stats::family::{self, Divisions};
 use crate::stats::logits::Real;
 use crate::stats::power::{self, Design, POWER};
 
@@ -73,7 +74,6 @@ pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity,
     let mut sizes: Vec<usize> = SIZES.into_iter().chain([runs]).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    let fewest = power::fewest_runs(1.0 - confidence);
     let mut rows: Vec<(Quantity, f64, f64)> =
         measured.runs.iter().map(|held| (held.quantity, mean(&held.of_runs), std(&held.of_runs))).collect();
     for (within, _, pairs) in &measured.pairs {
@@ -83,21 +83,30 @@ pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity,
         }
     }
     rows.sort_by_key(|row| row.0.order());
+    // Few divisions allow fewer false findings than the level does.
+    let allowed = |n: usize| -> Result<(usize, f64)> {
+        let divisions = Divisions::new(n, 2 * n, family::Design::Free, PERMUTATIONS, 0)?;
+        let rank = divisions.rank(1.0 - confidence);
+        Ok((rank, rank as f64 * divisions.smallest_p()))
+    };
+    let of_halves = allowed(runs / 2)?.1;
+    let known = runs as f64 - 1.0;
+    let factors: Vec<Option<f64>> = sizes
+        .iter()
+        .map(|&n| {
+            let (rank, share) = allowed(n)?;
+            if rank == 0 {
+                return Ok(None);
+            }
+            let level = if of_halves > 0.0 { strictness * share / of_halves } else { strictness };
+            let critical = power::critical_t(level, 2.0 * n as f64 - 2.0)?;
+            Design::of_sides(n, n, critical).of_rank(rank)?.detectable(known, POWER).map(Some)
+        })
+        .collect::<Result<_>>()?;
     let metrics = rows
         .into_iter()
         .map(|(metric, mean, std)| {
-            let known = runs as f64 - 1.0;
-            let detectable = sizes
-                .iter()
-                .map(|&n| {
-                    if n < fewest {
-                        return Ok(None);
-                    }
-                    let freedom = 2.0 * n as f64 - 2.0;
-                    let design = Design::of_sides(n, n, power::critical_t(strictness, freedom)?);
-                    Ok(Some(std * design.detectable(known, POWER)? * power::widening(freedom)))
-                })
-                .collect::<Result<Vec<_>>>()?;
+            let detectable = factors.iter().map(|factor| factor.map(|factor| factor * std)).collect();
             let needed = asked
                 .iter()
                 .filter(|held| held.0 == metric)
@@ -135,7 +144,9 @@ pub fn of_analysis(analysis: &Analysis) -> Option<(f64, f64)> {
         return None;
     }
     let critical = power::critical_t(0.05 / TESTS, 2.0 * runs as f64 - 2.0).ok()?;
-    let factor = Design::of_sides(runs, runs, critical).detectable(runs as f64 - 1.0, POWER).ok()?;
+    let divisions = Divisions::new(runs, 2 * runs, family::Design::Free, PERMUTATIONS, 0).ok()?;
+    let design = Design::of_sides(runs, runs, critical).of_rank(divisions.rank(0.05)).ok()?;
+    let factor = design.detectable(runs as f64 - 1.0, POWER).ok()?;
     let summary = &analysis.summary;
     Some((factor * summary.accuracy.as_ref()?.std?, factor * summary.nll.as_ref()?.std?))
 }

@@ -78,6 +78,9 @@ pub struct Analysis {
     pub checkpoints: Vec<Checkpoint>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernels: Vec<KernelCheckpoint>,
+    /// The same of other kinds than the trace kernel, kind by kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_kernels: Vec<KernelCheckpoint>,
     /// Where the experiment records spectra.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weight_spectra: Vec<WeightCheckpoint>,
@@ -145,6 +148,9 @@ pub struct RashomonCapacity {
     pub q99: f64,
     pub max: f64,
 }
+
+/// The fact that says which streams of randomness differ between the runs, as a list.
+pub const VARIES: &str = "varies between runs";
 
 /// What was analysed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -388,20 +394,28 @@ pub struct CheckpointRun {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelCheckpoint {
     pub epoch: usize,
+    /// `trace`, `pseudo`, `conjugate`, …
+    #[serde(default = "trace")]
+    pub kind: String,
     /// P
     pub probes: usize,
     /// Mean centred alignment of all pairs of distinct runs.
     pub mean_cka: Option<f64>,
-    /// Eigenvalues of the cosine-normalised trace kernel over the typical runs, largest first.
+    /// Eigenvalues of the cosine-normalised kernel over the typical runs, largest first.
     pub eigenvalues: Band,
     pub runs: Vec<KernelRun>,
+}
+
+/// The kind of kernels that say none.
+fn trace() -> String {
+    "trace".to_owned()
 }
 
 /// The kernel of one run at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelRun {
     pub run: u32,
-    /// Of the cosine-normalised trace kernel, largest first, `[P]`.
+    /// Of the cosine-normalised kernel, largest first, `[P]`.
     pub eigenvalues: Vec<f64>,
     /// (Σλ)²/Σλ², between 1 and P.
     pub effective_rank: f64,

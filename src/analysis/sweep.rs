@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::checkpoints::checkpoint;
-use super::evidence::{Evidence, RawSeries};
+use super::evidence::{Evidence, KernelPair, RawSeries};
 use super::independence::{Standing, standings};
 use super::input::{Input, RunLogits};
 use super::kernels::{self, Snapshot};
-use super::schema::{Fact, LeftOut, Settings};
+use super::schema::{Fact, KernelCheckpoint, LeftOut, Settings};
 use super::weights;
 use crate::error::{Error, Result};
+use crate::kernel::Kind;
 use crate::record::{EpochMetrics, Provenance, RunReader, SoftDecisions, SweepReader, layout};
 
 /// What the analysis of a sweep takes from elsewhere than its records.
@@ -211,7 +212,7 @@ fn training(runs: &[&RunReader]) -> Vec<RawSeries> {
         .collect()
 }
 
-/// The trace kernels of every recorded epoch.
+/// The kernels of every recorded epoch: the trace kernels, and beside them those of the other kinds.
 fn add_kernels(
     evidence: &mut Evidence,
     runs: &[&RunReader],
@@ -219,36 +220,59 @@ fn add_kernels(
     probes: &[usize],
     settings: &Settings,
 ) -> Result<()> {
+    // Every run of a sweep records the same kinds.
+    let known = runs.iter().find_map(|run| run.kernel(*run.epochs_with(layout::KERNEL).first()?).ok().flatten());
+    let recorded = |kind: &Kind| known.as_ref().is_some_and(|file| file.get(kind.name()).is_some());
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind == Kind::Trace || recorded(kind)) {
+        let (checkpoints, pairs) = of_kind(kind, runs, (labels, probes), settings, &mut evidence.notes)?;
+        if kind == Kind::Trace {
+            (evidence.kernels, evidence.kernel_pairs) = (checkpoints, pairs);
+        } else {
+            evidence.other_kernels.extend(checkpoints);
+        }
+    }
+    Ok(())
+}
+
+/// The kernels of one kind in order of epochs, and the alignment of every two runs at the last.
+fn of_kind(
+    kind: Kind,
+    runs: &[&RunReader],
+    (labels, probes): (&[u32], &[usize]),
+    settings: &Settings,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<KernelCheckpoint>, Vec<KernelPair>)> {
     let epochs: BTreeSet<usize> = runs.iter().flat_map(|run| run.epochs_with(layout::KERNEL)).collect();
-    let mut last = Vec::new();
+    let (mut last, mut checkpoints, mut of_last) = (Vec::new(), Vec::new(), Vec::new());
     // Backwards: earlier kernels are compared with the last.
     for &epoch in epochs.iter().rev() {
-        let snapshots = snapshots(runs, epoch, &mut evidence.notes);
+        let snapshots = snapshots(runs, epoch, kind, notes);
         let Some(first) = snapshots.first() else { continue };
         let side = first.kernel.len().isqrt();
         let of_probes: Vec<u32> = probes.iter().filter_map(|&probe| labels.get(probe).copied()).collect();
         let of_probes = if of_probes.len() == side { of_probes } else { Vec::new() };
-        let is_last = evidence.kernels.is_empty();
+        let is_last = checkpoints.is_empty();
         if is_last {
             last = kernels::centred(&snapshots)?;
         }
-        let (checkpoint, pairs) = kernels::checkpoint(epoch, &snapshots, &of_probes, &last, settings)?;
+        let (mut checkpoint, pairs) = kernels::checkpoint(epoch, &snapshots, &of_probes, &last, settings)?;
+        checkpoint.kind = kind.name().to_owned();
         if is_last {
-            evidence.kernel_pairs = pairs;
+            of_last = pairs;
         }
-        evidence.kernels.push(checkpoint);
+        checkpoints.push(checkpoint);
     }
-    evidence.kernels.reverse();
-    Ok(())
+    checkpoints.reverse();
+    Ok((checkpoints, of_last))
 }
 
-/// The kernels of one epoch that can be used: finite, square, and of one size.
-pub(super) fn snapshots(runs: &[&RunReader], epoch: usize, notes: &mut Vec<String>) -> Vec<Snapshot> {
+/// The kernels of one kind and epoch that can be used: finite, square, and of one size.
+pub(super) fn snapshots(runs: &[&RunReader], epoch: usize, kind: Kind, notes: &mut Vec<String>) -> Vec<Snapshot> {
     let mut kept: Vec<Snapshot> = Vec::new();
     for run in runs {
         let read = run.kernel(epoch).and_then(|found| match found {
             None => Ok(None),
-            Some(mut tensors) => match tensors.remove("trace") {
+            Some(mut tensors) => match tensors.remove(kind.name()) {
                 None => Ok(None),
                 Some((shape, values)) => usable(&shape, values, kept.first()).map(Some),
             },
@@ -257,7 +281,11 @@ pub(super) fn snapshots(runs: &[&RunReader], epoch: usize, notes: &mut Vec<Strin
             Ok(Some(kernel)) => kept.push(Snapshot { run: index(run), kernel }),
             Ok(None) => {}
             Err(error) => {
-                notes.push(format!("The kernel of run {} at epoch {epoch} is left out: {error}.", run.index()))
+                let note = format!("The kernel of run {} at epoch {epoch} is left out: {error}.", run.index());
+                // A file that cannot be read lacks every kind, and is named once.
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
             }
         }
     }

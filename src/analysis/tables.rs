@@ -21,7 +21,7 @@ pub fn write(analysis: &Analysis, folder: &std::path::Path) -> Result<()> {
     files::write(&folder.join("pairs.parquet"), &table::encode(pairs(analysis))?)?;
     for (name, columns, empty) in [
         ("checkpoints.parquet", checkpoints(analysis), analysis.checkpoints.is_empty()),
-        ("kernels.parquet", kernels(analysis), analysis.kernels.is_empty()),
+        ("kernels.parquet", kernels(analysis), analysis.kernels.is_empty() && analysis.other_kernels.is_empty()),
         (
             "ensembles.parquet",
             analysis.ensembles.as_ref().map(ensembles::table::columns).unwrap_or_default(),
@@ -101,9 +101,11 @@ fn checkpoints(analysis: &Analysis) -> Vec<Column> {
 }
 
 fn kernels(analysis: &Analysis) -> Vec<Column> {
-    let rows: Vec<_> = analysis.kernels.iter().flat_map(|held| held.runs.iter().map(|run| (held.epoch, run))).collect();
+    let all = analysis.kernels.iter().chain(&analysis.other_kernels);
+    let rows: Vec<_> = all.flat_map(|held| held.runs.iter().map(move |run| (held.epoch, run, &held.kind))).collect();
     let eigenvalues: Vec<Series> =
-        rows.iter().map(|(_, run)| Series::new(PlSmallStr::EMPTY, run.eigenvalues.as_slice())).collect();
+        rows.iter().map(|(_, run, _)| Series::new(PlSmallStr::EMPTY, run.eigenvalues.as_slice())).collect();
+    let kinds: Vec<&str> = rows.iter().map(|row| row.2.as_str()).collect();
     vec![
         whole("epoch", &rows, |row| row.0 as u32),
         whole("run", &rows, |row| row.1.run),
@@ -114,6 +116,7 @@ fn kernels(analysis: &Analysis) -> Vec<Column> {
         number("cka_to_last", &rows, |row| row.1.cka_to_last),
         number("spectrum_ks", &rows, |row| row.1.spectrum_ks),
         number("spectrum_alpha", &rows, |row| row.1.spectrum_alpha),
+        Column::new("kind".into(), kinds),
         Column::new("eigenvalues".into(), eigenvalues),
     ]
 }

@@ -23,6 +23,9 @@ use crate::stats::ensemble::{Combination, random_subsets};
 use crate::stats::logits::Real;
 use crate::workflow::analyze::is_sweep;
 
+/// Halvings of the evaluation set over which the strategies are compared.
+const HALVINGS: usize = 20;
+
 #[derive(Debug, Args)]
 pub struct SelectArgs {
     /// A sweep's directory, or files of soft decisions: .npz, .npy or .parquet, of one or of all runs
@@ -30,8 +33,11 @@ pub struct SelectArgs {
     inputs: Vec<PathBuf>,
     /// Whose choice is taken
     #[arg(long, value_name = "NAME", default_value = "greedy",
-        value_parser = ["all", "unflagged", "best-accuracy", "lowest-alpha", "greedy", "random"])]
+        value_parser = ["all", "unflagged", "best-accuracy", "lowest-alpha", "greedy", "single", "random"])]
     strategy: String,
+    /// Take the single run nearest to the ensemble of all, as `--strategy single`
+    #[arg(long, conflicts_with_all = ["strategy", "size"])]
+    single: bool,
     /// Number of runs for the strategies that need one; by default the recommended size
     #[arg(long, value_name = "K")]
     size: Option<usize>,
@@ -103,7 +109,12 @@ impl SelectArgs {
             temperature: self.temperature,
             seed: self.seed,
             size: self.size,
+            halvings: HALVINGS,
         }
+    }
+
+    fn strategy(&self) -> &str {
+        if self.single { StrategyKind::Single.name() } else { &self.strategy }
     }
 
     /// The choice, the weights of the chosen runs or why there are none, and the runs that could not be chosen.
@@ -164,7 +175,7 @@ impl SelectArgs {
             name: evidence.name.clone(),
             experiment: evidence.experiment.clone(),
             epoch: evidence.epoch,
-            strategy: self.strategy.clone(),
+            strategy: self.strategy().to_owned(),
             runs: members(strategy, &found)?,
             classes: input.classes(),
             combination: found.combination,
@@ -179,9 +190,9 @@ impl SelectArgs {
 
     /// The strategy whose choice is taken.
     fn taken<'a>(&self, found: &'a Ensembles) -> Result<&'a Strategy> {
-        let strategy = found.strategies.iter().find(|held| held.name.name() == self.strategy);
+        let strategy = found.strategies.iter().find(|held| held.name.name() == self.strategy());
         let strategy =
-            strategy.ok_or_else(|| Error::Invalid(format!("strategy {} has no run to choose", self.strategy)))?;
+            strategy.ok_or_else(|| Error::Invalid(format!("strategy {} has no run to choose", self.strategy())))?;
         if self.temperature && strategy.name == StrategyKind::Random {
             return Err(Error::Usage(
                 "a temperature is fitted to one ensemble, and random stands for many: choose another strategy".into(),

@@ -30,6 +30,16 @@ fn basis(ensembles: &Ensembles) -> String {
 }
 
 fn recommendation(ensembles: &Ensembles) -> String {
+    let regret = ensembles.by_regret.map_or_else(String::new, |size| {
+        format!(
+            " Any ensemble of {size} costs less negative log-likelihood against all runs together than this test set can tell (one \
+             standard error)."
+        )
+    });
+    by_levels(ensembles) + &regret
+}
+
+fn by_levels(ensembles: &Ensembles) -> String {
     let limit = percent(ensembles.limit);
     let largest = ensembles.sizes.last().map_or(0, |held| held.size);
     let size = ensembles.recommended.and_then(|size| ensembles.sizes.iter().find(|held| held.size == size));
@@ -48,13 +58,43 @@ fn recommendation(ensembles: &Ensembles) -> String {
     }
 }
 
-/// Which strategies differ from all runs together by more than chance.
+/// Which strategies differ from all runs together by more than chance, over several halvings where there are any.
 fn comparison(ensembles: &Ensembles) -> Option<String> {
+    ensembles.strategy(StrategyKind::All)?;
+    let Some(repeated) = &ensembles.repeated else { return Some(by_one_halving(ensembles)) };
+    let mut found: Vec<String> = Vec::new();
+    for held in repeated.strategies.iter().filter(|held| held.p <= 0.05) {
+        let (how, count) =
+            if held.difference < 0.0 { ("better", held.better) } else { ("worse", repeated.halvings - held.better) };
+        found.push(format!(
+            "`{}` is {how} than all runs together by {} ± {} nats ({count} of {} halvings)",
+            held.name.name(),
+            fixed(held.difference.abs(), 4),
+            fixed(held.error, 4),
+            repeated.halvings
+        ));
+    }
+    let by = format!("By negative log-likelihood, over {} halvings of the test examples,", repeated.halvings);
+    let mut text = if found.is_empty() {
+        format!("{by} no choice of runs differs from all of them together by more than chance.")
+    } else {
+        format!("{by} {}; the other choices do not differ by more than chance.", found.join(", and "))
+    };
+    let sure: Vec<u32> = repeated.greedy.iter().filter(|held| held.1 >= 0.9).map(|held| held.0).collect();
+    let taken = repeated.greedy.len();
+    text.push_str(&match sure.len() {
+        0 => format!(" `greedy` takes other runs in other halvings: {taken} in all, none of them in nine of ten."),
+        _ => format!(" `greedy` takes {taken} runs in all, in nine of ten halvings and more: {}.", ranges(&sure)),
+    });
+    Some(text)
+}
+
+/// What one halving says of the strategies.
+fn by_one_halving(ensembles: &Ensembles) -> String {
     let told = |kept: fn(&Estimate) -> bool| {
         let names = ensembles.strategies.iter().filter(|held| held.nll_against_all.as_ref().is_some_and(kept));
         names.map(|held| format!("`{}`", held.name.name())).collect::<Vec<String>>()
     };
-    ensembles.strategy(StrategyKind::All)?;
     let (better, worse) = (
         told(|difference| difference.high.is_some_and(|high| high < 0.0)),
         told(|difference| difference.low.is_some_and(|low| low > 0.0)),
@@ -64,14 +104,15 @@ fn comparison(ensembles: &Ensembles) -> Option<String> {
         (!names.is_empty()).then(|| format!("{} {verb} {how} than all runs together", list(names)))
     };
     let found: Vec<String> = [sentence(&better, "better"), sentence(&worse, "worse")].into_iter().flatten().collect();
-    Some(if found.is_empty() {
+    if found.is_empty() {
         "By negative log-likelihood no choice of runs differs from all of them together by more than chance.".to_owned()
     } else {
         format!(
-            "By negative log-likelihood {}; the other choices do not differ by more than chance.",
+            "By negative log-likelihood, on this one halving, {}; another may say otherwise (`harness select` compares over \
+             20).",
             found.join(", and ")
         )
-    })
+    }
 }
 
 /// The head of [`row`].

@@ -3,7 +3,7 @@
 pub use super::text::{capital, list};
 pub use crate::analysis::numbers::count;
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
-use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run};
+use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run, VARIES};
 use crate::stats::outliers::FEWEST;
 
 /// An interval of a share that is wider than this says that nothing can be said.
@@ -159,8 +159,10 @@ fn accuracy(analysis: &Analysis) -> Option<String> {
     let Some(spread) = analysis.spread.as_ref().filter(|_| accuracy.std.is_some()) else {
         return Some(format!("Accuracy is {} on {examples} test examples.", with_spread(accuracy, percent)));
     };
+    let varied = analysis.source.facts.iter().find(|fact| fact.name == VARIES);
+    let varied = varied.map_or_else(String::new, |fact| format!(" that differ in {}", fact.value));
     let of_all = format!(
-        "{} (mean ± standard deviation over runs; 95 % interval of the mean: {})",
+        "{} (mean ± standard deviation over runs{varied}; 95 % interval of the mean: {})",
         with_spread(accuracy, percent),
         range(accuracy, percent)
     );
@@ -245,7 +247,7 @@ fn levels(analysis: &Analysis) -> Option<String> {
     } else {
         "these runs lie closer together than this test set can resolve".to_owned()
     };
-    Some(format!(
+    let mut text = format!(
         "How sure the runs are of the right class: {zero} of {all} cannot be told from the others by this test set (exact α is 0). \
          By the published protocol {} of a run's test examples would have to be dropped in the mean to hide the difference (α̂). \
          For scale, {spread}. Both levels rise with the number of test examples, so compare them only at the same N = {} and ε = \
@@ -253,7 +255,24 @@ fn levels(analysis: &Analysis) -> Option<String> {
         percent(hat.mean),
         thousands(analysis.examples),
         analysis.epsilon,
-    ))
+    );
+    // Where a level sees everything and the other nothing, one of them is blind.
+    let opposed: Vec<&Run> =
+        judged(analysis).filter(|run| run.alpha == Some(0.0) && run.alpha_hat.is_some_and(|hat| hat >= 0.5)).collect();
+    if let Some(run) = opposed.first() {
+        text.push_str(&format!(
+            " The two contradict each other for {} of the runs ({}: α̂ ≥ 50 %, exact α 0 %).",
+            opposed.len(),
+            run.called()
+        ));
+        text.push_str(if analysis.settings.analysis.literal {
+            " Trust the exact α: `analysis.literal` interpolates the reference, which is blind where many margins are equal, as \
+             after `clip`; without it α̂ compares before and after such a jump."
+        } else {
+            " α̂ sees half of the examples at a time and gives up at 50 %: trust the exact α."
+        });
+    }
+    Some(text)
 }
 
 /// The runs that miss a class; silent where none is flagged.

@@ -1,6 +1,7 @@
 //! Pictures of a history of single values, one a night: limits of individual values and a weighted average (Montgomery,
 //! Introduction to Statistical Quality Control, chapters 6 and 9). Verdicts come from [`super::evidence`].
 
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 use super::descriptive::{mean, std};
@@ -37,18 +38,80 @@ pub fn limits(values: &[f64]) -> Result<Limits> {
     }
 }
 
-/// The exponentially weighted moving average (Roberts 1959): λx_i + (1 − λ)·previous, which starts at `centre`. Missing values
-/// leave it where it is.
+/// The upper limit of ranges of two, in mean ranges.
+const D4: f64 = 3.267;
+/// Steps smaller than this many sigmas gather in no cumulative sum.
+const SLACK: f64 = 0.5;
+
+/// One point of a weighted average.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Average {
+    /// λx_i + (1 − λ)·previous, which starts at the centre.
+    pub value: f64,
+    /// Where the average of further values of the process lies, as the limits of single values.
+    pub low: f64,
+    pub high: f64,
+}
+
+/// The exponentially weighted moving average (Roberts 1959); its limits widen towards √(λ/(2 − λ)) of those of single values.
+/// Missing values leave it where it is.
 #[must_use]
-pub fn ewma(values: &[Option<f64>], centre: f64, lambda: f64) -> Vec<Option<f64>> {
-    let mut average = centre;
+pub fn ewma(values: &[Option<f64>], limits: &Limits, lambda: f64) -> Vec<Option<Average>> {
+    let (mut average, mut decay) = (limits.centre, 1.0);
     values
         .iter()
         .map(|value| {
             average += lambda * ((*value)? - average);
-            Some(average)
+            decay *= (1.0 - lambda) * (1.0 - lambda);
+            let reach = (limits.high - limits.centre) * (lambda / (2.0 - lambda) * (1.0 - decay)).sqrt();
+            Some(Average { value: average, low: limits.centre - reach, high: limits.centre + reach })
         })
         .collect()
+}
+
+/// One point of the cumulative sums.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// What has gathered above the centre, in sigmas, at least 0.
+    pub above: f64,
+    /// What has gathered below the centre.
+    pub below: f64,
+}
+
+/// The cumulative sums of what lies more than half a sigma off the centre (Page 1954); 0 where the process has no spread.
+#[must_use]
+pub fn cusum(values: &[Option<f64>], limits: &Limits) -> Vec<Option<Sums>> {
+    let mut sums = Sums { above: 0.0, below: 0.0 };
+    values
+        .iter()
+        .map(|value| {
+            let off = (*value)? - limits.centre;
+            let z = if limits.sigma > 0.0 { off / limits.sigma } else { 0.0 };
+            sums = Sums { above: (sums.above + z - SLACK).max(0.0), below: (sums.below - z - SLACK).max(0.0) };
+            Some(sums)
+        })
+        .collect()
+}
+
+/// |x_i − x_{i−1}| of each value and the one before it, where there are both.
+#[must_use]
+pub fn ranges(values: &[Option<f64>]) -> Vec<Option<f64>> {
+    let mut before = None;
+    values
+        .iter()
+        .map(|&value| {
+            let range = value.zip(before).map(|(own, before): (f64, f64)| (own - before).abs());
+            before = value.or(before);
+            range
+        })
+        .collect()
+}
+
+/// The limit that ranges of the values of a period rarely pass: 3.267 of their mean (Montgomery, chapter 6); 0 of fewer than two.
+#[must_use]
+pub fn range_limit(period: &[f64]) -> f64 {
+    let ranges: Vec<f64> = period.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+    if ranges.is_empty() { 0.0 } else { D4 * mean(&ranges) }
 }
 
 #[cfg(test)]
@@ -68,7 +131,22 @@ mod tests {
 
     #[test]
     fn an_average_by_hand() {
-        let found = ewma(&[Some(1.0), None, Some(2.0)], 0.0, 0.5);
-        assert_eq!(found, [Some(0.5), None, Some(1.25)]);
+        let limits = Limits { centre: 0.0, sigma: 1.0, low: -3.0, high: 3.0 };
+        let found = ewma(&[Some(1.0), None, Some(2.0)], &limits, 0.5);
+        let values: Vec<Option<f64>> = found.iter().map(|held| held.map(|held| held.value)).collect();
+        assert_eq!(values, [Some(0.5), None, Some(1.25)]);
+        // 3·√(1/3·(1 − 1/4)) = 1.5.
+        assert!(close(found[0].unwrap().high, 1.5, 1e-12) && close(found[0].unwrap().low, -1.5, 1e-12));
+    }
+
+    #[test]
+    fn sums_and_ranges_by_hand() {
+        let limits = Limits { centre: 1.0, sigma: 2.0, low: 0.0, high: 2.0 };
+        let found = cusum(&[Some(3.0), None, Some(4.0), Some(-1.0)], &limits);
+        let above: Vec<Option<f64>> = found.iter().map(|held| held.map(|held| held.above)).collect();
+        assert_eq!(above, [Some(0.5), None, Some(1.5), Some(0.0)]);
+        assert_eq!(found[3].unwrap().below, 0.5);
+        assert_eq!(ranges(&[Some(1.0), Some(3.0), None, Some(0.5)]), [None, Some(2.0), None, Some(2.5)]);
+        assert!(close(range_limit(&[1.0, 3.0, 2.0, 6.0]), 3.267 * 7.0 / 3.0, 1e-12) && range_limit(&[1.0]) == 0.0);
     }
 }

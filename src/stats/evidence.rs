@@ -2,7 +2,7 @@
 //! against a limit whose false alarms are bounded (e-detectors: Shin, Ramdas & Rinaldo 2022; p-values against all that came
 //! before: Vovk, Gammerman & Shafer 2005).
 
-use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
+use statrs::distribution::{ContinuousCDF as _, FisherSnedecor, StudentsT};
 
 use super::rng::Stream;
 use crate::error::{Error, Result};
@@ -10,36 +10,34 @@ use crate::error::{Error, Result};
 /// A test stops when so many divisions were at least as extreme as the night: its p-value is known well enough.
 const ENOUGH: usize = 20;
 
-/// The evidence against the hypothesis in a p-value: (1 − p + p ln p)/(p ln² p), the mean of κ p^(κ−1) over κ in (0, 1),
-/// whose expectation under the hypothesis is at most 1 (Vovk & Wang 2021). One half at p = 1.
-#[must_use]
-pub fn factor(p: f64) -> f64 {
-    let x = -p.clamp(1e-300, 1.0).ln();
-    if x < 1e-4 {
-        // The series around p = 1, where numerator and denominator vanish together.
-        return 0.5 + x / 6.0;
-    }
-    (1.0 - (-x).exp() * (1.0 + x)) / ((-x).exp() * x * x)
-}
+/// Powers κ of the bets κ·p^(κ−1) (Vovk & Wang 2021): the small ones win most by few very small p-values, the large ones by many
+/// that are merely small.
+const BETS: [f64; 6] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.75];
 
-/// The product of factors since the start that makes it largest: S ← max(S, 1)·e.
+/// The products of bets since the start that makes each largest, S ← max(S, 1)·κ·p^(κ−1), side by side for several κ. A bet has
+/// an expectation of at most 1 where p is at least uniform; so has their mean.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Detector {
-    /// S, 1 before the first p-value.
-    pub evidence: f64,
-}
+pub struct Detector([f64; BETS.len()]);
 
 impl Default for Detector {
     fn default() -> Self {
-        Self { evidence: 1.0 }
+        Self([1.0; BETS.len()])
     }
 }
 
 impl Detector {
     /// Takes in a p-value.
     pub fn add(&mut self, p: f64) {
-        // Far beyond any limit it stays a number.
-        self.evidence = (self.evidence.max(1.0) * factor(p)).min(1e100);
+        for (held, bet) in self.0.iter_mut().zip(BETS) {
+            // Far beyond any limit it stays a number.
+            *held = (held.max(1.0) * bet * p.clamp(1e-300, 1.0).powf(bet - 1.0)).min(1e100);
+        }
+    }
+
+    /// The mean over the bets; 1 before the first p-value.
+    #[must_use]
+    pub fn evidence(&self) -> f64 {
+        self.0.iter().sum::<f64>() / BETS.len() as f64
     }
 }
 
@@ -97,6 +95,52 @@ pub fn p_of_runs(reference: &[f64], new: &[f64], tail: Tail, most: usize, seed: 
     Ok((1 + as_extreme) as f64 / (1 + most) as f64)
 }
 
+/// The smallest p-value of [`p_of_level`]: no law is known further out.
+pub const SMALLEST: f64 = 1e-7;
+
+/// How far one value spreads, and with how many degrees of freedom that is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Standard deviation.
+    pub std: f64,
+    pub freedom: f64,
+}
+
+impl Scale {
+    /// The spread within all `groups` together; none where no group has two values.
+    #[must_use]
+    pub fn within(groups: &[Vec<f64>]) -> Option<Self> {
+        let mut held = (0.0, 0.0);
+        for values in groups.iter().filter(|values| values.len() > 1) {
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            held.0 += values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+            held.1 += values.len() as f64 - 1.0;
+        }
+        (held.1 > 0.0).then(|| Self { std: (held.0 / held.1).sqrt(), freedom: held.1 })
+    }
+}
+
+/// The p-value of the hypothesis that new values have the mean of those at `level`, by Student's t with a spread that is known
+/// from elsewhere: for a level so young that dividing its runs would tell nothing.
+///
+/// # Errors
+/// [`Error::Invalid`] for no new value or none at the level.
+pub fn p_of_level(level: &[f64], new: &[f64], scale: &Scale, tail: Tail) -> Result<f64> {
+    let (n, m) = (new.len() as f64, level.len() as f64);
+    let law = StudentsT::new(0.0, 1.0, scale.freedom);
+    let (Ok(law), true) = (law, n > 0.0 && m > 0.0 && scale.std > 0.0) else {
+        return Err(Error::Invalid(format!("{n} new values against {m} with a spread of {}", scale.std)));
+    };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let t = (mean(new) - mean(level)) / (scale.std * (1.0 / n + 1.0 / m).sqrt());
+    let p = match tail {
+        Tail::Lower => law.cdf(t),
+        Tail::Higher => law.cdf(-t),
+        Tail::Either => 2.0 * law.cdf(-t.abs()),
+    };
+    Ok(p.clamp(SMALLEST, 1.0))
+}
+
 /// The smallest p-value of [`p_of_runs`] with at most `most` draws where, of `reference + worse + new` values, the `new` ones are
 /// as extreme as `worse` earlier ones and more so than all others.
 #[must_use]
@@ -143,27 +187,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn factors_by_hand() {
-        // p = 1/e: (1 − 1/e − 1/e)/(1/e) = e − 2. Its integral over p is 1.
-        assert!(close(factor((-1.0f64).exp()), std::f64::consts::E - 2.0, 1e-12));
-        assert!(close(factor(1.0), 0.5, 1e-12) && close(factor(0.9999), 0.5, 1e-4));
-        assert!(close(factor(0.9998), factor(0.999_95), 1e-4), "the series meets the formula");
-        // In u = −ln p, by the trapezoid rule; the tail beyond u = 4000 is 1/4000.
-        let integral: f64 = (0..400_000)
-            .map(|i| {
-                let at = |u: f64| if u == 0.0 { 0.5 } else { (1.0 - (-u).exp() * (1.0 + u)) / (u * u) };
-                0.005 * (at(0.01 * f64::from(i)) + at(0.01 * f64::from(i + 1)))
-            })
-            .sum();
-        assert!(close(integral, 1.0, 5e-4), "{integral}");
-        assert!(factor(1e-6) > 5000.0);
+    fn bets_by_hand() {
+        let one = |p: f64| {
+            let mut detector = Detector::default();
+            detector.add(p);
+            detector.evidence()
+        };
+        assert_eq!(Detector::default().evidence(), 1.0);
+        // p = 1: the mean of the powers. p = 1/16: ½·4 from the fifth alone, and so on.
+        assert!(close(one(1.0), 1.95 / 6.0, 1e-12));
+        let by_hand: f64 = BETS.iter().map(|bet| bet * 16f64.powf(1.0 - bet)).sum::<f64>() / 6.0;
+        assert!(close(one(1.0 / 16.0), by_hand, 1e-12) && one(1e-6) > 5000.0);
+        // The integral over p of each bet is 1: in u = −ln p, by the trapezoid rule; beyond u = 400 is e^(−20).
+        let at = |u: f64| (-u).exp() * one((-u).exp());
+        let integral: f64 = (0..400_000).map(|i| f64::from(i) * 1e-3).map(|u| 0.5e-3 * (at(u) + at(u + 1e-3))).sum();
+        assert!(close(integral, 1.0, 1e-4), "{integral}");
     }
 
     #[test]
     fn detectors_begin_anew_when_there_is_nothing_to_lose() {
         let mut detector = Detector::default();
-        [0.5, 0.8, 1e-3, 1e-3].into_iter().for_each(|p| detector.add(p));
-        assert!(close(detector.evidence, factor(1e-3).powi(2), 1e-9));
+        [1.0, 0.9, 1e-3, 1e-3].into_iter().for_each(|p| detector.add(p));
+        let mut fresh = Detector::default();
+        [1e-3, 1e-3].into_iter().for_each(|p| fresh.add(p));
+        assert_eq!(detector, fresh);
+    }
+
+    #[test]
+    fn a_level_with_a_known_spread() {
+        // Means 3 and 1 of 2 and 2 values, spread 1: t = 2/1 = 2; of four degrees of freedom 0.0581 is beyond.
+        let scale = Scale::within(&[vec![0.0, 1.0, 2.0], vec![4.0], vec![5.0, 6.0, 7.0]]).unwrap();
+        assert_eq!((scale.std, scale.freedom), (1.0, 4.0));
+        let p = |tail| p_of_level(&[0.0, 2.0], &[2.5, 3.5], &scale, tail).unwrap();
+        assert!(close(p(Tail::Higher), 0.058_058, 1e-6) && close(p(Tail::Lower), 0.941_942, 1e-6));
+        assert!(close(p(Tail::Either), 0.116_117, 1e-6));
+        assert_eq!(p_of_level(&[0.0], &[1e9], &scale, Tail::Higher).unwrap(), SMALLEST);
+        assert!(p_of_level(&[], &[1.0], &scale, Tail::Higher).is_err() && Scale::within(&[vec![1.0]]).is_none());
     }
 
     #[test]
@@ -186,6 +245,11 @@ mod tests {
     #[test]
     fn p_values_of_successive_nights_are_independent_and_uniform() {
         // What the guarantee rests on: against a reference that grows, products of factors have a mean of at most 1.
+        let bet = |p: f64| {
+            let mut detector = Detector::default();
+            detector.add(p);
+            detector.evidence()
+        };
         let (mut small, mut both, mut product, rounds) = (0, 0, 0.0, 3000);
         for round in 0..rounds {
             let mut stream = Stream::new(round, 3);
@@ -200,7 +264,7 @@ mod tests {
                 .collect();
             small += p.iter().filter(|&&p| p <= 0.1).count();
             both += usize::from(p[1] <= 0.2 && p[2] <= 0.2);
-            product += p.iter().map(|&p| factor(p).min(30.0)).product::<f64>();
+            product += p.iter().map(|&p| bet(p).min(30.0)).product::<f64>();
         }
         let share = small as f64 / (3 * rounds) as f64;
         assert!(share <= 0.112, "{share} at 10 %");
@@ -233,7 +297,12 @@ mod tests {
         #[test]
         fn evidence_falls_as_p_rises(a in 1e-9f64..1.0, b in 1e-9f64..1.0) {
             let (low, high) = (a.min(b), a.max(b));
-            prop_assert!(factor(low) >= factor(high) - 1e-12);
+            let of = |p| {
+                let mut detector = Detector::default();
+                detector.add(p);
+                detector.evidence()
+            };
+            prop_assert!(of(low) >= of(high) - 1e-12);
         }
 
         #[test]

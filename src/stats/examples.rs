@@ -52,6 +52,12 @@ impl Outcomes {
         bootstrap.mean(&self.nll)
     }
 
+    /// Mean negative log-likelihood in nats.
+    #[must_use]
+    pub fn mean_nll(&self) -> f64 {
+        mean(&self.nll)
+    }
+
     /// The standard error of the mean negative log-likelihood over the examples, in nats; 0 for a single example.
     #[must_use]
     pub fn nll_error(&self) -> f64 {

@@ -70,8 +70,19 @@ impl Divisions {
     /// equal size every division has a mirror image that counts as well.
     #[must_use]
     pub fn smallest_p(&self) -> f64 {
-        let mirrored = self.exact && 2 * self.first == self.runs;
-        f64::from(1 + u8::from(mirrored)) / self.count as f64
+        self.twins() as f64 / self.count as f64
+    }
+
+    /// Divisions that are equal but for the names of the sides: 2 where each has its mirror image, else 1.
+    fn twins(&self) -> usize {
+        1 + usize::from(self.exact && 2 * self.first == self.runs)
+    }
+
+    /// The rank, from the top, of the division that an observed one has to pass to be found at `level`, twins counted once: of all
+    /// others `rank` − 1 may be as large. 0 where nothing can be found.
+    #[must_use]
+    pub fn rank(&self, level: f64) -> usize {
+        (level * self.count as f64 + 1e-9).floor() as usize / self.twins()
     }
 
     /// Division number `place`: the runs of the first side, then those of the second.
@@ -259,16 +270,17 @@ pub struct Family {
     pub corrected: Vec<f64>,
     /// The largest statistic of each division, descending.
     largest: Vec<f64>,
+    /// Divisions that are equal but for the names of the sides.
+    twins: usize,
 }
 
 impl Family {
-    /// The value that the largest statistic passes in a share of at most `level` of the divisions; none if no statistic, however
-    /// large, would be that rare.
+    /// The value that an observed statistic has to pass to be found at `level`: that of all divisions but the observed one and
+    /// its mirror image fewer are as large than `level` allows. None if no statistic, however large, would be that rare.
     #[must_use]
     pub fn critical(&self, level: f64) -> Option<f64> {
-        let rank = (level * self.largest.len() as f64 + 1e-9).floor() as usize;
-        let critical = *self.largest.get(rank)?;
-        (rank > 0 && critical < self.largest[0]).then_some(critical)
+        let allowed = (level * self.largest.len() as f64 + 1e-9).floor() as usize;
+        self.largest.get(allowed.checked_sub(self.twins)?).copied()
     }
 }
 
@@ -313,13 +325,14 @@ pub fn test(quantities: &[Quantity<'_>], divisions: &Divisions) -> Family {
             standardise(column);
         }
     }
-    Family::of_columns(&columns)
+    Family::of_columns(&columns, divisions.twins())
 }
 
 impl Family {
-    /// From the statistics of each quantity on every division, the observed one first; all of one length.
+    /// From the statistics of each quantity on every division, the observed one first; all of one length. `twins` divisions each
+    /// have the same statistics whatever is observed.
     #[must_use]
-    pub fn of_columns(columns: &[Vec<f64>]) -> Self {
+    pub fn of_columns(columns: &[Vec<f64>], twins: usize) -> Self {
         let (count, divisions) = (columns.len(), columns.first().map_or(0, Vec::len));
         let p: Vec<f64> = columns.par_iter().map(|column| share_as_large(column)).collect();
         // From the smallest statistic to the largest, the maximum over all up to it is held against it.
@@ -340,7 +353,7 @@ impl Family {
             corrected[q] = least;
         }
         largest.sort_unstable_by(|a, b| b.total_cmp(a));
-        Self { statistics: columns.iter().map(|column| column[0]).collect(), p, corrected, largest }
+        Self { statistics: columns.iter().map(|column| column[0]).collect(), p, corrected, largest, twins }
     }
 }
 
@@ -375,7 +388,10 @@ mod tests {
         let found = test(&[Quantity::Mean { values: &values, step: 0.0 }], &free(3, 6));
         assert!(close(found.statistics[0], 6.0 / (2.0f64 / 3.0).sqrt(), 1e-12));
         assert_eq!((found.p[0], found.corrected[0], free(3, 6).smallest_p()), (0.1, 0.1, 0.1));
-        assert_eq!(found.critical(0.05), None);
+        assert_eq!((found.critical(0.05), free(3, 6).rank(0.05)), (None, 0));
+        // At 20 % two pairs of mirror images may be as large: the next of them is 7, 8, 3 against 1, 2, 9 or its like.
+        assert_eq!(free(3, 6).rank(0.2), 2);
+        assert!(found.critical(0.2).unwrap() < found.statistics[0]);
         // Pairs 1 7, 2 8, 3 9 with differences of 6 without spread: rounding alone is their error; 2 of 8 sign changes.
         let paired = Divisions::new(3, 6, Design::Paired, 1000, 1).unwrap();
         let found = test(&[Quantity::Mean { values: &values, step: 0.6 }], &paired);

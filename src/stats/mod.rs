@@ -10,6 +10,7 @@ pub mod alpha;
 pub mod alpha_hat;
 pub mod assignment;
 pub mod bootstrap;
+pub mod by_class;
 pub mod calibrated;
 pub mod calibration;
 pub mod charts;

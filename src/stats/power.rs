@@ -19,23 +19,41 @@ pub struct Design {
     pub freedom: f64,
     /// |t| beyond which a change counts as found.
     pub critical: f64,
+    /// Standard deviation of its logarithm from one test to the next.
+    pub spread: f64,
 }
 
 impl Design {
     /// `n` runs against `m` at a critical value.
     #[must_use]
     pub fn of_sides(n: usize, m: usize, critical: f64) -> Self {
-        Self { weight: 1.0 / n as f64 + 1.0 / m as f64, freedom: (n + m) as f64 - 2.0, critical }
+        Self { weight: 1.0 / n as f64 + 1.0 / m as f64, freedom: (n + m) as f64 - 2.0, critical, spread: 0.0 }
     }
 
     /// `n` pairs.
     #[must_use]
     pub fn of_pairs(n: usize, critical: f64) -> Self {
-        Self { weight: 1.0 / n as f64, freedom: n as f64 - 1.0, critical }
+        Self { weight: 1.0 / n as f64, freedom: n as f64 - 1.0, critical, spread: 0.0 }
+    }
+
+    /// The same where the critical value is the statistic of rank `rank` of the divisions of a permutation test: few divisions
+    /// make it vary from test to test. Where the tail falls like c^(−1/ξ), the logarithm of the value of rank k varies by
+    /// ξ·√(π²/6 − Σ_{i<k} 1/i²) (Rényi 1953); ξ is that of Student's t at the critical value.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] without degrees of freedom.
+    pub fn of_rank(self, rank: usize) -> Result<Self> {
+        let level = level_of_t(self.critical, self.freedom)?.max(1e-12);
+        let index = (critical_t(level / std::f64::consts::E, self.freedom)? / self.critical).ln();
+        let earlier: f64 = (1..rank.clamp(1, 1000)).map(|i| 1.0 / (i as f64).powi(2)).sum();
+        let spread = index.max(0.0) * (std::f64::consts::PI.powi(2) / 6.0 - earlier).max(0.0).sqrt();
+        // Below one in a hundred it is lost among the degrees of freedom.
+        Ok(Self { spread: if spread > 0.01 { spread } else { 0.0 }, ..self })
     }
 
     /// The change, in standard deviations as `known` degrees of freedom estimate them, that is found with probability
-    /// `power`: the mean over what the true standard deviation may be and over what the test will estimate it as. The
+    /// `power`: the mean over what the true standard deviation may be, over what the test will estimate it as, and over the
+    /// critical values of the next test. The
     /// chance of a finding in the wrong direction is left out.
     ///
     /// # Errors
@@ -48,10 +66,18 @@ impl Design {
         };
         let (of_test, of_estimate) = (scales(self.freedom)?, scales(known)?);
         let normal = Normal::standard();
+        // The critical value by five equal shares of its law.
+        let places: &[f64] = if self.spread > 0.0 { &[0.1, 0.3, 0.5, 0.7, 0.9] } else { &[0.5] };
+        let criticals: Vec<f64> = places
+            .iter()
+            .map(|&place| self.critical * (self.spread * normal.inverse_cdf(place)).exp())
+            .flat_map(|critical| of_test.iter().map(move |test| critical * test))
+            .collect();
         let found = |change: f64| {
             let shift = change / self.weight.sqrt();
-            let each = of_estimate.iter().flat_map(|estimate| of_test.iter().map(move |test| (estimate * shift, test)));
-            each.map(|(shift, test)| normal.cdf(shift - self.critical * test)).sum::<f64>() / (PLACES * PLACES) as f64
+            let each =
+                of_estimate.iter().flat_map(|estimate| criticals.iter().map(move |limit| estimate * shift - limit));
+            each.map(|z| normal.cdf(z)).sum::<f64>() / (PLACES * criticals.len()) as f64
         };
         let (mut low, mut high) = (0.0, 1.0);
         while found(high) < power && high < 1e6 {
@@ -63,14 +89,6 @@ impl Design {
         }
         Ok(high)
     }
-}
-
-/// By how much a detectable change is widened where the critical value comes from permutations of few runs, and so varies from
-/// sweep to sweep: 1 + 4/v² at v degrees of freedom, from counts on real runs (without it four runs a side found 65 %
-/// of promised changes, five 70 %, eight and more 80 %).
-#[must_use]
-pub fn widening(freedom: f64) -> f64 {
-    1.0 + 4.0 / (freedom * freedom)
 }
 
 /// Runs a side that find a change of `change` standard deviations with probability [`POWER`] in a two-sided t test at
@@ -149,6 +167,18 @@ mod tests {
         let few = Design::of_sides(5, 5, critical);
         assert!(few.detectable(8.0, 0.8).unwrap() > few.detectable(1e6, 0.8).unwrap());
         assert!(close(level_of_t(critical, 8.0).unwrap(), 0.05, 1e-9));
+    }
+
+    #[test]
+    fn few_divisions_make_the_critical_value_vary() {
+        // Four against four: of 35 pairs of divisions the largest counts. Six degrees of freedom, |t| = 4.95: level 0.0026,
+        // a factor e further out 6.02, ξ = 0.196; times √(π²/6).
+        let four = Design::of_sides(4, 4, 4.95).of_rank(1).unwrap();
+        assert!(close(four.spread, 0.251, 0.002), "{}", four.spread);
+        assert!(close(Design::of_sides(5, 5, 3.79).of_rank(6).unwrap().spread, 0.075, 0.002));
+        assert_eq!(Design::of_sides(10, 10, 3.1).of_rank(1000).unwrap().spread, 0.0);
+        let plain = Design { spread: 0.0, ..four };
+        assert!(four.detectable(6.0, 0.8).unwrap() > 1.01 * plain.detectable(6.0, 0.8).unwrap());
     }
 
     #[test]

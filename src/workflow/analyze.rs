@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::analysis::tuning::{self, StartedFrom};
-use crate::analysis::{Analysis, Fact, Images, Settings, analyze, ensembles, images, sweep, tables};
+use crate::analysis::{Analysis, Fact, Images, Settings, VARIES, analyze, ensembles, images, sweep, tables};
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};
 use crate::error::{Error, Result};
@@ -113,7 +113,7 @@ fn facts(experiment: &Experiment) -> Vec<Fact> {
         fact("optimiser", shown(&train.optimizer)),
         fact("schedule", shown(&train.schedule)),
         fact("epochs, batch", format!("{}, {}", train.epochs, train.batch_size)),
-        fact("varies between runs", shown(&experiment.sweep.vary)),
+        fact(VARIES, shown(&experiment.sweep.vary)),
         fact("root seed", experiment.sweep.seed.to_string()),
     ]
 }

@@ -7,7 +7,7 @@ use harness::analysis::{Input, Run, Settings};
 
 use super::pool::{self, Random};
 
-const SIZES: [usize; 8] = [3, 5, 6, 8, 10, 20, 50, 100];
+const SIZES: [usize; 9] = [3, 5, 6, 7, 8, 10, 20, 50, 100];
 
 fn flagged(sweep: &Input<f32>) -> Vec<Run> {
     let soft: Vec<_> = sweep.runs().iter().map(|run| sweep.soft(run).unwrap()).collect();
@@ -18,10 +18,17 @@ fn flagged(sweep: &Input<f32>) -> Vec<Run> {
 #[test]
 #[ignore = "counts on pools of runs: tests/slow.sh verdicts"]
 fn healthy_sweeps_carry_a_flag_as_often_as_stated() {
-    let pool = pool::read("clean_logits.npz");
+    for name in pool::healthy() {
+        count(&name);
+    }
+}
+
+fn count(name: &str) {
+    let pool = pool::read(name);
     let sweeps: usize = std::env::var("SWEEPS").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
-    println!("healthy sweeps of {} runs, {sweeps} of each size; flagged at 5 %, by kind", pool.runs().len());
-    for size in SIZES.into_iter().filter(|&size| size <= pool.runs().len()) {
+    println!("{name}: healthy sweeps of {} runs, {sweeps} of each size; flagged at 5 %, by kind", pool.runs().len());
+    // Sweeps of more than half of the pool are hardly different ones.
+    for size in SIZES.into_iter().filter(|&size| 2 * size <= pool.runs().len()) {
         let mut random = Random::new(size as u64);
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         let mut alarms = 0;
@@ -41,6 +48,18 @@ fn healthy_sweeps_carry_a_flag_as_often_as_stated() {
     }
 }
 
+/// The logits of every faulty run, with the class that it lost where it lost one.
+fn faults(kind: &str) -> Vec<(usize, Vec<f32>)> {
+    let of = |name: &str, class: usize| -> Vec<(usize, Vec<f32>)> {
+        let pool = pool::read(name);
+        pool.runs().iter().map(|run| (class, run.logits.clone())).collect()
+    };
+    match kind {
+        "class" => (0..10).flat_map(|class| of(&format!("faults_class_{class}.npz"), class)).collect(),
+        _ => of(&format!("faults_{kind}.npz"), 0),
+    }
+}
+
 #[test]
 #[ignore = "counts on pools of runs: tests/slow.sh verdicts"]
 fn planted_faults_are_found() {
@@ -48,19 +67,19 @@ fn planted_faults_are_found() {
     println!("one faulty run among M − 1 healthy ones, 20 sweeps for each faulty run; found, and named first by");
     // The least share that must be found at M = 8.
     for (kind, least) in [("noise30", 1.0), ("quarter", 0.9), ("class", 1.0), ("half", 0.0), ("noise10", 0.0)] {
-        let faults = pool::read(&format!("faults_{kind}.npz"));
+        let faults = faults(kind);
         for size in [6, 8, 10, 20] {
             let mut random = Random::new(7);
             let (mut found, mut named, mut others, mut all) = (0, 0, 0, 0);
             let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-            for (number, fault) in faults.runs().iter().enumerate() {
+            for (class, fault) in &faults {
                 for _ in 0..20 {
                     let places = random.choose(pool.runs().len(), size - 1);
-                    let runs = flagged(&pool::sweep(&pool, &places, &[&fault.logits]));
+                    let runs = flagged(&pool::sweep(&pool, &places, &[fault]));
                     let faulty = &runs[size - 1];
                     found += usize::from(faulty.is_flagged());
                     others += usize::from(runs[..size - 1].iter().any(Run::is_flagged));
-                    let class = format!("class {} ", number % 10);
+                    let class = format!("class {class} ");
                     named += usize::from(
                         faulty.flags.iter().any(|flag| flag.flag == FlagKind::Class && flag.why.contains(&class)),
                     );

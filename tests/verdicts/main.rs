@@ -1,8 +1,9 @@
-//! Counts how often verdicts are right, on pools of real runs and on simulated ones. Everything here takes long and prints
-//! tables, so all of it is ignored unless asked for: `tests/slow.sh verdicts`.
+//! Counts how often verdicts are right, on pools of real runs and on simulated ones; `table` makes single cases. What counts takes long and prints
+//! tables, so it is ignored unless asked for: `tests/slow.sh verdicts`.
 
 mod compare;
 mod coverage;
 mod flags;
 mod nights;
 mod pool;
+mod table;

@@ -2,7 +2,9 @@
 
 use harness::analysis::Input;
 use harness::analysis::comparison::Terms;
-use harness::analysis::nights::{Charted, History, Night, Observed, Rules, Standing, Values, judge, of_input};
+use harness::analysis::nights::{
+    Acceptance, Charted, History, Night, Observed, Rules, Standing, Values, judge, of_input,
+};
 use harness::stats::churn;
 
 use super::pool::{self, Random};
@@ -158,4 +160,40 @@ fn shifts_and_drifts_are_found_in_time() {
             }
         }
     }
+}
+
+#[test]
+#[ignore = "counts on pools of runs: tests/slow.sh verdicts"]
+fn after_accept_the_new_level_is_green_and_leaving_it_is_red() {
+    let pool = Measured::new(&pool::read("clean_logits.npz"));
+    let size = |metric: Charted| match metric {
+        Charted::Accuracy => -6.0 * pool.sigma(metric),
+        Charted::Nll | Charted::Ece => 6.0 * pool.sigma(metric),
+        _ => 0.0,
+    };
+    let (mut green, mut alarms, mut at_once, mut soon, mut nights, sequences) = (0, 0, 0, 0, 0, 100);
+    for sequence in 0..sequences {
+        // Five nights, a change that is accepted on its first night, and four more nights of it.
+        let judged = |after: f64| {
+            let by = |night: usize, metric| {
+                size(metric) * (f64::from(u8::from(night >= 5)) + if night >= 6 { after } else { 0.0 })
+            };
+            let mut observed = pool.sequence(10, 3000 + sequence, by);
+            let at = jiff::Timestamp::from_second(0).unwrap();
+            observed[5].night.accepted = Some(Acceptance { at, by: "me".into(), why: None });
+            judge(observed, &Rules { seed: sequence, ..Rules::default() }).unwrap()
+        };
+        let (kept, moved) = (judged(0.0), judged(1.0));
+        nights += kept.sweeps.len() - 6;
+        green += count(&kept, Standing::Green) - 2;
+        alarms += kept.signals.iter().filter(|signal| signal.sweep > 5).count();
+        at_once += usize::from(moved.sweeps[6].standing == Standing::Red);
+        soon += usize::from(moved.sweeps[8].standing == Standing::Red);
+    }
+    println!(
+        "after a change of 6 sigmas was accepted: {green} of {nights} nights green, {alarms} false alarms; another of 6 sigmas the \
+         night after is red at once in {at_once} and within three nights in {soon} of {sequences}"
+    );
+    assert!(alarms <= 1 && green * 100 >= nights * 98, "{green} of {nights}");
+    assert!(soon * 10 >= sequences as usize * 9, "{soon}");
 }

@@ -12,6 +12,14 @@ pub fn folder() -> PathBuf {
     )
 }
 
+/// Every pool of healthy runs, `*_logits.npz`, by name.
+pub fn healthy() -> Vec<String> {
+    let names = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with("_logits.npz")).collect();
+    names.sort();
+    names
+}
+
 /// The runs of a file of single precision.
 pub fn read(name: &str) -> Input<f32> {
     let path = folder().join(name);

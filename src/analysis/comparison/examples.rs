@@ -63,12 +63,12 @@ pub fn tested<T: Real>(before: &Logits<'_, T>, after: &Logits<'_, T>, settings: 
         })
         .collect();
     let columns: Vec<Vec<f64>> = (0..quantities.len()).map(|q| rows.iter().map(|row| row[q]).collect()).collect();
-    let family = Family::of_columns(&columns);
+    let family = Family::of_columns(&columns, 1);
     let critical = family.critical(level);
     let factor = critical
         .map(|critical| {
             let freedom = before.labels().len() as f64 - 1.0;
-            power::Design { weight: 1.0, freedom, critical }.detectable(freedom, POWER)
+            power::Design { weight: 1.0, freedom, critical, spread: 0.0 }.detectable(freedom, POWER)
         })
         .transpose()?;
     let bootstrap =

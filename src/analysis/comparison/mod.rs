@@ -18,7 +18,7 @@ pub use judge::{Settings, Tolerances, compare};
 pub use measure::{Measured, Values, measured, of_classes};
 pub use schema::*;
 pub use terms::{Fixed, Terms};
-pub use tested::tested;
+pub use tested::{PERMUTATIONS, tested};
 
 use super::input::Input;
 use super::kernels::Snapshot;

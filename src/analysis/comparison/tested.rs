@@ -11,8 +11,9 @@ use crate::stats::family::{self, Design, Divisions, Family, Matrix, Quantity as 
 use crate::stats::groups::Groups;
 use crate::stats::power::{self, POWER};
 
-/// Divisions of a permutation test, and resamples of an interval, for sweeps of ordinary size.
-const PERMUTATIONS: usize = 20_000;
+/// Divisions of a permutation test of sweeps of ordinary size, at most.
+pub const PERMUTATIONS: usize = 20_000;
+/// Resamples of an interval.
 const RESAMPLES: usize = 20_000;
 /// Pairs of runs looked at by one permutation test, and values of a family of tests, at most about.
 const WORK: usize = 1_000_000_000;
@@ -59,7 +60,7 @@ pub fn tested(measured: &Measured, unit: Unit, settings: &Settings) -> Result<Te
     // Whether runs diverged is asked of other runs than the rest: the two families share the level by halves.
     let families = if measured.diverged.is_some() { 2.0 } else { 1.0 };
     let level = (1.0 - settings.confidence) / families;
-    let scale = Scale::new(measured, unit, &family, level, asked.len())?;
+    let scale = Scale::new(measured, unit, (&family, divisions.rank(level)), level, asked.len())?;
     let common = Common { measured, unit, settings, scale, smallest_p: families * divisions.smallest_p() };
     let mut metrics = Vec::new();
     for (place, (quantity, statistic)) in asked.iter().enumerate() {
@@ -84,7 +85,13 @@ struct Scale {
 }
 
 impl Scale {
-    fn new(measured: &Measured, unit: Unit, family: &Family, level: f64, tests: usize) -> Result<Self> {
+    fn new(
+        measured: &Measured,
+        unit: Unit,
+        (family, rank): (&Family, usize),
+        level: f64,
+        tests: usize,
+    ) -> Result<Self> {
         let (n, m) = (measured.first, measured.decisions.len() - measured.first);
         let of = |critical| match unit {
             Unit::Pairs => power::Design::of_pairs(n, critical),
@@ -96,7 +103,7 @@ impl Scale {
             let critical = power::critical_t(level / tests.max(1) as f64, freedom)?;
             return Ok(Self { critical, detectable: None, level: None });
         };
-        let detectable = Some(of(critical).detectable(freedom, POWER)? * power::widening(freedom));
+        let detectable = Some(of(critical).of_rank(rank)?.detectable(freedom, POWER)?);
         Ok(Self { critical, detectable, level: Some(power::level_of_t(critical, freedom)?.max(1e-12)) })
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::stats::bootstrap::{Bootstrap, Interval};
 use crate::stats::ensemble::{self, mean_prediction};
 use crate::stats::examples::Outcomes;
-use crate::stats::logits::{Real, argmax};
+use crate::stats::logits::{Real, argmax, softmax_into};
 use crate::stats::{Logits, temperature};
 
 /// Resamples of an interval over examples.
@@ -48,8 +48,39 @@ pub fn greedy<T: Real>(selection: &[Logits<'_, T>], options: &Options) -> Result
     Ok((steps.into_iter().map(|step| step.run).collect(), best + 1))
 }
 
-/// What each strategy but `random` chooses; those that need a number take `size`.
-pub fn picks(judged: &[Run], mut greedy: Vec<usize>, size: usize) -> Vec<Pick> {
+/// The run nearest to the ensemble of all: of the least mean squared distance of its probabilities from the mean ones.
+pub fn nearest<T: Real>(selection: &[Logits<'_, T>]) -> usize {
+    let classes = selection.first().map_or(0, Logits::classes);
+    let mut distances = vec![0.0f64; selection.len()];
+    let mut rows: Vec<_> = selection.iter().map(Logits::rows).collect();
+    let mut p = vec![vec![0.0; classes]; selection.len()];
+    loop {
+        for (row, p) in rows.iter_mut().zip(&mut p) {
+            let Some((logits, _)) = row.next() else {
+                return (0..selection.len()).min_by(|&a, &b| distances[a].total_cmp(&distances[b])).unwrap_or(0);
+            };
+            softmax_into(logits, p);
+        }
+        for class in 0..classes {
+            let mean = p.iter().map(|p| p[class]).sum::<f64>() / p.len() as f64;
+            distances.iter_mut().zip(&p).for_each(|(held, p)| *held += (p[class] - mean).powi(2));
+        }
+    }
+}
+
+/// The mean negative log-likelihood of what each strategy chose, on the held-out half.
+pub fn losses<T: Real>(
+    picks: &[Pick],
+    selection: &[Logits<'_, T>],
+    held_out: &[Logits<'_, T>],
+    options: &Options,
+) -> Result<Vec<(StrategyKind, f64)>> {
+    let loss = |pick: &Pick| Ok((pick.kind, prediction(&pick.members, selection, held_out, options)?.0.mean_nll()));
+    picks.iter().map(loss).collect()
+}
+
+/// What each strategy but `random` chooses, `nearest` being the run of `single`; those that need a number take `size`.
+pub fn picks(judged: &[Run], mut greedy: Vec<usize>, nearest: usize, size: usize) -> Vec<Pick> {
     greedy.truncate(size);
     let unflagged: Vec<usize> = (0..judged.len()).filter(|&place| !judged[place].is_flagged()).collect();
     // Sorting keeps the order of those that tie, so the lowest index comes first.
@@ -70,11 +101,22 @@ pub fn picks(judged: &[Run], mut greedy: Vec<usize>, size: usize) -> Vec<Pick> {
         (StrategyKind::BestAccuracy, first_by(&|run| (or_last(run.accuracy.map(|a| -a)), or_last(run.nll)))),
         (StrategyKind::LowestAlpha, first_by(&|run| (or_last(run.alpha), or_last(run.ks)))),
         (StrategyKind::Greedy, greedy),
+        (StrategyKind::Single, vec![nearest]),
     ]
     .into_iter()
     .filter(|(_, members): &(_, Vec<usize>)| !members.is_empty())
     .map(|(kind, members)| Pick { kind, members })
     .collect()
+}
+
+/// The standard error over examples of the held-out negative log-likelihood of all runs together.
+pub fn error_of_all<T: Real>(
+    selection: &[Logits<'_, T>],
+    held_out: &[Logits<'_, T>],
+    options: &Options,
+) -> Result<f64> {
+    let all: Vec<usize> = (0..selection.len()).collect();
+    Ok(prediction(&all, selection, held_out, options)?.0.nll_error())
 }
 
 /// The strategies with their numbers on the held-out half; `runs` are still places among the distinct runs.

@@ -3,6 +3,7 @@
 
 mod choose;
 mod halves;
+mod repeated;
 mod sizes;
 pub mod table;
 
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::stats::ensemble::Combination;
 use crate::stats::logits::Real;
 use halves::Halves;
+pub use repeated::{Repeated, Repetition};
 
 /// How ensembles are made and chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +30,8 @@ pub struct Options {
     /// Members of the strategies that need a number. When absent, the recommended size; where there is none, as many as make
     /// the negative log-likelihood of greedy selection smallest.
     pub size: Option<usize>,
+    /// Halvings over which the strategies are compared; fewer than two: only the one that the numbers are of.
+    pub halvings: usize,
 }
 
 /// A way of choosing runs.
@@ -44,14 +48,16 @@ pub enum StrategyKind {
     LowestAlpha,
     /// One after the other the run that lowers the ensemble's negative log-likelihood most (Caruana 2004).
     Greedy,
+    /// The single run nearest to the ensemble of all.
+    Single,
     /// Any runs: what the others must beat.
     Random,
 }
 
 impl StrategyKind {
     /// All of them, in the order in which they are shown.
-    pub const EVERY: [Self; 6] =
-        [Self::All, Self::Unflagged, Self::BestAccuracy, Self::LowestAlpha, Self::Greedy, Self::Random];
+    pub const EVERY: [Self; 7] =
+        [Self::All, Self::Unflagged, Self::BestAccuracy, Self::LowestAlpha, Self::Greedy, Self::Single, Self::Random];
 
     /// As on the command line and in JSON.
     #[must_use]
@@ -62,6 +68,7 @@ impl StrategyKind {
             Self::BestAccuracy => "best-accuracy",
             Self::LowestAlpha => "lowest-alpha",
             Self::Greedy => "greedy",
+            Self::Single => "single",
             Self::Random => "random",
         }
     }
@@ -82,6 +89,13 @@ pub struct Ensembles {
     pub limit: f64,
     /// The smallest size of `sizes` whose α̂ interval stays under the limit.
     pub recommended: Option<usize>,
+    /// The smallest size of `sizes` at which the regret of 39 in 40 subsets is below one standard error, over the examples, of the
+    /// negative log-likelihood of all runs together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_regret: Option<usize>,
+    /// The strategies over several halvings, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Repetition>,
     /// Sentences a reader should know before trusting a number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -120,6 +134,9 @@ pub struct EnsembleSize {
     /// Trimming level by the published protocol on the selection half, of the ensemble's margins against those of the
     /// ensemble of all runs; each bootstrap draws a subset and the examples.
     pub alpha_hat: Estimate,
+    /// Held-out negative log-likelihood less that of the ensemble of all runs, subset by subset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regret: Option<Estimate>,
 }
 
 impl Ensembles {
@@ -154,7 +171,11 @@ pub fn ensembles<T: Real>(
     let recommended =
         sizes.iter().find(|size| size.alpha_hat.high.is_some_and(|high| high < limit)).map(|size| size.size);
     let size = options.size.or(recommended).unwrap_or(own_size);
-    let picks = choose::picks(&judged, greedy, size);
+    let picks = choose::picks(&judged, greedy, choose::nearest(&selection), size);
+    let error = choose::error_of_all(&selection, &held_out, options)?;
+    let cheap = |held: &&EnsembleSize| held.regret.is_some_and(|regret| regret.high.is_some_and(|high| high < error));
+    let by_regret = sizes.iter().find(cheap).map(|held| held.size);
+    let repeated = repeated::repeated(input, evidence, (options, settings), size)?;
     let mut strategies = choose::measured(&picks, &selection, &held_out, options, settings)?;
     for strategy in &mut strategies {
         strategy.runs = strategy.runs.iter().filter_map(|&place| halves.indices.get(place as usize).copied()).collect();
@@ -199,6 +220,8 @@ pub fn ensembles<T: Real>(
         sizes,
         limit,
         recommended,
+        by_regret,
+        repeated,
         notes,
     }))
 }

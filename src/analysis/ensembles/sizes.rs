@@ -63,8 +63,10 @@ pub fn curve<T: Real>(
         .iter()
         .enumerate()
         .map(|(place, &size)| {
-            let over = |value: fn(&Draw) -> f64| {
-                let values: Vec<f64> = draws.iter().filter_map(|order| order.get(place)).map(value).collect();
+            // The last ensemble of each order is that of all runs.
+            let over = |value: &dyn Fn(&Draw, &Draw) -> f64| {
+                let pairs = draws.iter().filter_map(|order| Some((order.get(place)?, order.last()?)));
+                let values: Vec<f64> = pairs.map(|(draw, all)| value(draw, all)).collect();
                 Estimate {
                     mean: mean(&values),
                     std: (values.len() > 1).then(|| std(&values)),
@@ -76,10 +78,11 @@ pub fn curve<T: Real>(
             };
             EnsembleSize {
                 size,
-                accuracy: over(|draw| draw.accuracy),
-                nll: over(|draw| draw.nll),
-                ece: over(|draw| draw.ece),
-                alpha_hat: over(|draw| draw.alpha_hat),
+                accuracy: over(&|draw, _| draw.accuracy),
+                nll: over(&|draw, _| draw.nll),
+                ece: over(&|draw, _| draw.ece),
+                alpha_hat: over(&|draw, _| draw.alpha_hat),
+                regret: Some(over(&|draw, all| draw.nll - all.nll)),
             }
         })
         .collect())

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quantity::{Charted, Values};
 use crate::analysis::comparison::Terms;
+use crate::stats::charts::{Average, Sums};
 
 /// Name and version of the contract.
 pub const SCHEMA: &str = "harness.history/1";
@@ -186,8 +187,14 @@ pub struct Chart {
     /// Where 99.73 % of further nights of the reference's process lie: centre ∓ t √(1 + 1/n) sigma. A picture, not a rule.
     pub low: f64,
     pub high: f64,
-    /// The exponentially weighted moving average (weight 0.2). A picture, not a rule.
-    pub ewma: Vec<Option<f64>>,
+    /// The exponentially weighted moving average (weight 0.2) with its limits. A picture, not a rule.
+    pub ewma: Vec<Option<Average>>,
+    /// What has gathered on either side of the centre, in sigmas. A picture, not a rule.
+    pub cusum: Vec<Option<Sums>>,
+    /// Of each night and the one before it.
+    pub ranges: Vec<Option<f64>>,
+    /// 3.267 mean ranges of the reference's nights.
+    pub range_limit: f64,
     /// Evidence for worse after each night.
     pub evidence: Vec<Option<f64>>,
     /// Its weight in the mean over quantities; they sum to 1.

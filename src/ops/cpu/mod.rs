@@ -15,8 +15,8 @@
 //! faster is fewer passes over the activations, not fewer operations.
 //!
 //! `unsafe` are, each with its reason: reads and writes of registers whose bounds are checked once (`product`, `multiply`, `layout`,
-//! the transforms of `winograd`), a prefetch, and the call of `gemm` ([`dense`]). The tests pass under AddressSanitizer
-//! (`RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --lib ops::cpu`).
+//! the transforms of `winograd`), a prefetch, and the call of `gemm` ([`dense`]). To run the tests under AddressSanitizer:
+//! `RUSTFLAGS=-Zsanitizer=address cargo +nightly test --target x86_64-unknown-linux-gnu --lib ops::cpu`.
 
 mod backward;
 pub mod buffers;

@@ -91,12 +91,13 @@ fn panel(found: &History, chart: &Chart) -> Panel {
         let value = chart.values.get(place).copied().flatten();
         value.map_or_else(String::new, |value| words::value(chart.metric, value))
     };
+    let average: Vec<Option<f64>> = chart.ewma.iter().map(|held| held.map(|held| held.value)).collect();
     let mut layers = periods(found);
     layers.extend([
         limit(low_limit, LIMITS),
         limit(chart.high, LIMITS),
         limit(chart.centre, Look::of(Paint::Soft)),
-        curve(numbered(&chart.ewma).collect(), AVERAGE, 1.9),
+        curve(numbered(&average).collect(), AVERAGE, 1.9),
         dots(found, &chart.values, write),
     ]);
     Panel::chart(&capital(&words::name(chart.metric)), dates(found), y, layers).sized((HALF.0, 236.0))

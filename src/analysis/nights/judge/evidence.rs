@@ -1,0 +1,158 @@
+//! The questions of a night, their p-values, and the evidence that these gather.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::{BLOCKS, FEWEST, Judging, NIGHT_EFFECT, TOLD};
+use crate::analysis::nights::quantity::Charted;
+use crate::analysis::nights::schema::Observed;
+use crate::error::Result;
+use crate::stats::descriptive::mean;
+use crate::stats::evidence::{Detector, Scale, Tail, p_of_level, p_of_night_effect, p_of_runs};
+
+/// Values drawn for one p-value, at most.
+const DRAWS: usize = 10_000_000;
+/// Degrees of freedom without which a spread is not known.
+const KNOWN: f64 = 4.0;
+
+/// Evidence of all quantities in one direction: of each quantity and length of a block a detector for each way of cutting the
+/// nights into blocks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gathered(HashMap<(Charted, usize), Vec<Detector>>);
+
+impl Gathered {
+    /// Of one quantity over all blocks; 1 before it was ever judged.
+    pub(super) fn of(&self, charted: Charted) -> f64 {
+        let held = |(length, weight): (usize, f64)| match self.0.get(&(charted, length)) {
+            Some(detectors) => weight * detectors.iter().map(Detector::evidence).sum::<f64>() / length as f64,
+            None => weight,
+        };
+        BLOCKS.into_iter().map(held).sum()
+    }
+
+    /// Takes in the p-value of a block of `length` nights before which there were `cut` nights.
+    pub(super) fn add(&mut self, charted: Charted, length: usize, cut: usize, p: f64) {
+        let detectors = self.0.entry((charted, length)).or_insert_with(|| vec![Detector::default(); length]);
+        detectors[cut % length].add(p);
+    }
+
+    /// The weighted mean, and the quantity that carries most of it.
+    pub(super) fn mean(&self, weights: &[(Charted, f64)]) -> (f64, Option<Charted>) {
+        let parts: Vec<(f64, Charted)> =
+            weights.iter().map(|&(charted, weight)| (weight * self.of(charted), charted)).collect();
+        let top = parts.iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1);
+        (parts.iter().map(|part| part.0).sum(), top)
+    }
+}
+
+/// What is to be computed of one quantity and one block of nights.
+pub(super) struct Question<'a> {
+    pub charted: Charted,
+    pub length: usize,
+    pub cut: usize,
+    reference: Vec<&'a [f64]>,
+    block: Vec<&'a [f64]>,
+    pub by_night: bool,
+    /// Of a value, where too few nights were accepted to divide their runs.
+    scale: Option<Scale>,
+    seed: u64,
+}
+
+impl Question<'_> {
+    /// For worse and for better.
+    fn answer(&self, most: usize) -> Result<[f64; 2]> {
+        let values = |nights: &[&[f64]]| -> Vec<f64> {
+            if self.by_night { nights.iter().map(|night| mean(night)).collect() } else { nights.concat() }
+        };
+        let (reference, new) = (values(&self.reference), values(&self.block));
+        let tail = self.charted.worse();
+        let p = |tail| match &self.scale {
+            Some(scale) => p_of_level(&reference, &new, scale, tail),
+            None => p_of_runs(&reference, &new, tail, draws(new.len(), most), self.seed),
+        };
+        Ok(match tail {
+            Tail::Lower => [p(Tail::Lower)?, p(Tail::Higher)?],
+            Tail::Higher => [p(Tail::Higher)?, p(Tail::Lower)?],
+            Tail::Either => [p(Tail::Either)?, 1.0],
+        })
+    }
+}
+
+/// Divisions that are drawn for a block of so many values.
+pub(super) fn draws(values: usize, most: usize) -> usize {
+    (DRAWS / values.max(1)).min(most)
+}
+
+impl<'a> Judging<'a> {
+    /// What is to be computed of this night together with those before it, for blocks of these lengths.
+    pub(super) fn questions(&self, place: usize, blocks: &[(usize, f64)]) -> Result<Vec<Question<'a>>> {
+        let mut questions = Vec::new();
+        if self.reference.len() < TOLD && !self.vouched {
+            return Ok(questions);
+        }
+        for (number, &(charted, _)) in self.quantities.iter().enumerate() {
+            let observed: &'a [Observed] = self.observed;
+            let of = |other: usize| observed[other].of(charted).filter(|values| !values.is_empty());
+            for &(length, _) in blocks {
+                let Some(start) = (self.reference.len() + 1).checked_sub(length) else { continue };
+                let (before, block) = self.reference.split_at(start);
+                let before = &before[..before.len().min(self.rules.baseline.unwrap_or(usize::MAX))];
+                let block: Option<Vec<&[f64]>> = block.iter().copied().chain([place]).map(of).collect();
+                let reference: Vec<&[f64]> = before.iter().copied().filter_map(of).collect();
+                let (Some(block), false) = (block, reference.is_empty()) else { continue };
+                let by_night = match (charted.is_of_runs(), reference.len() < TOLD) {
+                    (false, _) => true,
+                    // One night does not tell: it is as it was before.
+                    (true, true) => self.by_night.get(&charted).copied().unwrap_or(false),
+                    (true, false) => p_of_night_effect(&reference)? <= NIGHT_EFFECT,
+                };
+                let seed =
+                    self.rules.seed.wrapping_add((place as u64) << 24).wrapping_add((number * 8 + length) as u64);
+                let scale = self.spread(charted, by_night, place);
+                questions.push(Question { charted, length, cut: start, reference, block, by_night, scale, seed });
+            }
+        }
+        Ok(questions)
+    }
+
+    /// How far a value of this quantity spreads, where the reference is an accepted night or two: the runs within these and within
+    /// the night at `place`, together with those within the nights before if they spread no less; where the night is the unit, the
+    /// nights before. None where that is not known either, and of single classes, whose few errors are far from normal.
+    pub(super) fn spread(&self, charted: Charted, by_night: bool, place: usize) -> Option<Scale> {
+        let coarse = matches!(charted, Charted::ClassAccuracy(_) | Charted::Diverged);
+        if !self.vouched || self.reference.len() >= FEWEST || coarse {
+            return None;
+        }
+        let values = |&other: &usize| self.observed[other].of(charted).filter(|values| !values.is_empty());
+        let known = |scale: &Scale| scale.freedom >= KNOWN && scale.std > 0.0;
+        if by_night {
+            let means: Vec<f64> = self.before.iter().filter_map(values).map(mean).collect();
+            return Scale::within(&[means]).filter(known);
+        }
+        let mut groups: Vec<Vec<f64>> =
+            self.reference.iter().chain([&place]).filter_map(values).map(<[f64]>::to_vec).collect();
+        let own = Scale::within(&groups).filter(known)?;
+        groups.extend(self.before.iter().filter_map(values).map(<[f64]>::to_vec));
+        // A change that was wanted may have widened the spread.
+        Scale::within(&groups).filter(|all| all.std >= own.std).or(Some(own))
+    }
+
+    pub(super) fn answers(&self, questions: Vec<Question<'a>>, most: usize) -> Result<Vec<(Question<'a>, [f64; 2])>> {
+        questions
+            .into_par_iter()
+            .map(|question| Ok((question.answer(most)?, question)))
+            .map(|held: Result<_>| held.map(|(p, q)| (q, p)))
+            .collect()
+    }
+}
+
+/// Half of the weight for the quantities of all examples, half for those of single classes.
+pub(super) fn weighted(quantities: &[Charted]) -> Vec<(Charted, f64)> {
+    let is_class = |charted: &Charted| matches!(charted, Charted::ClassAccuracy(_));
+    let classes = quantities.iter().filter(|held| is_class(held)).count();
+    let others = quantities.len() - classes;
+    let share = if classes == 0 || others == 0 { 1.0 } else { 0.5 };
+    let weight = |held: &Charted| share / if is_class(held) { classes } else { others } as f64;
+    quantities.iter().map(|held| (*held, weight(held))).collect()
+}
