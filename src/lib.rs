@@ -54,6 +54,8 @@
 //! | [`workflow`] | what the verbs do, as functions | everything below |
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 
+#![warn(missing_docs)]
+
 pub mod analysis;
 pub mod arrays;
 pub mod cli;
@@ -63,6 +65,7 @@ pub(crate) mod ensemble;
 pub mod error;
 pub(crate) mod kernel;
 pub(crate) mod keys;
+#[allow(missing_docs)]
 pub mod lineage;
 pub(crate) mod microscope;
 pub(crate) mod model;
