@@ -20,13 +20,16 @@ use crate::workflow::embed::{What, activations};
 pub struct Subject {
     /// The file's name without its extension, or `sweep:run`.
     pub name: String,
+    /// What is known of it.
     pub source: Source,
 }
 
 /// What is known of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
+    /// Its weights.
     Weights(Weights),
+    /// Its outputs on common inputs.
     Outputs(Outputs),
     /// Of each hidden layer its name and what its units do on some inputs, `[units, N]`.
     Activations(Vec<(String, Rows)>),
