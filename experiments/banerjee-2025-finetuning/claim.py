@@ -55,7 +55,7 @@ if lite0:
     images = e.work / "cats-and-dogs.npz"
     if not images.is_file():
         cats_and_dogs(data["data.path"], images)
-    networks["EfficientNet-Lite0"] = ("lite0", {"data.path": str(images), "model.weights": str(lite0)}, 6, 3)
+    networks["EfficientNet-Lite0"] = ("lite0", {"data.path": str(images), "model.weights": str(lite0)}, 5, 3)
 
 facts = {}
 for name, (file, settings, count, few) in networks.items():

@@ -1,4 +1,4 @@
-"""Do runs of one procedure look more alike to the microscope than runs of another architecture? The talk's question."""
+"""Do runs of one procedure look more alike to the microscope than runs of another architecture?"""
 
 import itertools
 import pathlib
@@ -55,7 +55,7 @@ e.check(abs(control_gap["cka"]) < 0.1, "two sweeps of one procedure are as alike
 found_all = all(r["p_between"] < 0.05 for r in rows)
 e.finish(
     claim="Runs of one procedure look more alike, by what they make of the inputs, than runs of another architecture",
-    source="the talk's question; measures after Kornblith 2019 and Murphy 2024",
+    source="an open question; measures after Kornblith 2019 and Murphy 2024",
     theirs="open",
     ours=f"nearest run is of the same procedure in {share(told['cka'][0], 0)} (CKA), {share(told['neighbours'][0], 0)} (neighbours), {share(told['procrustes'][0], 0)} (Procrustes) of {asked} cases",
     verdict="reproduced" if told[best][1] > 0.9 else "partly" if told[best][1] > chance else "not",

@@ -14,7 +14,7 @@ data = e.data("fashion-mnist")
 classes = range(10)
 pairs = list(itertools.combinations(classes, 2))
 if e.quick:
-    pairs = [(8, 9), (3, 8), (1, 8)]
+    pairs = [(3, 8), (1, 8), (3, 9)]
     data |= {"data.train_limit": 230, "train.epochs": 40, "record.checkpoints": [40]}
 
 
@@ -45,9 +45,10 @@ def fits(rows):
     }
 
 
-files = ("annealed", "pair")
-sweeps = {file: [e.sweep(f"{file}.toml", f"{file}-{a}{b}", data | {"data.classes": [a, b]}, 8 if e.quick else None) for a, b in pairs] for file in files}
-tasks = {file: e.side_by_side(task, zip(sweeps[file], pairs)) for file in files}
+# With an annealed rate those of the 45 pairs that have one of the classes 0 to 3: 30 of them.
+chosen = {"annealed": [pair for pair in pairs if pair[0] < 4], "pair": pairs}
+sweeps = {file: [e.sweep(f"{file}.toml", f"{file}-{a}{b}", data | {"data.classes": [a, b]}, 8 if e.quick else None) for a, b in some] for file, some in chosen.items()}
+tasks = {file: e.side_by_side(task, zip(sweeps[file], some)) for file, some in chosen.items()}
 found = {file: fits(rows) for file, rows in tasks.items()}
 rows = tasks["annealed"]
 formula, observed = [r["formula"] for r in rows], [r["observed"] for r in rows]
@@ -55,7 +56,7 @@ fit, ratio = found["annealed"]["formula"]["r_squared"], found["annealed"]["formu
 constant_fit, constant_ratio = found["pair"]["formula"]["r_squared"], found["pair"]["formula"]["ratio"]
 errors_fit, ratio_independent = found["annealed"]["independent"]["r_squared"], found["annealed"]["independent"]["ratio"]
 # With M runs even an exact formula meets standard deviations that vary by 1/sqrt(2(M - 1)) of themselves.
-runs = len(e.spread(e.work / f"annealed-{pairs[0][0]}{pairs[0][1]}")["runs"])
+runs = len(e.spread(sweeps["annealed"][0])["runs"])
 ceiling = 1 - sum((p**2) / (2 * (runs - 1)) for p in formula) / sum((o - statistics.fmean(observed)) ** 2 for o in observed)
 
 course_data = e.data("fashion-mnist") | ({"data.train_limit": 600} if e.quick else {})
@@ -111,7 +112,7 @@ e.finish(
     numbers={"pairs": tasks, "fits": found, "training": course, "ceiling": ceiling},
     panels=[
         {
-            "title": f"{len(rows)} pairs of classes",
+            "title": "Pairs of classes",
             "x": "predicted std of accuracy, √(err/2N)",
             "y": "observed std",
             "diagonal": True,

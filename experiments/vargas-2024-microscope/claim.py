@@ -13,7 +13,7 @@ from common import ROOT, Experiment, save_npy, save_npz, share
 
 e = Experiment(__file__)
 data = e.data("cifar10")
-number, kept, shape = 300, (0, 1, 7), (3, 32, 32)
+number, kept, shape = 240, (0, 1, 7), (3, 32, 32)
 chance = random.Random(0)
 if e.quick:
     data |= {"train.epochs": 4, "record.checkpoints": [4], "data.train_limit": 600, "data.eval_limit": 100}

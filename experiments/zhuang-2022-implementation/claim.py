@@ -10,7 +10,7 @@ from common import Experiment, load_npy, share
 
 e = Experiment(__file__)
 data = e.data("cifar10")
-epochs, runs = (1, 2, 4, 10), None
+epochs, runs = (1, 2, 4, 8), None
 if e.quick:
     data |= {"data.train_limit": 400, "data.eval_limit": 400, "train.batch_size": 8}
     runs = 6
