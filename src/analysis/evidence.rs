@@ -39,7 +39,9 @@ pub struct RawSpectra {
 /// A run whose weights share an ancestor with those of an earlier one, although both drew their own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Related {
+    /// The later one.
     pub run: u32,
+    /// The earlier one.
     pub to: u32,
     /// Corrected for all pairs (Holm).
     pub p: f64,

@@ -24,17 +24,23 @@ const TELLING: usize = 20;
 /// How the runs of two sweeps decide, schema `harness.attributions/1`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Attributions {
+    /// `harness.attributions/1`
     pub schema: &'static str,
     /// Of the surrogates.
     pub kernel: &'static str,
-    /// Training examples that surrogates are fitted on, evaluation examples whose decisions are looked at, and the most telling training examples
-    /// of each that are compared.
+    /// Training examples that surrogates are fitted on.
     pub train: usize,
+    /// Evaluation examples whose decisions are looked at.
     pub test: usize,
+    /// Most telling training examples of each decision.
     pub telling: usize,
+    /// Every run, the first sweep's before the second's.
     pub runs: Vec<OfRun>,
+    /// Pairs of the first sweep.
     pub within_first: Option<Together>,
+    /// Pairs of the second sweep.
     pub within_second: Option<Together>,
+    /// A run of each.
     pub between: Together,
     /// Permutation test of whether pairs between the sweeps overlap less than pairs within them.
     pub p_between: Option<f64>,
@@ -54,6 +60,7 @@ pub struct OfRun {
 /// Means over pairs of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Together {
+    /// How many.
     pub pairs: usize,
     /// Of the 20 most telling training examples of each decision, those in common over those of either (Jaccard).
     pub overlap: f64,
