@@ -39,7 +39,7 @@
 //! | [`arrays`] | NumPy files that others wrote or will read | – |
 //! | [`record`] | what is on disk: layout, manifests, formats, digests, atomic writes | – |
 //! | [`stats`] | ECDFs, trimming, churn, calibration, bootstrap, outliers, tests, charts: slices in, plain structs out | – |
-//! | [`ops`] | the operations that models spend their time in, with our own kernels on CPUs | – |
+//! | `ops` | the operations that models spend their time in, with our own kernels on CPUs | – |
 //! | [`data`] | data sets: readers, splits, augmentation, probes | keys, arrays, random |
 //! | `model` | layers, architectures, networks, and weights from elsewhere | arrays, keys, ops, random |
 //! | [`config`] | the experiment: all its tables of keys, overrides, checks | keys, data, model |
@@ -54,6 +54,8 @@
 //! | [`workflow`] | what the verbs do, as functions | everything below |
 //! | [`cli`] | one file per verb: parse, call, print, exit code | everything below |
 
+#![warn(missing_docs)]
+
 pub mod analysis;
 pub mod arrays;
 pub mod cli;
@@ -63,10 +65,11 @@ pub(crate) mod ensemble;
 pub mod error;
 pub(crate) mod kernel;
 pub(crate) mod keys;
+#[allow(missing_docs)]
 pub mod lineage;
 pub(crate) mod microscope;
 pub(crate) mod model;
-pub mod ops;
+pub(crate) mod ops;
 pub mod random;
 pub mod record;
 pub(crate) mod report;

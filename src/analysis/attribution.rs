@@ -117,6 +117,7 @@ pub fn sources(experiment: &Experiment) -> Vec<Stream> {
 pub struct Variant {
     /// `all`, `bit`, `none`.
     pub name: String,
+    /// The sources that differ between its runs.
     pub vary: Vec<Stream>,
     /// How many runs it has.
     pub runs: usize,
@@ -135,6 +136,7 @@ pub struct Attribution {
     pub examples: usize,
     /// C
     pub classes: usize,
+    /// Error level ε of the trimming levels.
     pub epsilon: f64,
     /// The parts of the difference between runs: every source, `interaction`, `implementation` where it was seen, `total`.
     #[serde(default)]
@@ -169,8 +171,11 @@ pub struct Component {
 /// A part of a mean distance between runs, with its 95 % interval (jackknife over levels), and what share of the whole it is.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Portion {
+    /// The value found.
     pub value: f64,
+    /// Low end of the interval.
     pub low: f64,
+    /// High end of the interval.
     pub high: f64,
     /// `value` over that of `total`; `null` where runs do not differ.
     pub share: Option<f64>,
@@ -190,6 +195,7 @@ pub struct Spawn {
 /// How far apart runs are at one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Parted {
+    /// Epochs of training.
     pub epoch: usize,
     /// Mean churn of all pairs.
     pub churn: f64,
@@ -200,14 +206,18 @@ pub struct Parted {
 /// A number with its 95 % interval over resampled runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
+    /// The value found.
     pub value: f64,
+    /// Low end of the interval.
     pub low: f64,
+    /// High end of the interval.
     pub high: f64,
 }
 
 /// How far apart the runs of one group are. A number is `null` where fewer than two runs have it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
+    /// What was varied.
     #[serde(flatten)]
     pub variant: Variant,
     /// The epoch that is judged, the last.

@@ -188,6 +188,7 @@ pub struct Certificate {
     pub false_alarms: f64,
     /// What `flags.false_alarm` promises.
     pub promised: f64,
+    /// One row for each fault.
     pub faults: Vec<Found>,
     /// A sentence for each fault that could not be planted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -197,7 +198,9 @@ pub struct Certificate {
 /// How often a fault is found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Found {
+    /// What kind of fault it is.
     pub family: String,
+    /// The fault, with its strength.
     pub fault: String,
     /// What was done, as a fragment.
     pub what: String,

@@ -16,8 +16,11 @@ pub struct RawSeries {
 /// Centred alignment of the last kernels of two runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KernelPair {
+    /// One of the two.
     pub a: u32,
+    /// The other.
     pub b: u32,
+    /// Debiased centred kernel alignment, at most 1.
     pub cka: f64,
 }
 
@@ -27,6 +30,7 @@ pub type RunSpectrum = (u32, Vec<f64>);
 /// Singular values of every layer's weight matrix at one epoch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RawSpectra {
+    /// Epochs of training.
     pub epoch: usize,
     /// In forward order: name, and of each run the values, largest first.
     pub layers: Vec<(String, Vec<RunSpectrum>)>,
@@ -43,9 +47,11 @@ pub struct Evidence {
     pub epoch: Option<usize>,
     /// In label order; empty where they have none.
     pub class_names: Vec<String>,
+    /// What is known of the input, for the report.
     pub facts: Vec<Fact>,
     /// What runs are called, where they have names.
     pub names: Vec<(u32, String)>,
+    /// Runs that could not be read, with the reason.
     pub left_out: Vec<LeftOut>,
     /// Runs whose loss was not finite, and at which epoch first.
     pub diverged: Vec<(u32, usize)>,

@@ -28,16 +28,20 @@ pub struct Reading {
 /// Soft decisions in the precision of their files; `f64` where files differ.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnyInput {
+    /// Logits in single precision.
     F32(Input<f32>),
+    /// Logits in double precision.
     F64(Input<f64>),
 }
 
 /// What the files hold, and sentences that a reader of the numbers should know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Foreign {
+    /// Soft decisions and labels.
     pub input: AnyInput,
     /// What the runs are called, where they come from several files.
     pub names: Vec<(u32, String)>,
+    /// What the reader should know besides, as sentences.
     pub notes: Vec<String>,
 }
 

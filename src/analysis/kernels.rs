@@ -15,6 +15,7 @@ use crate::stats::{Margins, Ranking, alpha};
 /// The kernel of one run at one checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
+    /// The run's index.
     pub run: u32,
     /// `[P, P]`, row-major, not normalised.
     pub kernel: Vec<f32>,

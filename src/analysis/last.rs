@@ -13,7 +13,9 @@ use crate::record::SweepReader;
 /// Soft decisions and kernels of the complete runs at one epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Last {
+    /// Epochs of training at this checkpoint.
     pub epoch: usize,
+    /// Soft decisions and labels at that checkpoint.
     pub input: Input,
     /// A digest of each run's weights, where they were kept.
     pub weights: Vec<(u32, String)>,
@@ -21,6 +23,7 @@ pub struct Last {
     pub kernels: Vec<Snapshot>,
     /// BLAKE3 of the data that the runs read, where they say so.
     pub data_digest: Option<String>,
+    /// Runs that could not be read, with the reason.
     pub left_out: Vec<LeftOut>,
     /// Sentences a reader should know.
     pub notes: Vec<String>,

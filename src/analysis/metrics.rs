@@ -27,7 +27,9 @@ pub enum Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Better {
+    /// More is better.
     Higher,
+    /// Less is better.
     Lower,
     /// Neither: only whether there is a difference can be said.
     Neither,
@@ -56,8 +58,11 @@ pub struct Metric {
     pub name: &'static str,
     /// What it means, as a fragment.
     pub meaning: &'static str,
+    /// How its values are written.
     pub unit: Unit,
+    /// Which way is better.
     pub better: Better,
+    /// What one value is of.
     pub over: Over,
     /// How a number is written.
     pub write: fn(f64) -> String,
@@ -130,6 +135,7 @@ macro_rules! metrics {
         /// without a reference) is `null`.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         pub struct Run {
+            /// The run's index.
             pub run: u32,
             /// What the run is called where it came from: the file, or its name in it.
             #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +150,7 @@ macro_rules! metrics {
                     pub $beside: Option<f64>,
                 )*
             )*
+            /// The flags that it carries.
             pub flags: Vec<Flag>,
         }
 

@@ -24,6 +24,7 @@ const TESTS: f64 = 20.0;
 pub struct Power {
     /// [`SCHEMA`]
     pub schema: String,
+    /// How the sweep is called.
     pub name: String,
     /// Distinct finite runs that the spreads are estimated from.
     pub runs: usize,
@@ -35,13 +36,16 @@ pub struct Power {
     pub level: f64,
     /// Runs a side, ascending.
     pub sizes: Vec<usize>,
+    /// One row for each quantity.
     pub metrics: Vec<Row>,
 }
 
 /// One quantity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
+    /// Which quantity.
     pub metric: Quantity,
+    /// Mean over the runs.
     pub mean: f64,
     /// Standard deviation of one run; of a mean over pairs, of its influence on it.
     pub std: f64,

@@ -27,9 +27,11 @@ pub struct Analysis {
     pub delta: f64,
     /// δ_M of `alpha_relative`: the larger of δ and the median leave-one-out KS distance of the runs.
     pub delta_relative: Option<f64>,
+    /// The runs, in order of their index.
     pub runs: Vec<Run>,
     /// Every two runs whose soft decisions are finite.
     pub pairs: Vec<Pair>,
+    /// Means and spreads over the runs.
     pub summary: Summary,
 
     /// The same over the distinct runs without a flag; absent where none is flagged, or all are.
@@ -56,10 +58,13 @@ pub struct Analysis {
     /// Accuracy's variance between runs, taken apart; two distinct runs and more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Spread>,
+    /// Distributions of margins, on a common grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margins: Option<Curves>,
+    /// Distances by trimming level, on a common grid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trimming: Option<Curves>,
+    /// Reliability curves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reliability: Option<Reliability>,
     /// The examples on which a run stands alone.
@@ -74,8 +79,10 @@ pub struct Analysis {
     /// Alignment, effective rank, … of every run's kernel at each checkpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_training: Vec<Series>,
+    /// One entry for each checkpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<Checkpoint>,
+    /// One entry for each checkpoint with kernels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernels: Vec<KernelCheckpoint>,
     /// The same of other kinds than the trace kernel, kind by kind.
@@ -84,6 +91,7 @@ pub struct Analysis {
     /// Where the experiment records spectra.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weight_spectra: Vec<WeightCheckpoint>,
+    /// Ensembles of runs, where labels and runs allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensembles: Option<Ensembles>,
     /// Where training started from weights of a file: what it changed.
@@ -94,7 +102,9 @@ pub struct Analysis {
 /// Two runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
+    /// The run with the lower index.
     pub a: u32,
+    /// The run with the higher index.
     pub b: u32,
     /// Share of examples decided differently, [0, 1].
     pub churn: f64,
@@ -113,15 +123,18 @@ pub struct Pair {
 /// often they cover.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
+    /// Mean over the runs.
     pub mean: f64,
     /// Of one run rather than of the mean; `null` for a single run.
     pub std: Option<f64>,
     /// Of the mean; `null` where there are too few runs.
     pub low: Option<f64>,
+    /// High end of the 95 % interval of the mean.
     pub high: Option<f64>,
     /// Of the standard deviation; `null` where there are too few runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std_low: Option<f64>,
+    /// High end of the 95 % interval of the standard deviation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std_high: Option<f64>,
 }
@@ -136,16 +149,22 @@ pub struct Multiplicity {
     pub ambiguity_near_equal: Option<f64>,
     /// The stated number of runs, and the ambiguity that so many have in the mean; `null` where there are fewer.
     pub rarefied_to: usize,
+    /// The ambiguity that so many runs have in the mean; none where there are fewer.
     pub ambiguity_rarefied: Option<f64>,
 }
 
 /// Rashomon capacity over the test examples, in bits (Hsu & Calmon 2022): 0 where all runs give the same probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RashomonCapacity {
+    /// Mean over the examples, in bits.
     pub mean: f64,
+    /// Median over the examples, in bits.
     pub median: f64,
+    /// Quantile 0.9, in bits.
     pub q90: f64,
+    /// Quantile 0.99, in bits.
     pub q99: f64,
+    /// Of the most contested example, in bits.
     pub max: f64,
 }
 
@@ -177,13 +196,16 @@ pub struct Source {
 /// A named fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
+    /// What it is.
     pub name: String,
+    /// As the report shows it.
     pub value: String,
 }
 
 /// A run that could not be analysed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
+    /// The run's index.
     pub run: u32,
     /// A fragment that fits after "was left out: ".
     pub why: String,
@@ -203,7 +225,9 @@ impl LeftOut {
 /// How runs were judged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
+    /// The table `[analysis]` of the experiment.
     pub analysis: crate::config::Analysis,
+    /// The table `[flags]` of the experiment.
     pub flags: crate::config::Flags,
 }
 
@@ -223,9 +247,13 @@ pub struct Independence {
 /// Headline numbers over the distinct runs without a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Unflagged {
+    /// How many runs carry no flag.
     pub runs: usize,
+    /// Their accuracy.
     pub accuracy: Estimate,
+    /// Their negative log-likelihood, in nats.
     pub nll: Estimate,
+    /// Their calibration error.
     pub ece: Estimate,
     /// Over the pairs of these runs; `null` for a single one.
     pub churn: Option<Estimate>,
@@ -236,24 +264,29 @@ pub struct Unflagged {
 pub struct ClassesRight {
     /// Examples of each class, `[C]`.
     pub examples: Vec<usize>,
+    /// One row for each run.
     pub runs: Vec<RunClasses>,
 }
 
 /// One run's share of right decisions by class, `[C]`; `null` for a class without examples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunClasses {
+    /// The run's index.
     pub run: u32,
+    /// Share of each class that the run gets right, `[C]`; none for a class without examples.
     pub accuracy: Vec<Option<f64>>,
 }
 
 /// One-vs-rest levels of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PerClass {
+    /// The run's index.
     pub run: u32,
     /// Exact α at δ on the one-vs-rest margin of each class, `[C]`.
     pub alpha: Vec<f64>,
     /// The class of the largest level; ties: the one further by KS.
     pub worst_class: u32,
+    /// Exact α on that class against the rest.
     pub worst_alpha: f64,
     /// KS distance on that class's margin.
     pub worst_ks: f64,
@@ -273,6 +306,7 @@ pub struct Spread {
     /// Its 95 % interval over runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise_share_low: Option<f64>,
+    /// High end of its 95 % interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise_share_high: Option<f64>,
     /// The chance of at least the observed variance if each example were decided independently in each run.
@@ -284,8 +318,11 @@ pub struct Spread {
 /// of a curve: 5 %, 50 % and 95 %, linear interpolation; `null` where no typical run has a value.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Band {
+    /// Lower edge, one value for each place of the grid.
     pub low: Vec<Option<f64>>,
+    /// Middle.
     pub median: Vec<Option<f64>>,
+    /// Upper edge.
     pub high: Vec<Option<f64>>,
 }
 
@@ -294,13 +331,16 @@ pub struct Band {
 pub struct Curves {
     /// Places on the horizontal axis, increasing.
     pub x: Vec<f64>,
+    /// Where the typical runs lie.
     pub band: Band,
+    /// One curve for each run.
     pub runs: Vec<Curve>,
 }
 
 /// One run's curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
+    /// The run's index.
     pub run: u32,
     /// A value for each place, `null` where there is none.
     pub y: Vec<Option<f64>>,
@@ -311,6 +351,7 @@ pub struct Curve {
 pub struct Series {
     /// As in the tables: `eval_accuracy`, `effective_rank`, …
     pub name: String,
+    /// One curve for each run, over epochs.
     pub curves: Curves,
 }
 
@@ -324,14 +365,18 @@ pub struct Reliability {
     /// Accuracy in each bin over the typical runs, and at which mean confidence; bins that hold fewer than five of a
     /// run's decisions in their mean are left out: `bins` names those kept.
     pub bins: Vec<usize>,
+    /// Mean confidence of each bin.
     pub confidence: Vec<f64>,
+    /// Where the typical runs lie.
     pub band: Band,
+    /// One curve for each run.
     pub runs: Vec<RunReliability>,
 }
 
 /// The reliability table of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReliability {
+    /// The run's index.
     pub run: u32,
     /// Examples in each bin.
     pub count: Vec<u64>,
@@ -344,6 +389,7 @@ pub struct RunReliability {
 /// Where one run decides as no other does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alone {
+    /// The run's index.
     pub run: u32,
     /// On how many examples no other distinct run decides the same.
     pub count: usize,
@@ -356,7 +402,9 @@ pub struct Alone {
 /// An example on which a run stands alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AloneExample {
+    /// Index of the test example.
     pub example: usize,
+    /// Index of the true class.
     pub label: u32,
     /// What the run decides.
     pub decision: u32,
@@ -369,30 +417,45 @@ pub struct AloneExample {
 /// The soft decisions of all runs at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
+    /// Epochs of training at this checkpoint.
     pub epoch: usize,
+    /// Accuracy over the runs.
     pub accuracy: Option<Estimate>,
+    /// Negative log-likelihood over the runs, in nats.
     pub nll: Option<Estimate>,
+    /// Calibration error over the runs.
     pub ece: Option<Estimate>,
+    /// Mean share of examples that two runs decide differently.
     pub mean_churn: Option<f64>,
+    /// Share of examples on which at least one run departs from the plurality vote.
     pub ambiguity: Option<f64>,
+    /// One entry for each run.
     pub runs: Vec<CheckpointRun>,
 }
 
 /// One run at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointRun {
+    /// The run's index.
     pub run: u32,
+    /// Share of the test examples that are classified correctly.
     pub accuracy: Option<f64>,
+    /// Mean negative log-likelihood, in nats.
     pub nll: Option<f64>,
+    /// Expected calibration error, in shares (0 to 1).
     pub ece: Option<f64>,
+    /// Mean share of the test examples on which another run decides otherwise.
     pub churn: Option<f64>,
+    /// Exact trimming level.
     pub alpha: Option<f64>,
+    /// KS distance of its margins from those of the other runs.
     pub ks: Option<f64>,
 }
 
 /// The kernels of all runs at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelCheckpoint {
+    /// Epochs of training at this checkpoint.
     pub epoch: usize,
     /// `trace`, `pseudo`, `conjugate`, …
     #[serde(default = "trace")]
@@ -403,6 +466,7 @@ pub struct KernelCheckpoint {
     pub mean_cka: Option<f64>,
     /// Eigenvalues of the cosine-normalised kernel over the typical runs, largest first.
     pub eigenvalues: Band,
+    /// One entry for each run.
     pub runs: Vec<KernelRun>,
 }
 
@@ -414,6 +478,7 @@ fn trace() -> String {
 /// The kernel of one run at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KernelRun {
+    /// The run's index.
     pub run: u32,
     /// Of the cosine-normalised kernel, largest first, `[P]`.
     pub eigenvalues: Vec<f64>,
@@ -436,6 +501,7 @@ pub struct KernelRun {
 /// The weight matrices of all runs at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WeightCheckpoint {
+    /// Epochs of training at this checkpoint.
     pub epoch: usize,
     /// In forward order.
     pub layers: Vec<LayerSpectrum>,
@@ -444,15 +510,18 @@ pub struct WeightCheckpoint {
 /// The weight matrix of one layer, `[out, in]` or `[out, in · k · k]`, at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerSpectrum {
+    /// The layer's name.
     pub layer: String,
     /// Singular values over the typical runs, largest first.
     pub singular_values: Band,
+    /// One entry for each run.
     pub runs: Vec<LayerRun>,
 }
 
 /// The weight matrix of one layer of one run at one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerRun {
+    /// The run's index.
     pub run: u32,
     /// The largest singular value.
     pub norm: f64,

@@ -34,6 +34,7 @@ pub struct SettingsArgs {
     pub allow_damaged: bool,
 }
 
+/// What `harness analyze` is given.
 #[derive(Debug, Args)]
 pub struct AnalyzeArgs {
     /// A sweep's directory, or files of soft decisions: .npz, .npy or .parquet, of one or of all runs

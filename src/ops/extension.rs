@@ -52,22 +52,8 @@ pub trait Operations: Backend {
         composed::convolution::<Self>(x, weight, bias, stride, padding)
     }
 
-    fn convolution_input_grad(
-        output_grad: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        input_hw: [usize; 2],
-        stride: usize,
-        padding: usize,
-    ) -> FloatTensor<Self> {
-        composed::convolution_input_grad::<Self>(output_grad, weight, input_hw, stride, padding)
-    }
-
     fn maximum_pool(x: FloatTensor<Self>, size: usize) -> FloatTensor<Self> {
         composed::maximum_pool::<Self>(x, size)
-    }
-
-    fn maximum_pool_input_grad(x: FloatTensor<Self>, output_grad: FloatTensor<Self>, size: usize) -> FloatTensor<Self> {
-        composed::maximum_pool_input_grad::<Self>(x, output_grad, size)
     }
 
     fn batch_normalisation(
@@ -171,34 +157,8 @@ pub mod composed {
         ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1)
     }
 
-    pub fn convolution_input_grad<B: Backend>(
-        output_grad: FloatTensor<B>,
-        weight: FloatTensor<B>,
-        [height, width]: [usize; 2],
-        stride: usize,
-        padding: usize,
-    ) -> FloatTensor<B> {
-        let shape = Shape::new([output_grad.shape()[0], weight.shape()[1], height, width]);
-        let input = B::float_zeros(shape, &output_grad.device(), output_grad.dtype().into());
-        B::conv2d_x_backward(input, weight, output_grad, options(stride, padding))
-    }
-
     pub fn maximum_pool<B: Backend>(x: FloatTensor<B>, size: usize) -> FloatTensor<B> {
         B::max_pool2d(x, [size; 2], [size; 2], [0; 2], [1; 2], false)
-    }
-
-    pub fn maximum_pool_input_grad<B: Backend>(
-        x: FloatTensor<B>,
-        output_grad: FloatTensor<B>,
-        size: usize,
-    ) -> FloatTensor<B> {
-        let repeats = output_grad.shape()[0] / x.shape()[0].max(1);
-        let x = if repeats == 1 { x } else { B::float_cat(vec![x; repeats], 0) };
-        let (window, zeros, ones) = ([size; 2], [0; 2], [1; 2]);
-        let dtype = burn::tensor::IntDType::I64;
-        let pooled = B::max_pool2d_with_indices(x.clone(), window, window, zeros, ones, false, dtype);
-        let (grad, places) = (output_grad, pooled.indices);
-        B::max_pool2d_with_indices_backward(x, window, window, zeros, ones, false, grad, places).x_grad
     }
 
     pub fn batch_normalisation<B: Backend>(

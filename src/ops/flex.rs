@@ -28,40 +28,11 @@ impl Operations for Flex {
         convolve(&conv, &contiguous(x), &contiguous(weight), bias.as_ref())
     }
 
-    fn convolution_input_grad(
-        output_grad: Values,
-        weight: Values,
-        input_hw: [usize; 2],
-        stride: usize,
-        padding: usize,
-    ) -> Values {
-        if !all_f32([&output_grad, &weight]) {
-            return composed::convolution_input_grad::<Flex>(output_grad, weight, input_hw, stride, padding);
-        }
-        let (grad_shape, weight_shape) = (output_grad.shape(), weight.shape());
-        let input = Shape::new([grad_shape[0], weight_shape[1], input_hw[0], input_hw[1]]);
-        let conv = shape_of(&input, &weight_shape, stride, padding);
-        let [input_grad, _] = gradients(&conv, None, Some(&contiguous(weight)), &contiguous(output_grad));
-        input_grad
-    }
-
     fn maximum_pool(x: Values, size: usize) -> Values {
         if !all_f32([&x]) || size > MaxPool::LARGEST {
             return composed::maximum_pool::<Flex>(x, size);
         }
         pool_maxima(&contiguous(x), size).0
-    }
-
-    fn maximum_pool_input_grad(x: Values, output_grad: Values, size: usize) -> Values {
-        if !all_f32([&x, &output_grad]) || size > MaxPool::LARGEST {
-            return composed::maximum_pool_input_grad::<Flex>(x, output_grad, size);
-        }
-        let [n, channels, height, width] = x.shape().dims();
-        let (_, places) = pool_maxima(&contiguous(x), size);
-        let repeats = output_grad.shape()[0] / n.max(1);
-        let pool = MaxPool { input: [height, width], size };
-        let output_grad = contiguous(output_grad);
-        pool_gradient(&pool, &output_grad, &places.repeat(repeats), [n * repeats, channels])
     }
 
     fn batch_normalisation(

@@ -49,17 +49,6 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         }
     }
 
-    fn convolution_input_grad(
-        output_grad: Tracked<C>,
-        weight: Tracked<C>,
-        input_hw: [usize; 2],
-        stride: usize,
-        padding: usize,
-    ) -> Tracked<C> {
-        let (output_grad, weight) = (output_grad.into_primitive(), weight.into_primitive());
-        Self::from_inner(Flex::convolution_input_grad(output_grad, weight, input_hw, stride, padding))
-    }
-
     fn maximum_pool(x: Tracked<C>, size: usize) -> Tracked<C> {
         if !all_f32([x.primitive()]) || size > MaxPool::LARGEST {
             return composed::maximum_pool::<Self>(x, size);
@@ -72,10 +61,6 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
             OpsKind::Tracked(prep) => prep.finish((pool, Arc::new(places), [n, channels]), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
-    }
-
-    fn maximum_pool_input_grad(x: Tracked<C>, output_grad: Tracked<C>, size: usize) -> Tracked<C> {
-        Self::from_inner(Flex::maximum_pool_input_grad(x.into_primitive(), output_grad.into_primitive(), size))
     }
 
     fn batch_normalisation(

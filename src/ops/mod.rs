@@ -48,36 +48,6 @@ fn assert_bias([_, channels_out, ..]: [usize; 4], bias: Option<&Tensor<1>>) {
     assert!(fits, "a convolution needs one bias for each output channel");
 }
 
-/// The gradient of [`conv2d`] with respect to its input, for plain tensors (nothing is recorded).
-///
-/// `output_grad` is `[n, channels_out, oh, ow]`, `input_hw` the height and width of the input; the result is
-/// `[n, channels_in, input_hw[0], input_hw[1]]`.
-///
-/// # Panics
-/// If the shapes do not fit together.
-#[must_use]
-pub fn conv2d_input_grad(
-    output_grad: Tensor<4>,
-    weight: Tensor<4>,
-    input_hw: [usize; 2],
-    stride: usize,
-    padding: usize,
-) -> Tensor<4> {
-    let ([_, channels, oh, ow], [channels_out, _, kh, kw]) = (output_grad.dims(), weight.dims());
-    assert_eq!(channels, channels_out, "the output gradient and the weights must have the same output channels");
-    assert!(stride > 0, "the stride of a convolution must be at least 1");
-    let fits = |input: usize, kernel: usize, output: usize| {
-        input + 2 * padding >= kernel && (input + 2 * padding - kernel) / stride + 1 == output
-    };
-    assert!(
-        fits(input_hw[0], kh, oh) && fits(input_hw[1], kw, ow),
-        "a convolution of an input of {input_hw:?} does not have an output of {:?}",
-        [oh, ow]
-    );
-    let (output_grad, weight) = (output_grad.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(Dispatch::convolution_input_grad(output_grad, weight, input_hw, stride, padding))
-}
-
 /// Maximum over windows of `size x size` that do not overlap, differentiable; rows and columns that do not fill a window are left
 /// out. `[n, channels, h, w]` becomes `[n, channels, h/size, w/size]`.
 ///
@@ -89,25 +59,6 @@ pub fn conv2d_input_grad(
 pub fn max_pool2d(x: Tensor<4>, size: usize) -> Tensor<4> {
     assert_pool(x.dims(), size);
     Tensor::from_dispatch(Dispatch::maximum_pool(x.into_dispatch(), size))
-}
-
-/// The gradient of [`max_pool2d`] with respect to its input `x`, for plain tensors (nothing is recorded).
-///
-/// `x` is `[n, channels, h, w]` and `output_grad` is `[m, channels, h/size, w/size]` where `m` is a multiple of `n`: gradients
-/// `i·n .. (i+1)·n` belong to all of `x`, for each `i`. The result is `[m, channels, h, w]`.
-///
-/// # Panics
-/// If the shapes do not fit together.
-#[must_use]
-pub fn max_pool2d_input_grad(x: Tensor<4>, output_grad: Tensor<4>, size: usize) -> Tensor<4> {
-    let [n, channels, h, w] = x.dims();
-    assert_pool([n, channels, h, w], size);
-    let [m, grad_channels, rows, columns] = output_grad.dims();
-    assert!(
-        m % n.max(1) == 0 && [grad_channels, rows, columns] == [channels, h / size, w / size],
-        "the output gradient does not have the shape of the pooled input"
-    );
-    Tensor::from_dispatch(Dispatch::maximum_pool_input_grad(x.into_dispatch(), output_grad.into_dispatch(), size))
 }
 
 fn assert_pool([_, _, h, w]: [usize; 4], size: usize) {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 /// What every complete run recorded at one checkpoint, stacked in order of the runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
+    /// Epochs of training.
     pub epoch: usize,
     /// Index of each run, `[M]`, increasing.
     pub runs: Vec<usize>,
@@ -30,6 +31,7 @@ pub struct StackedKernel {
     pub name: String,
     /// M, then the shape in each run.
     pub shape: Vec<usize>,
+    /// Row-major, `[M, P, P]`.
     pub values: Vec<f32>,
 }
 

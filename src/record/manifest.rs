@@ -26,6 +26,7 @@ pub const MOST_RUNS: usize = 100_000;
 pub struct FileEntry {
     /// Relative to the directory of the manifest, with `/` between parts.
     pub path: String,
+    /// Size in bytes.
     pub bytes: u64,
     /// In hex.
     pub blake3: String,
@@ -90,7 +91,9 @@ impl FileEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
+    /// Trained and recorded to the end.
     Complete,
+    /// Ended before its time; `errors` says why.
     Failed,
 }
 
@@ -108,9 +111,11 @@ pub struct StreamSeed {
 pub struct Outcome {
     /// Examples of the evaluation set.
     pub examples: usize,
+    /// Number of classes C.
     pub classes: usize,
     /// Trainable parameters of the network.
     pub parameters: u64,
+    /// Epochs trained.
     pub epochs: usize,
     /// The first epoch with a loss that is not finite.
     pub diverged: Option<usize>,
@@ -118,17 +123,21 @@ pub struct Outcome {
     pub streams: BTreeMap<String, StreamSeed>,
     /// Seconds by phase, over all attempts: `train`, `evaluate`, `kernel` …
     pub timings: BTreeMap<String, f64>,
+    /// Program, machine and time.
     pub provenance: Provenance,
 }
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunManifest {
+    /// Name and version of the format.
     pub schema: String,
+    /// The run's index.
     pub run: usize,
     /// What it was trained for and on; none in files of version 1, and of a run that failed before it was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<RunIdentity>,
+    /// How it ended.
     pub status: Status,
     /// Which attempt at the run this was; the first is 1.
     pub attempt: u32,
@@ -146,7 +155,9 @@ pub struct RunManifest {
 /// `sweep.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepManifest {
+    /// Name and version of the format.
     pub schema: String,
+    /// The experiment's name.
     pub name: String,
     /// BLAKE3 of `experiment`, in hex.
     pub hash: String,
@@ -162,6 +173,7 @@ pub struct SweepManifest {
     pub runs: usize,
     /// The resolved experiment as TOML; `experiment.toml` is its copy for people.
     pub experiment: String,
+    /// Program, machine and time.
     pub provenance: Provenance,
 }
 

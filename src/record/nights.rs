@@ -14,10 +14,13 @@ const NIGHT: Schema = Schema { family: "harness.night", major: 1, minor: 0 };
 /// `accepted.json`: a person wants the procedure of this sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
+    /// Name and version of the format.
     pub schema: String,
+    /// When it was accepted.
     pub at: jiff::Timestamp,
     /// `user@host`
     pub by: String,
+    /// The reason, as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -49,6 +52,7 @@ impl Accepted {
 /// `night.json`: what a history needs of a sweep whose runs were pruned.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NightValues {
+    /// Name and version of the format.
     pub schema: String,
     /// Distinct finite runs.
     pub runs: usize,

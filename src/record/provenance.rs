@@ -32,6 +32,7 @@ pub struct Provenance {
     pub cpu_features: Vec<String>,
     /// Instruction sets that the program was compiled for.
     pub target_features: Vec<String>,
+    /// When the process began.
     pub started: Timestamp,
     /// None while it lasts.
     pub ended: Option<Timestamp>,
@@ -40,9 +41,13 @@ pub struct Provenance {
 /// What [`Provenance::now`] cannot find out by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
+    /// BLAKE3 digest of the data, where data was read.
     pub data_digest: Option<String>,
+    /// Name of the backend.
     pub backend: String,
+    /// The device, in words.
     pub device: String,
+    /// Threads that the process computes with.
     pub threads: usize,
 }
 

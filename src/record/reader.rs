@@ -182,7 +182,9 @@ impl RunReader {
 /// A run that cannot take part, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
+    /// The run's index.
     pub run: usize,
+    /// The reason.
     pub why: Error,
 }
 

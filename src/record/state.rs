@@ -36,6 +36,7 @@ pub struct SavedState {
 /// What a state file holds besides the state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateFile {
+    /// The state itself.
     pub state: SavedState,
     /// The run that it is of; none in files of version 1.
     pub identity: Option<RunIdentity>,

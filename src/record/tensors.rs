@@ -16,9 +16,13 @@ const NOTE: &str = "harness";
 /// The numbers of an array, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Values {
+    /// Single precision.
     F32(Vec<f32>),
+    /// Double precision.
     F64(Vec<f64>),
+    /// Unsigned, 32 bits.
     U32(Vec<u32>),
+    /// Bytes.
     U8(Vec<u8>),
 }
 

@@ -68,6 +68,7 @@ impl fmt::Display for Problem {
 pub struct Completeness {
     /// How many the sweep has.
     pub runs: usize,
+    /// Runs that are complete.
     pub complete: usize,
     /// The others, in order.
     pub missing: Vec<usize>,

@@ -38,21 +38,25 @@ pub fn headline(analysis: &Analysis) -> String {
             )
         }
         [] => "None of them is atypical.".to_owned(),
-        [one] => format!("{} is different: {}.", capital(&one.called()), reasons_of(one)),
+        [one] => format!("{} is different: {}.", opening(one), reasons_of(one)),
         several => {
-            let names: Vec<String> = several.iter().take(NAMED).map(|run| run.called()).collect();
+            let called = several.iter().take(NAMED).enumerate();
+            let names: Vec<String> =
+                called.map(|(at, run)| if at == 0 { opening(run) } else { run.called() }).collect();
             let more = several.len().saturating_sub(NAMED);
             let names = if more > 0 { [names, vec![count(more, "other")]].concat() } else { names };
-            let each: Vec<String> = several
-                .iter()
-                .take(EXPLAINED)
-                .map(|run| format!("{}: {}.", capital(&run.called()), reasons_of(run)))
-                .collect();
-            format!("{} are different. {}", capital(&list(&names)), each.join(" "))
+            let each: Vec<String> =
+                several.iter().take(EXPLAINED).map(|run| format!("{}: {}.", opening(run), reasons_of(run))).collect();
+            format!("{} are different. {}", list(&names), each.join(" "))
         }
     };
     text.push_str(&verdict);
     text
+}
+
+/// How a run is called where a sentence begins; the name of a file stays as it is.
+fn opening(run: &Run) -> String {
+    run.name.clone().unwrap_or_else(|| capital(&run.called()))
 }
 
 /// The reasons of a run in one sentence, what a user of the network would notice first.

@@ -16,8 +16,11 @@ use crate::error::{Error, Result};
 /// An estimate with a confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
+    /// The value found.
     pub estimate: f64,
+    /// Low end of the interval.
     pub low: f64,
+    /// High end of the interval.
     pub high: f64,
 }
 

@@ -10,7 +10,9 @@ pub const BINS: usize = 15;
 /// One row of the reliability table: the examples whose top probability lies in (low, high] (the first bin is closed at 0).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bin {
+    /// Lower end of its confidences.
     pub low: f64,
+    /// Upper end of its confidences.
     pub high: f64,
     /// Number of examples in the bin.
     pub count: u64,

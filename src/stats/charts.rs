@@ -10,10 +10,13 @@ use crate::error::{Error, Result};
 /// What further values of a process are expected to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
+    /// Centre line.
     pub centre: f64,
     /// Standard deviation from value to value.
     pub sigma: f64,
+    /// Lower limit.
     pub low: f64,
+    /// Upper limit.
     pub high: f64,
 }
 
@@ -50,6 +53,7 @@ pub struct Average {
     pub value: f64,
     /// Where the average of further values of the process lies, as the limits of single values.
     pub low: f64,
+    /// High end of the interval.
     pub high: f64,
 }
 

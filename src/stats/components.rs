@@ -47,8 +47,11 @@ pub fn grid(sources: usize, runs: usize) -> Result<Vec<Vec<u64>>> {
 /// A part of the whole, in the unit of the distance, with its 95 % interval. A main effect is not negative, but its estimate can be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
+    /// The value found.
     pub value: f64,
+    /// Low end of the interval.
     pub low: f64,
+    /// High end of the interval.
     pub high: f64,
 }
 

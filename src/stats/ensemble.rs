@@ -14,8 +14,10 @@ const TINY: f64 = 1e-300;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Combination {
+    /// The mean of the probabilities.
     #[default]
     Probabilities,
+    /// The mean of the logits.
     Logits,
 }
 

@@ -46,7 +46,9 @@ impl Detector {
 pub enum Tail {
     /// The new values are lower.
     Lower,
+    /// Large values speak for a change.
     Higher,
+    /// Large and small values do.
     Either,
 }
 
@@ -103,6 +105,7 @@ pub const SMALLEST: f64 = 1e-7;
 pub struct Scale {
     /// Standard deviation.
     pub std: f64,
+    /// Degrees of freedom.
     pub freedom: f64,
 }
 

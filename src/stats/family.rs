@@ -117,9 +117,14 @@ impl Divisions {
 /// What is tested on every division.
 #[derive(Debug, Clone, Copy)]
 pub enum Quantity<'a> {
-    /// The mean of a value for each run, `[M]`. `step` is the least step of a value, whose rounding error is part of its
-    /// variance: runs that agree exactly are not infinitely sure.
-    Mean { values: &'a [f64], step: f64 },
+    /// The mean of a value for each run.
+    Mean {
+        /// `[M]`.
+        values: &'a [f64],
+        /// The least step of a value, whose rounding error is part of its variance: runs that agree exactly are not infinitely
+        /// sure.
+        step: f64,
+    },
     /// The mean distance of two runs of one side: is one side more spread out than the other?
     Within(&'a Matrix),
     /// The distance of runs of different sides over that of runs of one side: do the sides differ? Large only counts.
@@ -152,6 +157,7 @@ pub struct Spread {
     pub own: Vec<f64>,
     /// Mean distance of two runs of the first side, of the second, and of one of each.
     pub within: [f64; 2],
+    /// Of pairs with one run of each side.
     pub between: f64,
 }
 

@@ -18,8 +18,11 @@ pub struct Groups<'a> {
 /// Mean distances of pairs of different runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Means {
+    /// Over pairs of the first group.
     pub within_first: f64,
+    /// Over pairs of the second group.
     pub within_second: f64,
+    /// Over pairs with one of each.
     pub between: f64,
 }
 

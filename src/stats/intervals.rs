@@ -13,7 +13,9 @@ const RESAMPLED_FROM: usize = 8;
 /// The ends of an interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
+    /// Low end of the interval.
     pub low: f64,
+    /// High end of the interval.
     pub high: f64,
 }
 

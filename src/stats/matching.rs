@@ -11,9 +11,11 @@ use statrs::function::gamma::ln_gamma;
 pub struct Identity {
     /// Spearman's ρ between the units and the ranks of their partners, in `[−1, 1]`.
     pub rho: f64,
+    /// p-value by rank correlation.
     pub p_rho: f64,
     /// How many units are matched with the unit of the same number.
     pub fixed: usize,
+    /// p-value by the number of units that are matched with themselves.
     pub p_fixed: f64,
 }
 

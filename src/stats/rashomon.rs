@@ -38,9 +38,13 @@ pub struct Rashomon {
     pub bits: Vec<f64>,
     /// Mean over the examples.
     pub mean: f64,
+    /// The median.
     pub median: f64,
+    /// The quantile 0.9.
     pub q90: f64,
+    /// The quantile 0.99.
     pub q99: f64,
+    /// The largest value.
     pub max: f64,
 }
 

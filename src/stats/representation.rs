@@ -10,14 +10,18 @@ use crate::error::{Error, Result};
 /// Likeness of two representations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Likeness {
+    /// Debiased centred kernel alignment.
     pub cka: Measured,
+    /// Share of mutual nearest neighbours.
     pub neighbours: Measured,
+    /// Procrustes similarity.
     pub procrustes: Measured,
 }
 
 /// A measure with its null: the same with the examples of one side put in a random order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measured {
+    /// The value found.
     pub value: f64,
     /// Mean over the permutations.
     pub chance: f64,

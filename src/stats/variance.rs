@@ -27,7 +27,9 @@ pub struct AccuracyVariance {
 pub struct NoiseShare {
     /// In [0, 1].
     pub estimate: f64,
+    /// Low end of the 95 % interval.
     pub low: f64,
+    /// High end of the 95 % interval.
     pub high: f64,
     /// The chance of at least the observed variance if every example were decided independently in each run.
     pub p: f64,

@@ -17,12 +17,15 @@ pub struct VoteChanges {
 /// One example, on which the groups vote for different classes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct VoteChange {
+    /// Index of the test example.
     pub example: usize,
     /// The class that most runs of the first group choose; ties go to the lowest class.
     pub first: u32,
+    /// Class with the most votes of the second side.
     pub second: u32,
     /// The share of its group that this class has, in (0, 1].
     pub first_share: f64,
+    /// Its share of the votes.
     pub second_share: f64,
 }
 

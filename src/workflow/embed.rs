@@ -33,7 +33,9 @@ pub struct What<'a> {
 /// Embeddings of N examples by some runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedded {
+    /// Indices of the runs.
     pub runs: Vec<usize>,
+    /// How many inputs were embedded.
     pub examples: usize,
     /// Numbers of each.
     pub width: usize,
@@ -201,9 +203,11 @@ fn of_network(
 /// How alike the representations of runs are.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Alike {
+    /// Name and version of the format.
     pub schema: &'static str,
     /// Examples compared.
     pub examples: usize,
+    /// Every pair of representations.
     pub pairs: Vec<AlikePair>,
     /// Means over pairs within the first sweep, within the second, and between them: debiased CKA, neighbours, Procrustes.
     pub means: Vec<Means>,
@@ -214,8 +218,11 @@ pub struct Alike {
 /// Two runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AlikePair {
+    /// One of the two.
     pub a: String,
+    /// The other.
     pub b: String,
+    /// How alike they are.
     #[serde(flatten)]
     pub likeness: Likeness,
 }
@@ -223,10 +230,15 @@ pub struct AlikePair {
 /// Means over some pairs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Means {
+    /// Which pairs.
     pub of: &'static str,
+    /// How many of them.
     pub pairs: usize,
+    /// Mean debiased centred kernel alignment.
     pub cka: f64,
+    /// Mean share of mutual nearest neighbours.
     pub neighbours: f64,
+    /// Mean Procrustes similarity.
     pub procrustes: f64,
 }
 

@@ -20,6 +20,7 @@ pub struct Files {
     pub labels: Vec<PathBuf>,
     /// What the samples are called, in the same way.
     pub ids: Vec<PathBuf>,
+    /// Whether row i of every set comes from the same source.
     pub pairs: bool,
 }
 

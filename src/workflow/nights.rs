@@ -314,7 +314,9 @@ pub fn accept(root: &Path, by: String, why: Option<String>, undo: bool) -> Resul
 /// A night whose runs were removed, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pruned {
+    /// The folder of the night.
     pub root: PathBuf,
+    /// Bytes that were freed.
     pub bytes: u64,
 }
 

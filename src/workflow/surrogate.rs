@@ -22,11 +22,13 @@ const PROJECTION: usize = 1024;
 pub struct Request {
     /// The sweep's directory.
     pub sweep: PathBuf,
+    /// The run whose network is explained.
     pub run: usize,
     /// Epoch whose weights are taken; None: the last.
     pub checkpoint: Option<usize>,
     /// Training examples that surrogates are fitted to, and evaluation examples on which they are judged; both class-balanced.
     pub train: usize,
+    /// How many test examples are predicted.
     pub test: usize,
     /// The kernels, cosine-normalised; the decisions of the first one's surrogate are explained.
     pub kinds: Vec<Kind>,
@@ -35,6 +37,7 @@ pub struct Request {
     /// Evaluation examples to explain, by their places; none: those that the network gets wrong with the most confidence, then those it
     /// is least sure of, `rows` of them.
     pub explain: Vec<usize>,
+    /// How many test examples the attribution lists.
     pub rows: usize,
     /// Training examples shown for each.
     pub top: usize,
@@ -43,20 +46,29 @@ pub struct Request {
 /// What was found: the numbers of the surrogate whose decisions are explained, and those of every kind.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// Name and version of the format.
     pub schema: &'static str,
+    /// The run whose network is explained.
     pub run: usize,
+    /// Epochs of training at this checkpoint.
     pub epoch: usize,
+    /// Kind of kernel.
     pub kernel: &'static str,
     /// How many training examples the surrogate was fitted to, and on how many of the evaluation set it was judged.
     pub train: usize,
+    /// How many test examples were predicted.
     pub test: usize,
+    /// Penalty of the fit.
     pub ridge: f64,
     /// Euclidean norm of the objective's gradient where the fit ended, and the iterations that it took.
     pub gradient_norm: f64,
+    /// Steps that the fit took.
     pub iterations: u64,
     /// Mean cross-entropy on the training examples, in nats.
     pub loss: f64,
+    /// Accuracy of the network on the test examples.
     pub network_accuracy: f64,
+    /// Accuracy of the surrogate on them.
     pub surrogate_accuracy: f64,
     /// Accuracy of the surrogate less that of the network.
     pub tad: f64,
@@ -66,19 +78,28 @@ pub struct Report {
     pub r_miss: Option<f64>,
     /// A row for each kind of kernel that was asked for, in that order.
     pub kinds: Vec<Fitted>,
+    /// What single decisions rest on.
     pub attribution: Vec<Explained>,
 }
 
 /// The surrogate of one kind of kernel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fitted {
+    /// Kind of kernel.
     pub kernel: &'static str,
+    /// Norm of the gradient where the fit ended.
     pub gradient_norm: f64,
+    /// Steps that the fit took.
     pub iterations: u64,
+    /// Loss of the surrogate on the training examples, in nats.
     pub loss: f64,
+    /// Accuracy of the surrogate on the test examples.
     pub surrogate_accuracy: f64,
+    /// Test accuracy difference: the surrogate's accuracy minus the network's.
     pub tad: f64,
+    /// Kendall's τ-b between the probabilities of the right class.
     pub tau: Option<f64>,
+    /// Test examples that both get wrong over those that either gets wrong; none where neither errs.
     pub r_miss: Option<f64>,
 }
 
@@ -87,11 +108,17 @@ pub struct Fitted {
 pub struct Explained {
     /// Place in the evaluation set.
     pub example: usize,
+    /// Index of the true class.
     pub label: u32,
+    /// Class that the network decides for.
     pub network: usize,
+    /// Its probability there.
     pub network_probability: f64,
+    /// Class that the surrogate decides for.
     pub surrogate: usize,
+    /// Its probability there.
     pub surrogate_probability: f64,
+    /// The training examples that weigh most, the heaviest first.
     pub weighs_most: Vec<Weight>,
 }
 
@@ -100,7 +127,9 @@ pub struct Explained {
 pub struct Weight {
     /// Place in the training set.
     pub example: usize,
+    /// Index of its true class.
     pub label: u32,
+    /// Kernel between the two examples, normalised to at most 1.
     pub similarity: f64,
     /// What it adds to the surrogate's logit of the class that it decides for.
     pub contribution: f64,

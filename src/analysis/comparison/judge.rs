@@ -22,6 +22,7 @@ const VOTE_DIVISIONS: usize = 200;
 pub struct Tolerances {
     /// Of every quantity that has none of its own.
     pub all: Option<f64>,
+    /// Changes of single quantities that do not matter, in their units.
     pub own: Vec<(Quantity, f64)>,
 }
 
@@ -36,10 +37,13 @@ impl Tolerances {
 /// How a comparison is judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// Error level ε.
     pub epsilon: f64,
+    /// Margins of at least this size were set to 0, where asked for.
     pub clip: Option<f64>,
     /// Of all tests and intervals together, in (0, 1).
     pub confidence: f64,
+    /// Changes that do not matter.
     pub tolerances: Tolerances,
     /// Verdicts that are not red although they are differences.
     pub accepted: Vec<Verdict>,
@@ -47,6 +51,7 @@ pub struct Settings {
     pub claims: Vec<Claim>,
     /// Compare runs of the same index pair by pair.
     pub pairs: bool,
+    /// Seed of what is drawn at random.
     pub seed: u64,
 }
 

@@ -42,7 +42,9 @@ impl Chosen {
 /// A quantity that each run has by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Values {
+    /// Which quantity.
     pub quantity: Quantity,
+    /// One value for each run, those of the baseline first.
     pub of_runs: Vec<f64>,
     /// What one example decided otherwise makes of it; 0 where it is continuous.
     pub step: f64,
@@ -61,11 +63,13 @@ pub struct Measured {
     pub pairs: Vec<(Option<Quantity>, Quantity, Pairs)>,
     /// The margins of each run, ascending.
     pub margins: Vec<Vec<f64>>,
+    /// Decided classes, `[M][N]`.
     pub decisions: Vec<Vec<u32>>,
     /// Side of the kernels, where they were compared.
     pub probes: Option<usize>,
     /// How many runs of the candidate are bit-equal to one of the baseline.
     pub shared: usize,
+    /// What the reader should know besides, as sentences.
     pub notes: Vec<String>,
 }
 

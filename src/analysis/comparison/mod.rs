@@ -32,23 +32,30 @@ pub struct Subject<T> {
     pub name: String,
     /// Where it was read from, as it was named.
     pub place: String,
+    /// Soft decisions and labels.
     pub input: Input<T>,
+    /// On which terms they were judged.
     pub terms: Terms,
     /// What only a sweep knows.
     pub sweep: Option<Swept>,
+    /// What the reader should know besides, as sentences.
     pub notes: Vec<String>,
 }
 
 /// What a sweep knows besides soft decisions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Swept {
+    /// The experiment of the sweep.
     pub experiment: Experiment,
+    /// Epochs of training.
     pub epoch: usize,
     /// RFC 3339
     pub started: String,
     /// A digest of each run's weights, where they were kept.
     pub weights: Vec<(u32, String)>,
+    /// Kernels of the runs at that checkpoint.
     pub kernels: Vec<Snapshot>,
+    /// Runs that could not be read, with the reason.
     pub left_out: Vec<LeftOut>,
 }
 

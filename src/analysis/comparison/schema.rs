@@ -15,6 +15,7 @@ pub const SCHEMA: &str = "harness.comparison/1";
 pub struct Comparison {
     /// [`SCHEMA`]
     pub schema: String,
+    /// The verdict in one word.
     pub verdict: Verdict,
     /// Whether the verdict ends the program with exit code 5.
     pub red: bool,
@@ -31,19 +32,25 @@ pub struct Comparison {
     pub unit: Unit,
     /// The smallest p-value that so many runs can give; above 1 − confidence nothing can be found.
     pub smallest_p: f64,
+    /// What is compared with.
     pub baseline: Side,
+    /// What is judged.
     pub candidate: Side,
     /// N
     pub examples: usize,
     /// C
     pub classes: usize,
+    /// Error level ε.
     pub epsilon: f64,
     /// δ of the levels: √(ln(2/ε)/N).
     pub delta: f64,
     /// Chance that no interval and no corrected p-value misleads.
     pub confidence: f64,
+    /// One row for each quantity that was tested.
     pub metrics: Vec<Metric>,
+    /// Margins of the two sides.
     pub margins: Margins,
+    /// Plurality votes of the two sides.
     pub votes: Votes,
     /// The epoch at which the kernels were compared; absent where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +104,7 @@ pub enum Decision {
     Keep,
     /// It was shown not to be (by default: worse or different).
     Discard,
+    /// Too little evidence: more runs would decide.
     Undecided,
 }
 
@@ -115,6 +123,7 @@ impl Decision {
 /// What the user wants shown of the candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
+    /// The quantity that the claim is about.
     pub metric: Quantity,
     /// It may be worse by less than this; nothing asks for better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,12 +133,14 @@ pub struct Claim {
 /// A claim and what the runs say of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClaimFound {
+    /// What was claimed.
     #[serde(flatten)]
     pub claim: Claim,
     /// Of the one-sided permutation test that the claim is false.
     pub p: f64,
     /// Of the one-sided permutation test that it is true.
     pub p_against: f64,
+    /// Whether the runs support it.
     pub decision: Decision,
 }
 
@@ -157,6 +168,7 @@ pub struct Side {
     /// BLAKE3 of the resolved experiment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
+    /// Epochs of training, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<usize>,
     /// When the sweep was begun, RFC 3339.
@@ -168,6 +180,7 @@ pub struct Side {
     pub diverged: Vec<u32>,
     /// Runs that repeat another run of the same side, bit for bit.
     pub duplicates: Vec<u32>,
+    /// Runs that could not be read, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
 }
@@ -176,11 +189,15 @@ pub struct Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Quantity {
+    /// Share of examples that are classified correctly.
     Accuracy,
     /// Accuracy on the examples of one class.
     ClassAccuracy(u32),
+    /// Mean negative log-likelihood, in nats.
     Nll,
+    /// Mean squared distance of probabilities from the truth, summed over classes.
     Brier,
+    /// Expected calibration error.
     Ece,
     /// Share of runs that diverged.
     Diverged,
@@ -204,7 +221,9 @@ pub enum Quantity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Good {
+    /// More is better.
     Higher,
+    /// Less is better.
     Lower,
     /// Neither: only whether there is a difference can be said.
     Neither,
@@ -317,9 +336,11 @@ impl FromStr for Quantity {
 /// One quantity of the two sides and its difference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
+    /// Which quantity.
     pub metric: Quantity,
     /// Mean over the runs of the baseline, or over its pairs.
     pub baseline: f64,
+    /// Mean over the runs of the candidate.
     pub candidate: f64,
     /// Mean over pairs of one run of each side; of an excess only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -328,6 +349,7 @@ pub struct Metric {
     pub difference: f64,
     /// The simultaneous interval of the difference: all of them hold at once with the confidence of the comparison.
     pub low: f64,
+    /// High end of the interval of the difference.
     pub high: f64,
     /// Of a permutation test over runs.
     pub p: f64,
@@ -337,14 +359,17 @@ pub struct Metric {
     /// excess.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detectable: Option<f64>,
+    /// Which way is better.
     pub good: Good,
     /// As stated; 0 where none was.
     pub tolerance: f64,
+    /// What the test found.
     pub finding: Finding,
     /// The value of each run, in order of `runs` of its side: of a mean over pairs, the run's mean over its own; empty for an
     /// excess.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub baseline_runs: Vec<f64>,
+    /// The values of the candidate, one for each run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidate_runs: Vec<f64>,
 }
@@ -353,12 +378,15 @@ pub struct Metric {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
+    /// It got better.
     Better,
+    /// It got worse.
     Worse,
     /// A difference without better or worse.
     Different,
     /// The interval lies inside the stated tolerance.
     Equivalent,
+    /// No difference was found; this is not a proof that there is none.
     NoChangeFound,
     /// The interval reaches beyond the stated tolerance, or no change of any size could have been found.
     Undecided,
@@ -400,17 +428,20 @@ pub struct Margins {
     pub delta_relative: f64,
     /// As `alpha_candidate`, within `delta_relative`.
     pub alpha_candidate_relative: f64,
+    /// Share of the baseline's margins to be trimmed to come within the spread of the baseline's own runs.
     pub alpha_baseline_relative: f64,
     /// Places at which the ECDFs below are given.
     pub x: Vec<f64>,
     /// Quantiles over the runs of each side.
     pub baseline: Band,
+    /// Where the runs of the candidate lie.
     pub candidate: Band,
 }
 
 /// Examples on which the plurality votes of the two sides differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Votes {
+    /// On how many examples the plurality vote changed.
     pub changed: usize,
     /// Of these, wrong before and right after.
     pub gained: usize,
@@ -427,9 +458,13 @@ pub struct Votes {
 /// An example on which the plurality vote changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChangedVote {
+    /// Index of the test example.
     pub example: usize,
+    /// Index of the true class.
     pub label: u32,
+    /// The class that the baseline's runs vote for.
     pub baseline: u32,
+    /// The class that the candidate's runs vote for.
     pub candidate: u32,
     /// Share of the baseline's runs that voted for `baseline`.
     pub baseline_share: f64,
@@ -440,8 +475,11 @@ pub struct ChangedVote {
 /// A key in which two experiments differ, with its values as TOML.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedKey {
+    /// The key, with its table.
     pub key: String,
+    /// Its value in the baseline; none where it is absent.
     pub baseline: Option<String>,
+    /// Its value in the candidate; none where it is absent.
     pub candidate: Option<String>,
 }
 

@@ -14,8 +14,11 @@ pub struct Terms(Vec<(Cow<'static, str>, String)>);
 /// What the caller fixes for both sides, so that the sides need not agree on it themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fixed {
+    /// Whether the user chose the checkpoint.
     pub epoch: bool,
+    /// Whether the user chose ε.
     pub epsilon: bool,
+    /// Whether the user chose the clip.
     pub clip: bool,
 }
 

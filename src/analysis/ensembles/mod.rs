@@ -79,11 +79,15 @@ impl StrategyKind {
 pub struct Ensembles {
     /// Divided the evaluation set and drew the random subsets.
     pub seed: u64,
+    /// How members are averaged.
     pub combination: Combination,
     /// Examples that chose, and examples on which the numbers were measured.
     pub selection: usize,
+    /// How many examples measure, the others choose.
     pub held_out: usize,
+    /// One row for each way to choose.
     pub strategies: Vec<Strategy>,
+    /// Random ensembles by size.
     pub sizes: Vec<EnsembleSize>,
     /// The limit that α̂'s interval must stay under: `flags.alpha`.
     pub limit: f64,
@@ -105,6 +109,7 @@ pub struct Ensembles {
 /// middle 95 % of random subsets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Strategy {
+    /// How it chooses.
     pub name: StrategyKind,
     /// Ascending; in the order of their choice for `greedy`. Empty for `random`, which stands for many choices.
     pub runs: Vec<u32>,
@@ -113,9 +118,11 @@ pub struct Strategy {
     /// Fitted on the selection half; `null` where none was asked for or none can be (no decision is wrong there), and for
     /// `random`.
     pub temperature: Option<f64>,
+    /// Accuracy on the examples that measure.
     pub accuracy: Estimate,
     /// Nats.
     pub nll: Estimate,
+    /// Calibration error on the examples that measure.
     pub ece: Estimate,
     /// By how much its negative log-likelihood exceeds that of all runs together, example by example: below 0 it is
     /// better. `null` for `all` and `random`.
@@ -125,11 +132,13 @@ pub struct Strategy {
 /// Ensembles of one size: mean over random subsets, their standard deviation, and their middle 95 %.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnsembleSize {
+    /// Number of members K.
     pub size: usize,
     /// On the held-out half, like the two below.
     pub accuracy: Estimate,
     /// Nats.
     pub nll: Estimate,
+    /// Calibration error over random ensembles.
     pub ece: Estimate,
     /// Trimming level by the published protocol on the selection half, of the ensemble's margins against those of the
     /// ensemble of all runs; each bootstrap draws a subset and the examples.

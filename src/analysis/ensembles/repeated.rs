@@ -17,7 +17,9 @@ use crate::stats::permutation::holm;
 /// The strategies over several halvings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Repetition {
+    /// How many halvings of the examples.
     pub halvings: usize,
+    /// One row for each way to choose.
     pub strategies: Vec<Repeated>,
     /// In which share of the halvings `greedy` took each run; runs that it never took are left out.
     pub greedy: Vec<(u32, f64)>,
@@ -26,6 +28,7 @@ pub struct Repetition {
 /// One strategy against all runs together.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Repeated {
+    /// How it is called.
     pub name: StrategyKind,
     /// Mean over the halvings of its held-out negative log-likelihood less that of all runs together; below 0 it is better.
     pub difference: f64,

@@ -15,9 +15,13 @@ use crate::stats::{Logits, by_class as stats};
 
 /// What is judged besides the values of the runs themselves.
 pub struct Ground<'a> {
+    /// How far healthy runs depart.
     pub noise: &'a Noise,
+    /// Accuracy on each class, where there are labels.
     pub classes: Option<&'a ByClass>,
+    /// Names of the classes, `[C]`.
     pub class_names: &'a [String],
+    /// The table `[flags]`.
     pub settings: &'a Flags,
 }
 

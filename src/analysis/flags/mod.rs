@@ -75,6 +75,7 @@ flags! {
 /// A flag of a run: which quantity was over which limit, and in words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Flag {
+    /// Which flag.
     pub flag: FlagKind,
     /// The quantity that was judged, in its own unit.
     pub value: f64,

@@ -21,8 +21,11 @@ use crate::stats::scores::scores;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Charted {
+    /// Mean accuracy of the runs.
     Accuracy,
+    /// Mean negative log-likelihood, in nats.
     Nll,
+    /// Mean calibration error.
     Ece,
     /// Mean churn of two runs of the night: one value a night.
     Churn,
@@ -100,7 +103,9 @@ impl TryFrom<String> for Charted {
 /// The values of one quantity: one for each run, or one for the night.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Values {
+    /// Which quantity.
     pub metric: Charted,
+    /// The values, one for each run or night.
     pub values: Vec<f64>,
 }
 

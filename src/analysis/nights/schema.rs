@@ -12,7 +12,9 @@ pub const SCHEMA: &str = "harness.history/1";
 /// A night before it is judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
+    /// What is known of the night.
     pub night: Night,
+    /// On which terms it was judged.
     pub terms: Terms,
     /// One entry for each quantity that the night has.
     pub values: Vec<Values>,
@@ -37,9 +39,11 @@ impl Observed {
 /// One night of a history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Night {
+    /// The sweep's folder.
     pub name: String,
     /// Its directory as it was named.
     pub place: String,
+    /// When its first run began.
     pub started: jiff::Timestamp,
     /// BLAKE3 of the resolved experiment.
     pub experiment: Option<String>,
@@ -57,6 +61,7 @@ pub struct Night {
     /// Whether a person accepted it as the procedure that is wanted, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Acceptance>,
+    /// What it counts as.
     #[serde(default)]
     pub standing: Standing,
     /// The weighted mean of the evidence for worse over all quantities; `null` where it was not judged.
@@ -76,8 +81,11 @@ pub struct Night {
 /// That a person wants the procedure of this night.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptance {
+    /// When it was accepted.
     pub at: jiff::Timestamp,
+    /// Who accepted it.
     pub by: String,
+    /// The reason, as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -126,6 +134,7 @@ pub struct History {
     pub schema: String,
     /// Whether the newest night stands under alarm: exit code 5.
     pub red: bool,
+    /// The nights, oldest first.
     pub sweeps: Vec<Night>,
     /// Nights in the reference, after the newest.
     pub baseline: usize,
@@ -144,9 +153,11 @@ pub struct History {
     /// where no number of nights can.
     #[serde(default)]
     pub fastest: Option<usize>,
+    /// One chart for each quantity.
     pub charts: Vec<Chart>,
     /// Every alarm there was, in order of time.
     pub signals: Vec<Signal>,
+    /// What the reader should know besides, as sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -177,6 +188,7 @@ pub struct Alarm {
 /// One quantity over the nights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chart {
+    /// Which quantity.
     pub metric: Charted,
     /// Mean over the runs of each night; `null` where a night takes no part or has no such value.
     pub values: Vec<Option<f64>>,
@@ -186,6 +198,7 @@ pub struct Chart {
     pub sigma: f64,
     /// Where 99.73 % of further nights of the reference's process lie: centre ∓ t √(1 + 1/n) sigma. A picture, not a rule.
     pub low: f64,
+    /// Upper limit that is drawn.
     pub high: f64,
     /// The exponentially weighted moving average (weight 0.2) with its limits. A picture, not a rule.
     pub ewma: Vec<Option<Average>>,
@@ -208,10 +221,12 @@ pub struct Chart {
 pub struct Signal {
     /// Place of the night in the history.
     pub sweep: usize,
+    /// Which quantity.
     pub metric: Charted,
     /// Always `evidence`: there is one rule.
     pub cause: String,
     /// Whether the value lies above the centre.
     pub above: bool,
+    /// The value of the night.
     pub value: f64,
 }

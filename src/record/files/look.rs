@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 /// What lies at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
+    /// There is none.
     Nothing,
     /// A plain file of so many bytes.
     File(u64),
+    /// A folder.
     Folder,
     /// Something that is never opened, in words: a link, a pipe, a device, a file of holes.
     Odd(&'static str),

@@ -18,13 +18,16 @@ use crate::workflow::analyze::is_sweep;
 pub struct Subject {
     /// The file's name without its extension, or `sweep:run`.
     pub name: String,
+    /// What is known of it.
     pub source: Source,
 }
 
 /// What is known of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
+    /// Its weights.
     Weights(Weights),
+    /// Its outputs on common inputs.
     Outputs(Outputs),
 }
 
