@@ -65,7 +65,6 @@ pub(crate) mod ensemble;
 pub mod error;
 pub(crate) mod kernel;
 pub(crate) mod keys;
-#[allow(missing_docs)]
 pub mod lineage;
 pub(crate) mod microscope;
 pub(crate) mod model;

@@ -8,6 +8,7 @@ use crate::stats::matching::{Identity, fisher};
 /// What one layer says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerEvidence {
+    /// The layer's name.
     pub layer: String,
     /// Units matched: those of the narrower side.
     pub units: usize,
@@ -26,6 +27,7 @@ pub struct LayerEvidence {
 pub struct Evidence {
     /// At most 0.05 (or any level) with at most that probability if the networks are independent.
     pub p: f64,
+    /// What each layer says.
     pub layers: Vec<LayerEvidence>,
     /// Whether the layers' p-values are independent under the null (combined by Fisher), or nothing is assumed (Bonferroni).
     pub fisher: bool,

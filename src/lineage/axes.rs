@@ -18,6 +18,7 @@ pub enum Axis {
     Hidden(usize),
     /// Classes: their order is fixed.
     Outputs,
+    /// Nothing is known of it.
     Unknown,
 }
 

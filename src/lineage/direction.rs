@@ -28,8 +28,11 @@ pub struct Direction {
 /// What decided a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clue {
+    /// The weights of one lie on a coarse grid.
     Rounding,
+    /// One keeps the zeros of the other.
     Zeros,
+    /// How far each has moved from its initialisation.
     Training,
 }
 

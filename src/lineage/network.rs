@@ -47,7 +47,9 @@ impl Layer {
 /// The weights of one network, its layers in forward order where that could be told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
+    /// How it is called.
     pub name: String,
+    /// Its layers, inputs first.
     pub layers: Vec<Layer>,
     /// Whether the axes of all layers are known: a chain of layers, or residual blocks.
     pub known: bool,

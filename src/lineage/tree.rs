@@ -10,7 +10,9 @@ use std::collections::VecDeque;
 /// One edge, by index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Edge {
+    /// Index of the earlier one.
     pub parent: usize,
+    /// Index of what was made from it.
     pub child: usize,
     /// How clear the direction is, 0 to 1: the size of the lean.
     pub clear: f64,
@@ -18,9 +20,11 @@ pub struct Edge {
 
 /// What a tree is built from, over the networks 0..n.
 pub struct Relations<'a> {
+    /// How many.
     pub networks: usize,
     /// Whether two networks share an ancestor.
     pub related: &'a dyn Fn(usize, usize) -> bool,
+    /// How far apart two of them are.
     pub distance: &'a dyn Fn(usize, usize) -> f64,
     /// Above 0: the first is the parent of the second rather than the other way round.
     pub lean: &'a dyn Fn(usize, usize) -> f64,

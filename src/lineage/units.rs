@@ -9,8 +9,11 @@ use crate::stats::rng::Stream;
 /// A bundle of vectors, one for each unit: `[units, length]`, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
+    /// How many units.
     pub units: usize,
+    /// Numbers of each.
     pub length: usize,
+    /// Row-major.
     pub values: Vec<f32>,
 }
 
