@@ -104,7 +104,7 @@ fn what_is_chosen_is_exported_and_predicts_what_was_recorded() {
         arguments.extend(logits.then_some("--logits"));
         let found = json(&arguments);
         assert_eq!(found["schema"], "harness.ensemble/1");
-        assert_eq!(found["evidence"]["strategies"].as_array().unwrap().len(), 6);
+        assert_eq!(found["evidence"]["strategies"].as_array().unwrap().len(), 7);
         assert_eq!(found["evidence"]["sizes"].as_array().unwrap().len(), 5);
         let runs = numbers(&found["runs"]);
         assert_eq!(runs.len(), 2);

@@ -504,10 +504,10 @@ fn source(variant: Variant, epoch: usize, group: &Group, settings: &Settings) ->
     let spread = bootstrap(settings).interval(&accuracies, std)?;
     found.accuracy_std = Some(Measure { value: spread.estimate, low: spread.low, high: spread.high });
     let decisions: Vec<Vec<u32>> = soft.par_iter().map(churn::decisions).collect();
-    found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?.run_means())?));
+    found.churn = Some(measure(&estimate_of_pairs(&churn::pairwise(&decisions)?.run_means(), 0.0)?));
     found.alpha_hat = Some(measure(&estimate(&levels(&soft, settings)?, settings)?));
     if let Some(pairs) = group.kernel_distances()? {
-        found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs.run_means())?));
+        found.ntk_distance = Some(measure(&estimate_of_pairs(&pairs.run_means(), 0.0)?));
     }
     Ok(found)
 }

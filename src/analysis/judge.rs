@@ -280,7 +280,7 @@ fn unflagged<T: Real>(runs: &[Run], measured: &Measured<'_, T>, settings: &Setti
     let rows: Vec<Vec<u32>> = places.iter().map(|&place| measured.decisions[place].clone()).collect();
     let churn = match rows.len() {
         1 => None,
-        _ => Some(summary::estimate_of_pairs(&Votes::of(&rows)?.churn_of_runs(&rows))?),
+        _ => Some(summary::estimate_of_pairs(&Votes::of(&rows)?.churn_of_runs(&rows), 0.0)?),
     };
     Ok(Some(Unflagged {
         runs: places.len(),

@@ -1,6 +1,6 @@
 //! Numbers over runs, with intervals.
 
-use super::metrics::{METRICS, Over, Run, Summary};
+use super::metrics::{METRICS, Over, Run, Summary, Unit};
 use super::schema::{Estimate, Settings};
 use crate::error::Result;
 use crate::stats::bootstrap::Bootstrap;
@@ -37,12 +37,15 @@ pub fn estimate(values: &[f64], settings: &Settings) -> Result<Estimate> {
     with(values, intervals::of_mean(values, &bootstrap(settings))?)
 }
 
-/// Mean over pairs of runs, from each run's mean over its pairs with the others, and the spread of these.
+/// Mean over pairs of runs, from each run's mean over its pairs with the others, and the spread of these. `least` is the least value that
+/// there can be; the interval ends there.
 ///
 /// # Errors
 /// [`crate::error::Error::Invalid`] for no values or one that is not finite.
-pub fn estimate_of_pairs(run_means: &[f64]) -> Result<Estimate> {
-    with(run_means, intervals::of_mean_over_pairs(run_means, LEVEL)?)
+pub fn estimate_of_pairs(run_means: &[f64], least: f64) -> Result<Estimate> {
+    let mut estimate = with(run_means, intervals::of_mean_over_pairs(run_means, LEVEL)?)?;
+    estimate.low = estimate.low.map(|low| low.max(least));
+    Ok(estimate)
 }
 
 /// Fills the estimates of every metric that all of `runs` have.
@@ -55,7 +58,9 @@ pub fn fill(summary: &mut Summary, runs: &[Run], settings: &Settings) -> Result<
         *(metric.entry)(summary) = match metric.over {
             _ if values.is_empty() || values.len() < runs.len() => None,
             Over::Runs => Some(estimate(&values, settings)?),
-            Over::Pairs => Some(estimate_of_pairs(&values)?),
+            Over::Pairs => {
+                Some(estimate_of_pairs(&values, if metric.unit == Unit::Share { 0.0 } else { f64::NEG_INFINITY })?)
+            }
         };
     }
     Ok(())

@@ -284,9 +284,12 @@ fn levels(analysis: &Analysis) -> Option<String> {
 fn classes(analysis: &Analysis) -> Option<String> {
     let missing: Vec<String> = judged(analysis)
         .filter_map(|run| run.flags.iter().find(|flag| flag.flag == FlagKind::Class).map(|flag| (run, flag)))
-        .map(|(run, flag)| format!("{} misses a class: {}", run.called(), flag.why))
+        .enumerate()
+        .map(|(at, (run, flag))| {
+            format!("{} misses a class: {}", if at == 0 { opening(run) } else { run.called() }, flag.why)
+        })
         .collect();
-    (!missing.is_empty()).then(|| format!("{}.", capital(&missing.join("; "))))
+    (!missing.is_empty()).then(|| format!("{}.", missing.join("; ")))
 }
 
 /// `class 3 (cat)`, or `class 3` where classes have no names.

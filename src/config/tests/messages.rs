@@ -272,13 +272,13 @@ fn missing_keys_are_named_with_what_they_take() {
     assert!(told[1].starts_with("x.toml: the key \"data\" is missing; it takes a table with the keys dataset, path,"));
     assert_eq!(
         told[2],
-        "x.toml: the key \"model\" is missing; it takes a table whose key kind is \"mlp\", \"cnn\", \"resnet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\""
+        "x.toml: the key \"model\" is missing; it takes a table whose key kind is \"mlp\", \"cnn\", \"resnet\", \"densenet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\""
     );
     assert_eq!(
         told_of("name = \"x\"\n[data]\n[model]\nwidths = [3]\n"),
         [
             "x.toml:2: the key \"data.dataset\" is missing; it takes \"digits\", \"mnist\", \"fashion-mnist\", \"cifar10\" or \"npz\"",
-            "x.toml:3: the key \"model.kind\" is missing; it takes \"mlp\", \"cnn\", \"resnet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\"",
+            "x.toml:3: the key \"model.kind\" is missing; it takes \"mlp\", \"cnn\", \"resnet\", \"densenet\", \"vit\", \"mlp-mixer\", \"mobilenet\", \"text\" or \"layers\"",
         ]
     );
 }

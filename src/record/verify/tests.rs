@@ -78,8 +78,9 @@ fn a_flipped_bit_anywhere_is_found_and_repaired() {
             recover(&sweep);
             let after = verify(&sweep).unwrap();
             if path.file_name().is_some_and(|name| name == "files.json") {
-                // The list of a derived folder is made by the analysis or the report.
-                assert!(after.iter().all(|problem| problem.file == name), "round {round}: {after:?}");
+                // The list is made again; what only the old one vouched for goes, and the next analysis writes it.
+                assert_eq!(after, [], "round {round}: {name}");
+                files::write(&sweep.analysis().join("summary.json"), b"{}").unwrap();
                 fs::write(&path, &bytes).unwrap();
                 continue;
             }
