@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the committed samples of this folder anew, from the embedded digits alone (about five minutes on two cores).
+# Makes the committed samples of this folder anew, from the embedded digits alone (about five minutes on two cores); that of the microscope
+# needs CIFAR-10 and PyTorch (tests/microscope/slow.sh).
 # Usage: reports/make.sh [NAME …]     HARNESS: the program; WORK: where sweeps are trained, and taken from if they are there.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -86,17 +87,7 @@ lineage() {
     put lineage tree/*
 }
 
-# The digits against the digits a little darker, seen by a network of the quick start.
-microscope() {
-    sweep digits
-    "$harness" embed digits --run 0 --out seen.npz
-    sweep altered --runs 1 --set data.train_limit=648
-    "$harness" embed altered --run 0 --out other.npz
-    "$harness" microscope seen.npz other.npz --out places || [ $? = 5 ]
-    put microscope places/*.{md,html,json,svg}
-}
-
-for sample in "${@:-digits planted compare history attribution ensemble lineage microscope}"; do
+for sample in "${@:-digits planted compare history attribution ensemble lineage}"; do
     for name in $sample; do
         echo "== $name"
         "$name"

@@ -2,7 +2,7 @@
 //!
 //! A message is one sentence that says what is wrong, where, and what to do about it. Where a program can do more with the
 //! cause than show it, the cause is kept as the error's [`source`](std::error::Error::source): an [`std::io::Error`], or a type
-//! of the room that failed, such as [`Problems`](crate::keys::Problems) of an experiment file.
+//! of the room that failed, such as the problems of an experiment file.
 
 use std::borrow::Cow;
 use std::io;

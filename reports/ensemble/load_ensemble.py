@@ -9,7 +9,7 @@ X.npy holds images in the units of the data set's files, not standardised, as [N
     from load_ensemble import Ensemble
     ensemble = Ensemble("ensemble.json")
     probabilities = ensemble(images)        # NumPy or torch, [N, C, H, W] -> torch [N, classes]
-    ensemble.networks[0]                    # an ordinary torch.nn.Module
+    ensemble.networks[0]                    # an ordinary torch.nn.Module, see network.py
 
 Needs Python 3.11 or later, NumPy and PyTorch. The weights are safetensors files, which are read here without the
 safetensors package: eight bytes of length, a JSON header, and the numbers.
@@ -23,9 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 TYPES = {"F32": "<f4", "F64": "<f8", "U32": "<u4", "U8": "u1"}
 
 
@@ -43,100 +41,6 @@ def read_safetensors(path):
     return arrays
 
 
-class Mlp(nn.Module):
-    """Dense layers fc1, fc2, ..., fc."""
-
-    def __init__(self, shape, classes, widths, activation, dropout):
-        super().__init__()
-        dense(self, int(np.prod(shape)), widths, classes)
-        self.hidden, self.activation = len(widths), ACTIVATIONS[activation]()
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x):
-        x = x.flatten(1)
-        for i in range(self.hidden):
-            x = self.activation(getattr(self, f"fc{i + 1}")(self.dropout(x) if i else x))
-        return self.fc(self.dropout(x) if self.hidden else x)
-
-
-class Cnn(nn.Module):
-    """Blocks of convolution c1, c2, ..., batch norm b1, b2, ... where there are any, activation and pooling; then dense."""
-
-    def __init__(self, shape, classes, channels, kernel, pool, batch_norm, head, activation, dropout):
-        super().__init__()
-        inputs, height, width = shape
-        self.blocks, self.batch_norm, self.pool = len(channels), batch_norm, max(pool, 1)
-        for i, outputs in enumerate(channels, 1):
-            setattr(self, f"c{i}", nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=not batch_norm))
-            if batch_norm:
-                setattr(self, f"b{i}", nn.BatchNorm2d(outputs))
-            inputs, height, width = outputs, height // self.pool, width // self.pool
-        dense(self, inputs * height * width, head, classes)
-        self.hidden, self.activation = len(head), ACTIVATIONS[activation]()
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x):
-        for i in range(1, self.blocks + 1):
-            x = getattr(self, f"c{i}")(x)
-            if self.batch_norm:
-                x = getattr(self, f"b{i}")(x)
-            x = nn.functional.max_pool2d(self.activation(x), self.pool)
-        x = x.flatten(1)
-        for i in range(1, self.hidden + 1):
-            x = self.activation(getattr(self, f"fc{i}")(self.dropout(x)))
-        return self.fc(self.dropout(x))
-
-
-class Block(nn.Module):
-    """Two convolutions beside a shortcut."""
-
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.c1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.b1 = nn.BatchNorm2d(outputs)
-        self.c2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.b2 = nn.BatchNorm2d(outputs)
-        same = stride == 1 and inputs == outputs
-        self.sc = None if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-    def forward(self, x):
-        body = self.b2(self.c2(torch.relu(self.b1(self.c1(x)))))
-        return torch.relu(body + (x if self.sc is None else self.sc(x)))
-
-
-class Resnet(nn.Module):
-    """6n + 2 layers for small images (He 2016)."""
-
-    def __init__(self, shape, classes, depth, width):
-        super().__init__()
-        self.c = nn.Conv2d(shape[0], width, 3, padding=1, bias=False)
-        self.b = nn.BatchNorm2d(width)
-        self.blocks, inputs = nn.ModuleList(), width
-        for stage in range(3):
-            for i in range((depth - 2) // 6):
-                outputs = width << stage
-                self.blocks.append(Block(inputs, outputs, 2 if stage and not i else 1))
-                inputs = outputs
-        self.fc = nn.Linear(inputs, classes)
-
-    def forward(self, x):
-        x = torch.relu(self.b(self.c(x)))
-        for block in self.blocks:
-            x = block(x)
-        return self.fc(x.mean((2, 3)))
-
-
-def dense(module, inputs, widths, classes):
-    """Gives `module` the layers fc1, fc2, ... and fc."""
-    for i, outputs in enumerate(widths, 1):
-        setattr(module, f"fc{i}", nn.Linear(inputs, outputs))
-        inputs = outputs
-    module.fc = nn.Linear(inputs, classes)
-
-
-KINDS = {"mlp": Mlp, "cnn": Cnn, "resnet": Resnet}
-
-
 class Ensemble:
     """The networks of an ensemble file, and the mean of their predictions."""
 
@@ -151,11 +55,12 @@ class Ensemble:
         self.classes, self.shape = model["classes"], model["input"]["shape"]
         self.mean = np.asarray(model["input"]["mean"]).reshape(-1, 1, 1)
         self.deviation = np.asarray(model["input"]["deviation"]).reshape(-1, 1, 1)
-        arguments = dict(model["model"])
-        kind = arguments.pop("kind")
+        sys.path.insert(0, str(path.resolve().parent))
+        from network import Network
+
         self.networks = []
         for member in self.description["members"]:
-            network = KINDS[kind](self.shape, len(self.classes), **arguments)
+            network = Network()
             arrays = read_safetensors(path.parent / member["path"])
             network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
             self.networks.append(network.eval())

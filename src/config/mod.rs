@@ -7,7 +7,7 @@
 //! exception: a layer that changes the `kind` of a table (`--set model.kind=mlp`) drops what the layers below say in that
 //! table, since the keys of one kind mean nothing to another.
 //!
-//! [`Experiment`] and the tables below it declare the keys (see [`crate::keys`]); tables of other rooms are declared there:
+//! [`Experiment`] and the tables below it declare the keys (see `crate::keys`); tables of other rooms are declared there:
 //! [`Data`] in `data`. `layers` reads environment and arguments, `rules` and `facts` judge combinations, `text` writes an
 //! experiment and compares two.
 

@@ -209,7 +209,7 @@ impl Document {
     /// The whole text; figures are named by their files, and so is the page if it stands beside them.
     #[must_use]
     pub fn markdown(&self, page: Option<&str>) -> String {
-        let mut text = format!("# {}\n\n**{}**\n\n", markdown(&self.title), markdown(&self.headline));
+        let mut text = format!("# {}\n\n**{}**\n\n", markdown(&self.title), inline(&self.headline));
         if let Some(page) = page {
             text.push_str(&format!(
                 "[{page}]({page}) is the same as a page: pick a run, and see it in every figure.\n\n"

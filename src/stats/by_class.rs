@@ -3,7 +3,7 @@
 //! The number of a class's n examples that a run gets right is turned into an angle, 2√n·asin√((x + 3/8)/(n + 3/4))
 //! (Anscombe 1948), whose standard deviation between runs is 1 if the number is binomial, whatever its mean. The scale
 //! of a class is that of its own runs, which with few runs says little, drawn towards that of all classes together as if that were known
-//! from [`PRIOR`] further degrees of freedom (the moderated variance of Smyth 2004, with medians for means, so that one bad
+//! from `PRIOR` further degrees of freedom (the moderated variance of Smyth 2004, with medians for means, so that one bad
 //! run cannot hide), and never less than 1.
 
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
@@ -80,7 +80,7 @@ fn angle(right: f64, examples: usize) -> f64 {
 }
 
 /// The limit that some score of `runs` healthy runs and `classes` classes is below −limit of with probability `false_alarm`, at
-/// most about: Student's t with as many degrees of freedom as the scales have, at most [`MOST`].
+/// most about: Student's t with as many degrees of freedom as the scales have, at most `MOST`.
 ///
 /// # Errors
 /// [`Error::Unexpected`] for a chance outside (0, 1) or a single run.

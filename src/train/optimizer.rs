@@ -1,5 +1,5 @@
-//! The optimisers as an experiment asks for them: each step is one pass over the memory of a parameter ([`ops::sgd_step`],
-//! [`ops::adam_step`]), weight decay spares biases and norms, and the state can be saved and taken up again.
+//! The optimisers as an experiment asks for them: each step is one pass over the memory of a parameter (`ops::sgd_step`,
+//! `ops::adam_step`), weight decay spares biases and norms, and the state can be saved and taken up again.
 
 use std::collections::BTreeMap;
 

@@ -286,7 +286,7 @@ fn csv(text: &str, place: &str) -> Result<Vec<(String, Vec<String>)>> {
 /// (a ≈ (b − from) · map + to); with three sets and more, under `NAME.map` and so on.
 ///
 /// # Errors
-/// As [`study()`]; what the file system refuses.
+/// As `study`; what the file system refuses.
 pub fn microscope(sets: &Sets, settings: &Settings, map: Option<&Path>) -> Result<Found> {
     let (found, maps) = study(sets, settings)?;
     if let Some(path) = map {

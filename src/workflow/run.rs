@@ -16,7 +16,7 @@ use crate::train::{
 /// Makes the sweep of an experiment in the directory `root`, or finds it there; its data must still be the same.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a sweep of another experiment or of other data is there; as [`sweep::open_or_create`].
+/// [`Error::Invalid`] where a sweep of another experiment or of other data is there; as `sweep::open_or_create`.
 pub fn open(root: &Path, experiment: &Experiment) -> Result<(SweepDir, Opened)> {
     let sweep = SweepDir::new(root);
     let experiment = &experiment.pinned()?;

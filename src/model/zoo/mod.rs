@@ -210,7 +210,7 @@ impl Keyed for Model {
     const SHAPE: Shape = Shape::Kinds { default: None, kinds: KINDS, common: Start::KEYS };
 }
 
-/// One table: the keys of the architecture, then those of [`Start`].
+/// One table: the keys of the architecture, then those of `Start`.
 impl Serialize for Model {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let table = |value: serde_json::Result<Json>| match value.map_err(S::Error::custom)? {
