@@ -148,7 +148,7 @@ fn the_printed_module_is_the_same_network() {
         succeed(at, &run);
         std::fs::copy(at.join("sweep/runs/0000/checkpoints/0001/weights.safetensors"), at.join("ours.safetensors"))
             .unwrap();
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/torch.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/network.py");
         let output = Command::new(&python).args([script, "net.py", "."]).current_dir(at).output().unwrap();
         assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));
         let theirs = |name: &str| read_npy(&at.join(name)).unwrap().values.into_f64();

@@ -8,7 +8,6 @@ use super::file::read_limited;
 use crate::config::{self, Data, DatasetKind, Experiment, Facts, Model};
 use crate::data::InputScale;
 use crate::error::{Error, Result};
-use crate::model::zoo::Start;
 
 /// Name and version of the format.
 const SCHEMA: &str = "harness.model/1";
@@ -51,12 +50,7 @@ impl ModelFile {
     #[must_use]
     pub fn new(model: &Model, scale: &InputScale) -> Self {
         let InputScale { shape, classes, mean, deviation, .. } = scale.clone();
-        Self {
-            schema: SCHEMA.into(),
-            classes,
-            input: InputLayout { shape, mean, deviation },
-            model: Model { start: Start::default(), ..model.clone() },
-        }
+        Self { schema: SCHEMA.into(), classes, input: InputLayout { shape, mean, deviation }, model: model.network() }
     }
 
     /// As TOML.

@@ -87,7 +87,7 @@ pub struct ClassLevels {
 pub fn one_vs_rest<T: Real>(runs: &[Logits<'_, T>], epsilon: f64) -> Result<Vec<ClassLevels>> {
     check_same(runs)?;
     let (examples, classes) = (runs[0].examples(), runs[0].classes());
-    let sums: Vec<Vec<f64>> = runs.par_iter().map(log_sums).collect();
+    let sums: Vec<Vec<(f64, f64)>> = runs.par_iter().map(log_sums).collect();
     let of_class = |class| {
         let mut margins = vec![0.0; runs.len() * examples];
         let rows = margins.par_chunks_mut(examples).zip(runs.par_iter().zip(&sums));

@@ -87,25 +87,26 @@ pub fn class_margins<T: Real>(logits: &Logits<'_, T>, class: usize) -> Vec<f64> 
     logits.rows().map(|(z, _)| log_odds(z, class)).collect()
 }
 
-/// log Σ_k exp z_k of each example, `[N]`: what [`fill_class_margins`] shares between the classes.
+/// The largest logit t and log Σ_k exp(z_k − t) of each example, `[N]`: what [`fill_class_margins`] shares between the classes. Apart, so
+/// that a constant added to all logits of an example changes no bit of a margin and breaks no tie.
 #[must_use]
-pub fn log_sums<T: Real>(logits: &Logits<'_, T>) -> Vec<f64> {
+pub fn log_sums<T: Real>(logits: &Logits<'_, T>) -> Vec<(f64, f64)> {
     let of_row = |(z, _): (&[T], usize)| {
         let top = maximum(z);
-        top + z.iter().map(|&z| (z.into() - top).exp()).sum::<f64>().ln()
+        (top, z.iter().map(|&z| (z.into() - top).exp()).sum::<f64>().ln())
     };
     logits.rows().map(of_row).collect()
 }
 
-/// [`class_margins`] of `class` into `margins` `[N]`, given the [`log_sums`] `[N]`: log p − log(1 − p) from log p = z_c − sum takes
+/// [`class_margins`] of `class` into `margins` `[N]`, given the [`log_sums`] `[N]`: log p − log(1 − p) from log p = (z_c − t) − sum takes
 /// two functions an example, where leaving the class out of the sum takes C. A class with more than half of the probability is
 /// still left out, since 1 − p has no digits there.
 ///
 /// # Panics
 /// If `class` is not below C.
-pub fn fill_class_margins<T: Real>(logits: &Logits<'_, T>, class: usize, sums: &[f64], margins: &mut [f64]) {
-    for (((z, _), sum), margin) in logits.rows().zip(sums).zip(margins) {
-        let log_p = z[class].into() - sum;
+pub fn fill_class_margins<T: Real>(logits: &Logits<'_, T>, class: usize, sums: &[(f64, f64)], margins: &mut [f64]) {
+    for (((z, _), (top, sum)), margin) in logits.rows().zip(sums).zip(margins) {
+        let log_p = (z[class].into() - top) - sum;
         *margin = if log_p > -std::f64::consts::LN_2 { log_odds(z, class) } else { log_p - (-log_p.exp()).ln_1p() };
     }
 }

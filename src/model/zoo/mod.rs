@@ -181,12 +181,19 @@ impl Model {
     /// # Errors
     /// `Invalid` where its keys do not fit together or to the examples.
     pub fn layers(&self, input: [usize; 3]) -> Result<Vec<Json>> {
-        match (&self.architecture, &self.start.head) {
+        self.network().architecture.layers(input)
+    }
+
+    /// The same network without where training starts; hidden widths that stand under `head`, as they once did, are moved to `hidden`.
+    #[must_use]
+    pub fn network(&self) -> Self {
+        let architecture = match (&self.architecture, &self.start.head) {
             (Architecture::Cnn(cnn), Some(HeadKey::Hidden(widths))) => {
-                Cnn { hidden: Some(widths.clone()), ..cnn.clone() }.layers(input)
+                Architecture::Cnn(Cnn { hidden: Some(widths.clone()), ..cnn.clone() })
             }
-            (architecture, _) => architecture.layers(input),
-        }
+            (architecture, _) => architecture.clone(),
+        };
+        Self { architecture, start: Start::default() }
     }
 
     /// Whether anything in it is dropped while training.
