@@ -24,15 +24,19 @@ fn keys(value: &Value, wanted: &[&str]) {
     }
 }
 
-/// A network of random weights, changed a little `steps` times.
-fn network(folder: &Path, name: &str, seed: u64, steps: u64) {
+/// A network of random weights that learned one thing after the other: each gives every layer a direction of its own and a little noise.
+fn network(folder: &Path, name: &str, seed: u64, learned: &[u64]) {
     let mut random = Random::from_parts(seed, "w", 0);
     let mut tensors = Tensors::new();
     for (layer, shape) in [("0.weight", [24, 30]), ("2.weight", [20, 24]), ("4.weight", [5, 20])] {
         let mut values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| random.normal() as f32).collect();
-        for step in 0..steps {
-            let mut change = Random::from_parts(seed, layer, step);
-            values.iter_mut().for_each(|v| *v += 0.2 * change.normal() as f32);
+        for &thing in learned {
+            let mut change = Random::from_parts(seed, layer, thing);
+            let up: Vec<f64> = (0..shape[0]).map(|_| change.normal()).collect();
+            let across: Vec<f64> = (0..shape[1]).map(|_| change.normal()).collect();
+            for (i, v) in values.iter_mut().enumerate() {
+                *v += (0.8 * up[i / shape[1]] * across[i % shape[1]] + 0.2 * change.normal()) as f32;
+            }
         }
         tensors.insert(layer, &shape, values).unwrap();
     }
@@ -51,10 +55,11 @@ fn embeddings(folder: &Path, name: &str, seed: u64, shift: f64) {
 fn lineage_of_two_and_of_many() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    network(at, "a.safetensors", 1, 0);
-    network(at, "b.safetensors", 1, 1);
-    network(at, "c.safetensors", 1, 2);
-    network(at, "d.safetensors", 2, 0);
+    network(at, "c.safetensors", 1, &[0, 1, 2]);
+    network(at, "b.safetensors", 1, &[0, 1]);
+    network(at, "a.safetensors", 1, &[0]);
+    network(at, "e.safetensors", 1, &[0, 9]);
+    network(at, "d.safetensors", 2, &[0]);
     let related = harness(at, &["lineage", "a.safetensors", "b.safetensors", "--json"]);
     assert_eq!(related.status.code(), Some(0));
     let found = json(&related);
@@ -63,7 +68,7 @@ fn lineage_of_two_and_of_many() {
     keys(&found["layers"][0], &["layer", "statistic", "p_value"]);
     let unrelated = json(&harness(at, &["lineage", "a.safetensors", "d.safetensors", "--json"]));
     assert_eq!(unrelated["verdict"], "unrelated");
-    let all = ["lineage", "a.safetensors", "b.safetensors", "c.safetensors", "d.safetensors"];
+    let all = ["lineage", "c.safetensors", "b.safetensors", "a.safetensors", "e.safetensors", "d.safetensors"];
     let tree = harness(at, &[&all[..], &["--tree", "--json", "--out", "out"]].concat());
     let edges: Vec<(String, String)> = json(&tree)["edges"]
         .as_array()
@@ -71,23 +76,21 @@ fn lineage_of_two_and_of_many() {
         .iter()
         .map(|edge| (edge["parent"].as_str().unwrap().to_owned(), edge["child"].as_str().unwrap().to_owned()))
         .collect();
-    // Noise that is added says who is next to whom, not who came first: training does that.
-    let mut joined: Vec<[&str; 2]> = edges.iter().map(|(parent, child)| [parent.as_str(), child.as_str()]).collect();
-    joined.iter_mut().for_each(|pair| pair.sort_unstable());
-    joined.sort_unstable();
-    assert_eq!(joined, [["a", "b"], ["b", "c"]]);
+    let mut directed: Vec<[&str; 2]> = edges.iter().map(|(parent, child)| [parent.as_str(), child.as_str()]).collect();
+    directed.sort_unstable();
+    assert_eq!(directed, [["a", "b"], ["a", "e"], ["b", "c"]]);
     for file in ["lineage.md", "lineage.json", "tree.svg", "tree.dot"] {
         assert!(at.join("out").join(file).exists(), "{file}");
     }
     let dot = std::fs::read_to_string(at.join("out/tree.dot")).unwrap();
-    assert!(dot.matches(" -> ").count() == 2, "{dot}");
+    assert!(dot.matches(" -> ").count() == 3, "{dot}");
 }
 
 #[test]
 fn lineage_refuses_what_it_cannot_compare() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    network(at, "a.safetensors", 1, 0);
+    network(at, "a.safetensors", 1, &[0]);
     std::fs::write(at.join("b.safetensors"), b"nothing").unwrap();
     let mut other = Tensors::new();
     other.insert("x.weight", &[3, 9], vec![1.0_f32; 27]).unwrap();
@@ -129,6 +132,12 @@ fn outputs_alone_need_siblings() {
     let found = json(&harness(at, &with));
     assert_eq!((found["verdict"].as_str(), found["method"].as_str()), (Some("related"), Some("outputs")));
     assert!((found["p_value"].as_f64().unwrap() - 1.0 / 21.0).abs() < 1e-12);
+    // A sibling decides no more alike than siblings do: that does not make it independent.
+    let with = ["lineage", "a.npy", "s0.npy", "--siblings", "s1.npy", "s2.npy", "s3.npy", "s4.npy", "b.npy", "s5.npy"];
+    embeddings(at, "s5.npy", 17, 0.0);
+    let other = harness(at, &with);
+    assert_eq!(other.status.code(), Some(8), "{}", String::from_utf8_lossy(&other.stderr));
+    assert!(String::from_utf8_lossy(&other.stdout).starts_with("undecided"));
 }
 
 #[test]
