@@ -104,9 +104,8 @@ impl Means {
 fn pairs_of(held: &[Representation], permutations: usize) -> Result<Vec<((usize, usize), Likeness)>> {
     let n = held.len();
     let indices: Vec<(usize, usize)> = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).collect();
-    let likeness = |&(a, b): &(usize, usize)| {
-        Ok(((a, b), held[a].likeness(&held[b], permutations, (a * n + b) as u64)?))
-    };
+    let likeness =
+        |&(a, b): &(usize, usize)| Ok(((a, b), held[a].likeness(&held[b], permutations, (a * n + b) as u64)?));
     indices.par_iter().map(likeness).collect()
 }
 
@@ -228,7 +227,8 @@ pub fn represented(checkpoints: &[Embedded], flagged: &[u32]) -> Result<Represen
     let Some(&last) = order.last() else {
         return Err(Error::Invalid("a report on representations takes embeddings of one checkpoint or more".into()));
     };
-    let same = |held: &&Embedded| (held.examples, &held.runs, &held.labels) == (last.examples, &last.runs, &last.labels);
+    let same =
+        |held: &&Embedded| (held.examples, &held.runs, &held.labels) == (last.examples, &last.runs, &last.labels);
     if !order.iter().all(same) {
         return Err(Error::NotComparable(
             "the files of embeddings are not of the same runs and examples: make them all with `harness embed` of one sweep".into(),
@@ -361,7 +361,14 @@ mod tests {
             own
         });
         let values = values.collect();
-        Embedded { runs: vec![0, 1, 2, 5], epochs: vec![3; 4], examples, width, values, labels: Some(vec![7; examples]) }
+        Embedded {
+            runs: vec![0, 1, 2, 5],
+            epochs: vec![3; 4],
+            examples,
+            width,
+            values,
+            labels: Some(vec![7; examples]),
+        }
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! Has a network gone the way of another: does it descend from it, or only from the same parent?
+//!
+//! Two kinds of evidence. Training never touches some weights (of units that are dead on the examples, of inputs that are constant): what is
+//! the same to the bit was inherited, and a value that one network changed does not come back in its descendants. Where too few weights
+//! say so, the part of the way that chance has made does.
 
 use faer::Mat;
 
@@ -26,6 +30,55 @@ const CHANCE: f64 = 0.5;
 const OF_LESSER: f64 = 0.345;
 /// Share of zeros from which on a layer counts as pruned.
 const PRUNED: f64 = 0.05;
+
+/// Weights that must be the same to the bit before they decide, and how many times more than those that say the opposite. Two networks have a
+/// weight in common by chance about once in a million.
+const SAME: usize = 4;
+
+/// Whether a network has gone the way of another, and how sure that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passage {
+    /// It has not: weights to the bit say so, or nothing compares.
+    Never,
+    /// By the part of the way that chance has made, it has not.
+    Unlikely,
+    /// By that part, it has.
+    Likely,
+    /// It has: weights to the bit say so.
+    Surely,
+}
+
+/// Whether `to` descends from `through` rather than from `from` on another way.
+#[must_use]
+pub fn descends(from: &Weights, through: &Weights, to: &Weights) -> Passage {
+    match untouched(from, through, to) {
+        Some(true) => Passage::Surely,
+        Some(false) => Passage::Never,
+        None => match gone(from, through, to) {
+            Some(way) if way.is_whole() => Passage::Likely,
+            Some(_) => Passage::Unlikely,
+            None => Passage::Never,
+        },
+    }
+}
+
+/// The same by the weights that `through` has changed: those that `to` has from `through` to the bit, against those that it has as `from` had
+/// them. Zeros do not count: two networks pruned alike share them. None where these are too few.
+fn untouched(from: &Weights, through: &Weights, to: &Weights) -> Option<bool> {
+    let (mut on, mut off) = (0usize, 0usize);
+    for ((start, middle), (_, end)) in common(from, through).into_iter().zip(common(from, to)) {
+        if start.values.len() != middle.values.len() || start.values.len() != end.values.len() {
+            continue;
+        }
+        for (start, (middle, end)) in start.values.iter().zip(middle.values.iter().zip(&end.values)) {
+            if start != middle && *end != 0.0 {
+                on += usize::from(end == middle);
+                off += usize::from(end == start);
+            }
+        }
+    }
+    (on.max(off) >= SAME * on.min(off).max(1)).then_some(on > off)
+}
 
 impl Way {
     /// Whether the whole of it was gone.
@@ -169,6 +222,31 @@ mod tests {
         assert!(off.chance.abs() < 0.2 && off.lesser.abs() < 0.3 && !off.is_whole(), "{off:?}");
         // Three times as far in the same direction, all of it drift.
         assert!(!Way { chance: 1.0, lesser: 3.5 }.is_whole());
+    }
+
+    #[test]
+    fn what_nobody_touched_says_who_descends_from_whom() {
+        // Each training leaves some weights alone: the first five rows of a layer, or the last five.
+        let tuned = |of: &Weights, seed: u64, alone: std::ops::Range<usize>| {
+            let (before, mut after) = (of.clone(), step(of, seed));
+            for (layer, held) in after.layers.iter_mut().zip(&before.layers) {
+                let range = alone.start * layer.row()..(alone.end * layer.row()).min(layer.values.len());
+                layer.values[range.clone()].copy_from_slice(&held.values[range]);
+            }
+            after
+        };
+        let a = network(6);
+        let child = tuned(&a, 1, 0..2);
+        let (grandchild, sibling) = (tuned(&child, 2, 1..4), tuned(&a, 3, 1..4));
+        assert_eq!(untouched(&a, &child, &grandchild), Some(true));
+        assert_eq!(untouched(&a, &child, &sibling), Some(false));
+        assert_eq!(untouched(&a, &child, &step(&a, 4)), None);
+        // Rows 0 and 1 come from the founder in both: they say nothing about the child.
+        assert_eq!(untouched(&a, &child, &tuned(&child, 5, 0..2)), None);
+        assert_eq!(
+            (descends(&a, &child, &grandchild), descends(&a, &child, &sibling)),
+            (Passage::Surely, Passage::Never)
+        );
     }
 
     #[test]

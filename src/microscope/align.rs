@@ -49,7 +49,7 @@ pub fn align(
 ) -> Result<Alignment> {
     let n = a.0.len() / a.1.max(1);
     if n < 8 || b.0.len() / b.1.max(1) != n {
-        return Err(Problem::FewPairs(n).into());
+        return Err(Problem::FewPairs(n).error());
     }
     let mut order: Vec<usize> = (0..n).collect();
     Random::from_parts(seed, "align", 0).shuffle(&mut order);
@@ -96,7 +96,7 @@ impl Map {
             add_product(&mut cross, &b_rows, &a_rows, block.len(), b.1, a.1);
         }
         let cross: Mat<f64> = Mat::from_fn(b.1, a.1, |i, j| cross[i * a.1 + j]);
-        let svd = cross.thin_svd().map_err(|_| Problem::NotConverged("the alignment's decomposition"))?;
+        let svd = cross.thin_svd().map_err(|_| Problem::NotConverged("the alignment's decomposition").error())?;
         let map = svd.U() * svd.V().transpose();
         let map = (0..b.1).flat_map(|i| (0..a.1).map(move |j| (i, j))).map(|(i, j)| map[(i, j)] as f32).collect();
         Ok(Self { map, from: other.mean, to: one.mean, widths: (b.1, a.1) })

@@ -148,7 +148,7 @@ impl Model {
             }
         }
         let Some((_, weights, length, middle, slope, shift)) = best else {
-            return Err(Problem::NotConverged("a classifier of the embeddings").into());
+            return Err(Problem::NotConverged("a classifier of the embeddings").error());
         };
         let mut model = Self { weights, length, middle, slope, shift, validation: Vec::new() };
         model.validation = model.scores(features, tune).into_iter().zip(tune.iter().map(|&i| second(i))).collect();

@@ -96,7 +96,7 @@ pub(super) fn add_product(out: &mut [f64], a: &[f32], b: &[f32], n: usize, k: us
 /// Eigenvalues, largest first, and eigenvectors `[n, n]` (a row each) of a symmetric matrix.
 pub(super) fn eigen(matrix: &[f64], n: usize) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
     let found = MatRef::from_row_major_slice(matrix, n, n).self_adjoint_eigen(Side::Lower);
-    let found = found.map_err(|_| Problem::NotConverged("an eigenvalue decomposition of the embeddings"))?;
+    let found = found.map_err(|_| Problem::NotConverged("an eigenvalue decomposition of the embeddings").error())?;
     let values = found.S().column_vector();
     let vectors = found.U();
     // They come in ascending order.

@@ -71,13 +71,15 @@ pub enum Problem {
     NotConverged(&'static str),
 }
 
-impl From<Problem> for Error {
-    fn from(problem: Problem) -> Self {
-        let code = match problem {
-            Problem::NoPairs => exit::USAGE,
-            Problem::NotConverged(_) => exit::UNEXPECTED,
+impl Problem {
+    /// As an error that ends the program, with this as its source.
+    #[must_use]
+    pub fn error(self) -> Error {
+        let code = match self {
+            Self::NoPairs => exit::USAGE,
+            Self::NotConverged(_) => exit::UNEXPECTED,
             _ => exit::INVALID,
         };
-        Self::caused(code, problem.to_string(), problem)
+        Error::caused(code, self.to_string(), self)
     }
 }

@@ -38,29 +38,29 @@ impl Sets {
     /// for labels or ids of another number than the samples.
     pub fn checked(self) -> Result<Self> {
         if self.names.len() < 2 {
-            return Err(Problem::OneSet.into());
+            return Err(Problem::OneSet.error());
         }
         let n: usize = self.sizes.iter().sum();
         debug_assert_eq!(n * self.width, self.rows.len());
         for (name, &size) in self.names.iter().zip(&self.sizes) {
             if size < 4 {
-                return Err(Problem::FewSamples { name: name.clone(), size }.into());
+                return Err(Problem::FewSamples { name: name.clone(), size }.error());
             }
             if self.pairs && size != self.sizes[0] {
                 let (first, first_size) = (self.names[0].clone(), self.sizes[0]);
-                return Err(Problem::UnequalPairs { first, first_size, name: name.clone(), size }.into());
+                return Err(Problem::UnequalPairs { first, first_size, name: name.clone(), size }.error());
             }
         }
         if let Some(at) = self.rows.iter().position(|value| !value.is_finite()) {
             let (set, row) = self.place(at / self.width.max(1));
             let (name, value, column) = (self.names[set].clone(), self.rows[at], at % self.width.max(1));
-            return Err(Problem::NotFinite { name, value, row, column }.into());
+            return Err(Problem::NotFinite { name, value, row, column }.error());
         }
         if let Some(label) = self.labels.iter().find(|label| label.of.len() != n) {
-            return Err(Problem::Labels { name: label.name.clone(), known: label.of.len(), samples: n }.into());
+            return Err(Problem::Labels { name: label.name.clone(), known: label.of.len(), samples: n }.error());
         }
         if !self.ids.is_empty() && self.ids.len() != n {
-            return Err(Problem::Ids { ids: self.ids.len(), samples: n }.into());
+            return Err(Problem::Ids { ids: self.ids.len(), samples: n }.error());
         }
         Ok(self)
     }

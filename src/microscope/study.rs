@@ -11,8 +11,8 @@ use super::found::{
     ValueFound,
 };
 use super::linear::Pca;
-use super::sets::Sets;
 use super::problem::Problem;
+use super::sets::Sets;
 use crate::error::Result;
 use crate::stats::permutation::holm;
 
@@ -46,7 +46,7 @@ const TELLING: usize = 8;
 /// [`Problem::NoPairs`] for an alignment without pairs; [`Problem::NotConverged`].
 pub fn study(sets: &Sets, settings: &Settings) -> Result<(Found, Vec<Alignment>)> {
     if settings.align && !sets.pairs {
-        return Err(Problem::NoPairs.into());
+        return Err(Problem::NoPairs.error());
     }
     let n = sets.len();
     let mut looked: Vec<Looked> = Vec::new();
@@ -61,7 +61,7 @@ pub fn study(sets: &Sets, settings: &Settings) -> Result<(Found, Vec<Alignment>)
             let key = |i: usize| (corrected[i], -looked[i].judged.accuracy);
             key(x).partial_cmp(&key(y)).unwrap_or(std::cmp::Ordering::Equal)
         })
-        .ok_or(Problem::OneSet)?;
+        .ok_or_else(|| Problem::OneSet.error())?;
     let best = &looked[clearest];
     let found_components = components(sets, settings.seed)?;
     let all: Vec<usize> = (0..n).collect();

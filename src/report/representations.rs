@@ -16,8 +16,19 @@ pub fn section(document: &mut Document, analysis: &Analysis, represented: Option
         found.examples, found.width
     ));
     let rows = found.checkpoints.iter().map(checkpoint).collect();
-    let heads =
-        ["epoch", "CKA", "chance", "p", "neighbours", "chance", "p", "Procrustes", "chance", "p", "CKA to the last epoch"];
+    let heads = [
+        "epoch",
+        "CKA",
+        "chance",
+        "p",
+        "neighbours",
+        "chance",
+        "p",
+        "Procrustes",
+        "chance",
+        "p",
+        "CKA to the last epoch",
+    ];
     document.table(Table::new("representations", &heads, &[], rows));
     if found.runs.len() > 2 {
         document.text("Each run among the others, the one that is least like them first.".to_owned());
@@ -42,9 +53,8 @@ pub fn section(document: &mut Document, analysis: &Analysis, represented: Option
         "Examples that the flagged runs, and the run that is least like the others, place elsewhere: shared is the mean share of their ten nearest \
          examples that the run has in common with another run; others, what two other runs have in common.",
     );
-    let class = |label: u32| {
-        analysis.source.class_names.get(label as usize).cloned().unwrap_or_else(|| label.to_string())
-    };
+    let class =
+        |label: u32| analysis.source.class_names.get(label as usize).cloned().unwrap_or_else(|| label.to_string());
     let rows = found.elsewhere.iter().map(|held| {
         vec![
             held.run.to_string(),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::analysis::tuning::{self, StartedFrom};
 use crate::analysis::representations::{self, Represented};
+use crate::analysis::tuning::{self, StartedFrom};
 use crate::analysis::{Analysis, Fact, Images, Settings, VARIES, analyze, ensembles, images, sweep, tables};
 use crate::config::{self, Experiment, Reference};
 use crate::data::{self, Dataset, Split};

@@ -68,7 +68,9 @@ pub fn alike(first: &Path, second: Option<&Path>, what: What, permutations: usiz
 pub fn read(path: &Path) -> Result<Embedded> {
     let place = arrays::file::shown(path);
     let odd = |what: &str| {
-        Error::Invalid(format!("{place} {what}: give the .npz that `harness embed SWEEP --out E.npz` writes for all runs"))
+        Error::Invalid(format!(
+            "{place} {what}: give the .npz that `harness embed SWEEP --out E.npz` writes for all runs"
+        ))
     };
     let archive = arrays::open_npz(path)?;
     if let Some(missing) = ["embeddings", "runs", "epochs"].into_iter().find(|name| !archive.contains(name)) {

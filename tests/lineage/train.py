@@ -213,6 +213,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("data"); parser.add_argument("out"); parser.add_argument("families", nargs="*", default=["mlp", "cnn", "resnet"])
     parser.add_argument("--seed", type=int, default=0); parser.add_argument("--trees", type=int, default=0)
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     FRESH = 1_000_000 * asked.seed
     main(asked.data, asked.out, asked.families, asked.trees)

@@ -154,7 +154,6 @@ fn outputs(one: &Outputs, other: &Outputs, siblings: &Siblings, settings: &Setti
         ),
         Some(_) => None,
     });
-    judged.outputs =
-        Some(OutputsFound { soft_churn: churn, p_value: p, siblings_at_least: siblings.smallest_churn() });
+    judged.outputs = Some(OutputsFound { soft_churn: churn, p_value: p, siblings_at_least: siblings.smallest_churn() });
     Some(judged)
 }
