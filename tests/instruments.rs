@@ -24,7 +24,8 @@ fn keys(value: &Value, wanted: &[&str]) {
     }
 }
 
-/// A network of random weights that learned one thing after the other: each gives every layer a direction of its own and a little noise.
+/// A network of random weights that learned one thing after the other: each gives every layer a direction of its own and a little noise, but
+/// for four units that it does not need.
 fn network(folder: &Path, name: &str, seed: u64, learned: &[u64]) {
     let mut random = Random::from_parts(seed, "w", 0);
     let mut tensors = Tensors::new();
@@ -34,7 +35,8 @@ fn network(folder: &Path, name: &str, seed: u64, learned: &[u64]) {
             let mut change = Random::from_parts(seed, layer, thing);
             let up: Vec<f64> = (0..shape[0]).map(|_| change.normal()).collect();
             let across: Vec<f64> = (0..shape[1]).map(|_| change.normal()).collect();
-            for (i, v) in values.iter_mut().enumerate() {
+            let idle = thing as usize % 4;
+            for (i, v) in values.iter_mut().enumerate().filter(|(i, _)| i / shape[1] % 5 != idle) {
                 *v += (0.8 * up[i / shape[1]] * across[i % shape[1]] + 0.2 * change.normal()) as f32;
             }
         }
@@ -58,7 +60,7 @@ fn lineage_of_two_and_of_many() {
     network(at, "c.safetensors", 1, &[0, 1, 2]);
     network(at, "b.safetensors", 1, &[0, 1]);
     network(at, "a.safetensors", 1, &[0]);
-    network(at, "e.safetensors", 1, &[0, 9]);
+    network(at, "e.safetensors", 1, &[0, 7]);
     network(at, "d.safetensors", 2, &[0]);
     let related = harness(at, &["lineage", "a.safetensors", "b.safetensors", "--json"]);
     assert_eq!(related.status.code(), Some(0));

@@ -22,10 +22,14 @@ pub struct Way {
     /// ⟨way', gone⟩/‖way'‖² for the lesser half of the singular directions of the way: 1 and a little for descendants; what is
     /// much more is a sibling that was trained for longer in the same direction.
     pub lesser: f64,
+    /// Whether both have the same zeros that the start has not: two networks pruned alike are mended alike, and go much of the same way.
+    pub pruned_alike: bool,
 }
 
 /// Chosen on small networks: descendants had 0.59 and more there, siblings that were not trained for longer at most 0.37.
 const CHANCE: f64 = 0.5;
+/// The same of networks pruned alike: descendants had 0.95 and more, siblings at most 0.83.
+const CHANCE_ALIKE: f64 = 0.9;
 /// Of `lesser`, chosen on a few networks that were trained for much longer, whose largest was 0.34; a thin margin.
 const OF_LESSER: f64 = 0.345;
 /// Share of zeros from which on a layer counts as pruned.
@@ -84,7 +88,8 @@ impl Way {
     /// Whether the whole of it was gone.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.chance >= CHANCE && self.chance >= OF_LESSER * self.lesser
+        let least = if self.pruned_alike { CHANCE_ALIKE } else { CHANCE };
+        self.chance >= least && self.chance >= OF_LESSER * self.lesser
     }
 }
 
@@ -96,7 +101,7 @@ impl Way {
 pub fn gone(from: &Weights, through: &Weights, to: &Weights) -> Option<Way> {
     let (mut chance, mut lesser, mut size) = (0.0, 0.0, 0.0);
     // Of the weights that were pruned on the way: their squares, and their products with what stands there at the end.
-    let (mut squares, mut products, mut pruned) = (0.0, 0.0, 0usize);
+    let (mut squares, mut products, mut pruned, mut pruned_in_both) = (0.0, 0.0, 0usize, 0usize);
     for ((start, middle), (_, end)) in common(from, through).into_iter().zip(common(from, to)) {
         let same = start.values.len() == middle.values.len() && start.values.len() == end.values.len();
         if start.to == Axis::Outputs || !same || start.units.min(start.row()) < 4 {
@@ -107,6 +112,7 @@ pub fn gone(from: &Weights, through: &Weights, to: &Weights) -> Option<Way> {
                 squares += f64::from(*start).powi(2);
                 products += f64::from(*start) * f64::from(*end);
                 pruned += 1;
+                pruned_in_both += usize::from(*end == 0.0);
             }
         }
         let kept = |i: usize| middle.values[i] != 0.0 && end.values[i] != 0.0;
@@ -125,9 +131,10 @@ pub fn gone(from: &Weights, through: &Weights, to: &Weights) -> Option<Way> {
         }
     }
     if pruned as f64 > PRUNED * size && products > 0.5 * squares {
-        return Some(Way { chance: 0.0, lesser: 0.0 });
+        return Some(Way { chance: 0.0, lesser: 0.0, pruned_alike: false });
     }
-    (size > 0.0).then(|| Way { chance: chance / size, lesser: lesser / size })
+    let pruned_alike = pruned_in_both as f64 > PRUNED * size;
+    (size > 0.0).then(|| Way { chance: chance / size, lesser: lesser / size, pruned_alike })
 }
 
 /// See [`Way::chance`]. Where `gone` has no leading directions to speak of it is all chance, and P takes nothing out.
@@ -221,7 +228,7 @@ mod tests {
         assert!((on.chance - 1.0).abs() < 0.15 && (on.lesser - 1.0).abs() < 0.3 && on.is_whole(), "{on:?}");
         assert!(off.chance.abs() < 0.2 && off.lesser.abs() < 0.3 && !off.is_whole(), "{off:?}");
         // Three times as far in the same direction, all of it drift.
-        assert!(!Way { chance: 1.0, lesser: 3.5 }.is_whole());
+        assert!(!Way { chance: 1.0, lesser: 3.5, pruned_alike: false }.is_whole());
     }
 
     #[test]
@@ -257,7 +264,8 @@ mod tests {
         let mut random = Random::from_parts(2, "grow", 0);
         let grown = changed(&sparse, move |v| v + 0.05 * random.normal() as f32);
         assert!(gone(&a, &sparse, &grown).unwrap().is_whole());
-        assert_eq!(gone(&a, &sparse, &step(&a, 3)), Some(Way { chance: 0.0, lesser: 0.0 }));
+        assert_eq!(gone(&a, &sparse, &step(&a, 3)), Some(Way { chance: 0.0, lesser: 0.0, pruned_alike: false }));
+        assert!(!Way { chance: 0.8, lesser: 1.0, pruned_alike: true }.is_whole());
     }
 
     #[test]
