@@ -68,6 +68,9 @@ fn lineage_of_two_and_of_many() {
     keys(&found, &["schema", "verdict", "p_value", "method", "layers", "shared_init"]);
     assert_eq!((found["schema"].as_str(), found["verdict"].as_str()), (Some("harness.lineage/1"), Some("related")));
     keys(&found["layers"][0], &["layer", "statistic", "p_value"]);
+    let same = harness(at, &["lineage", "a.safetensors", "a.safetensors", "--tree"]);
+    let said = String::from_utf8_lossy(&same.stdout).into_owned();
+    assert!(said.contains("hold the same hidden weights") && said.contains("direction not told"), "{said}");
     let unrelated = json(&harness(at, &["lineage", "a.safetensors", "d.safetensors", "--json"]));
     assert_eq!(unrelated["verdict"], "unrelated");
     let all = ["lineage", "c.safetensors", "b.safetensors", "a.safetensors", "e.safetensors", "d.safetensors"];
@@ -174,12 +177,16 @@ fn microscope_says_what_differs() {
     let aligned = [&["microscope", "a.npy", "b.npy", "--pairs", "--align", "map.safetensors"][..], &quick].concat();
     let aligned = json(&harness(at, &aligned));
     assert!(at.join("map.safetensors").exists() && aligned["alignments"][0]["after"].is_number());
+    let huge = [f32::MAX, -f32::MAX].repeat(240);
+    write_npy(&at.join("huge.npy"), ArrayView { shape: &[80, 6], values: Slice::F32(&huge) }).unwrap();
     write_npy(&at.join("narrow.npy"), ArrayView { shape: &[10, 2], values: Slice::F32(&[0.5; 20]) }).unwrap();
     let cases = [
         (&["microscope", "a.npy"][..], 2),
         (&["microscope", "a.npy", "none.npy"], 3),
         (&["microscope", "a.npy", "narrow.npy"], 7),
         (&["microscope", "a.npy", "b.npy", "--align", "m.safetensors"], 2),
+        (&["microscope", "a.npy", "b.npy", "--pairs", "--align", "m.npy"], 2),
+        (&["microscope", "a.npy", "huge.npy"], 3),
         (&["microscope", "a.npy", "b.npy", "--labels", "l.txt"], 2),
     ];
     for (arguments, code) in cases {
@@ -187,5 +194,39 @@ fn microscope_says_what_differs() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         assert!(said.contains("error: ") && !said.contains("panicked"), "{said}");
+    }
+}
+
+#[test]
+fn a_sweep_is_its_own_microscope() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/digits.toml");
+    let run = ["run", config.to_str().unwrap(), "--out", "s", "--quiet", "--runs", "3", "--set", "train.epochs=2"];
+    let more = ["--set", "record.checkpoints=[1,2]", "--set", "record.weights=true"];
+    let done = harness(at, &[&run[..], &more].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(harness(at, &["embed", "s", "--out", "last.npz"]).status.success());
+    assert!(harness(at, &["embed", "s", "--epoch", "1", "--out", "first.npz"]).status.success());
+    assert!(harness(at, &["embed", "s", "--run", "0", "--out", "one.npz"]).status.success());
+    let report = ["report", "s", "--report", "r", "--embeddings", "last.npz", "first.npz"];
+    assert!(harness(at, &report).status.success());
+    let text = std::fs::read_to_string(at.join("r/report.md")).unwrap();
+    let section = text.split("## Representations").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<&str> = section.lines().filter(|line| line.starts_with("| ")).collect();
+    // Two checkpoints, three runs, five examples of the run that is least like the others; a head each, and its line.
+    assert_eq!(rows.len(), 2 + 3 + 5 + 2 * 3, "{section}");
+    assert!(
+        rows[2].starts_with("| 1 | ") && rows[3].starts_with("| 2 | ") && rows[3].ends_with(" 1.000 |"),
+        "{section}"
+    );
+    let without = harness(at, &["report", "s", "--report", "r"]);
+    assert!(without.status.success());
+    assert!(!std::fs::read_to_string(at.join("r/report.md")).unwrap().contains("## Representations"));
+    embeddings(at, "a.npy", 1, 0.0);
+    for (file, code) in [("one.npz", 3), ("a.npy", 3), ("none.npz", 3)] {
+        let output = harness(at, &["report", "s", "--report", "r", "--embeddings", file]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && said.contains("error: "), "{file}: {said}");
     }
 }

@@ -67,7 +67,7 @@ pub enum Problem {
     #[error("an alignment takes eight pairs or more, not {0}")]
     FewPairs(usize),
     /// A decomposition that did not converge.
-    #[error("{0} did not converge: are the embeddings' numbers of very different sizes?")]
+    #[error("{0} did not converge: are the embeddings' numbers very large, or of very different sizes?")]
     NotConverged(&'static str),
 }
 
@@ -77,7 +77,6 @@ impl Problem {
     pub fn error(self) -> Error {
         let code = match self {
             Self::NoPairs => exit::USAGE,
-            Self::NotConverged(_) => exit::UNEXPECTED,
             _ => exit::INVALID,
         };
         Error::caused(code, self.to_string(), self)
