@@ -16,6 +16,7 @@ use super::schema::{
 use super::summary::LEVEL;
 use super::{alone, curves, kernels, reliability, summary, weights};
 use crate::error::Result;
+use crate::stats::alpha_hat::ATOM;
 use crate::stats::churn::Votes;
 use crate::stats::examples::Outcomes;
 use crate::stats::logits::Real;
@@ -159,6 +160,13 @@ impl Findings {
             let note =
                 format!("Margins of at least {} were set to 0 (`clip`): {} of all.", fixed(limit, 0), percent(clipped));
             self.notes.push(note);
+            if settings.analysis.literal && clipped >= ATOM {
+                self.notes.push(
+                    "α̂ is that of the published protocol by the letter, whose reference is interpolated and cannot have so many equal \
+                     margins: it is blind here. The exact α is not, nor is α̂ without `literal`."
+                        .to_owned(),
+                );
+            }
             return;
         }
         let share = margins::share_beyond(values, SATURATED);

@@ -139,11 +139,16 @@ pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity,
     })
 }
 
-/// What two sweeps of as many runs as an analysed one would have shown, for the last line of its report: the change of
-/// accuracy and of the negative log-likelihood. None for fewer than four runs.
+/// What two sweeps of as many runs as an analysed one has without a flag would have shown, for the last line of its report: these runs,
+/// the change of accuracy and that of the negative log-likelihood. None for fewer than four runs.
 #[must_use]
-pub fn of_analysis(analysis: &Analysis) -> Option<(f64, f64)> {
-    let runs = analysis.independence.distinct;
+pub fn of_analysis(analysis: &Analysis) -> Option<(usize, f64, f64)> {
+    let (summary, healthy) = (&analysis.summary, &analysis.unflagged);
+    // A faulty run would make every change look small beside it.
+    let (runs, accuracy, nll) = match healthy {
+        Some(held) => (held.runs, held.accuracy.std?, held.nll.std?),
+        None => (analysis.independence.distinct, summary.accuracy.as_ref()?.std?, summary.nll.as_ref()?.std?),
+    };
     if runs < power::fewest_runs(0.05) {
         return None;
     }
@@ -151,6 +156,5 @@ pub fn of_analysis(analysis: &Analysis) -> Option<(f64, f64)> {
     let divisions = Divisions::new(runs, 2 * runs, family::Design::Free, PERMUTATIONS, 0).ok()?;
     let design = Design::of_sides(runs, runs, critical).of_rank(divisions.rank(0.05)).ok()?;
     let factor = design.detectable(runs as f64 - 1.0, POWER).ok()?;
-    let summary = &analysis.summary;
-    Some((factor * summary.accuracy.as_ref()?.std?, factor * summary.nll.as_ref()?.std?))
+    Some((runs, factor * accuracy, factor * nll))
 }
