@@ -172,32 +172,17 @@ pub fn banded(mut checkpoints: Vec<KernelCheckpoint>, typical: &[u32]) -> Vec<Ke
 /// The tables of the checkpoints as series over the epochs.
 #[must_use]
 pub fn series(checkpoints: &[KernelCheckpoint]) -> Vec<RawSeries> {
-    type Value = fn(&KernelRun) -> Option<f64>;
-    const QUANTITIES: [(&str, Value); 5] = [
-        ("alignment", |run| run.alignment),
-        ("effective_rank", |run| Some(run.effective_rank)),
-        ("top_share", |run| Some(run.top_share)),
-        ("mean_cka", |run| run.mean_cka),
-        ("cka_to_last", |run| run.cka_to_last),
-    ];
-    let mut runs: Vec<u32> = checkpoints.iter().flat_map(|held| held.runs.iter().map(|run| run.run)).collect();
-    runs.sort_unstable();
-    runs.dedup();
-    QUANTITIES
-        .iter()
-        .filter(|_| !checkpoints.is_empty())
-        .map(|(name, value)| RawSeries {
-            name: (*name).to_owned(),
-            x: checkpoints.iter().map(|held| held.epoch as f64).collect(),
-            runs: runs
-                .iter()
-                .map(|&run| {
-                    let at = |held: &KernelCheckpoint| held.runs.iter().find(|row| row.run == run).and_then(value);
-                    (run, checkpoints.iter().map(at).collect())
-                })
-                .collect(),
-        })
-        .collect()
+    curves::over_epochs(
+        checkpoints.iter().map(|held| (held.epoch, held.runs.as_slice())).collect(),
+        |row| row.run,
+        &[
+            ("alignment", |row| row.alignment),
+            ("effective_rank", |row| Some(row.effective_rank)),
+            ("top_share", |row| Some(row.top_share)),
+            ("mean_cka", |row| row.mean_cka),
+            ("cka_to_last", |row| row.cka_to_last),
+        ],
+    )
 }
 
 /// The alignment of two runs, the lower index first.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{PERMUTATIONS, Quantity, Settings, Subject, Tolerances, Unit, measured, tested};
+use super::comparison::{PERMUTATIONS, Quantity, Settings, Subject, Unit, measured, tested};
 use super::schema::Analysis;
 use crate::error::{Error, Result};
 use crate::stats::descriptive::{mean, std};
@@ -61,16 +61,7 @@ pub struct Row {
 /// # Errors
 /// [`Error::Invalid`] for fewer than four distinct finite runs, or a quantity that this sweep lacks.
 pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity, f64)], seed: u64) -> Result<Power> {
-    let settings = Settings {
-        epsilon: 0.01,
-        clip: None,
-        confidence,
-        tolerances: Tolerances::default(),
-        accepted: Vec::new(),
-        claims: Vec::new(),
-        pairs: false,
-        seed,
-    };
+    let settings = Settings { confidence, seed, ..Settings::default() };
     let measured = measured(subject)?;
     let runs = measured.decisions.len();
     // Halves of the sweep tell how strict all tests together are: they share their noise.

@@ -73,7 +73,14 @@ impl Detector {
     /// Of the start that makes it largest; 1 before the first p-value.
     #[must_use]
     pub fn evidence(&self) -> f64 {
-        self.0.iter().map(Start::evidence).reduce(f64::max).unwrap_or(1.0)
+        self.strongest().map_or(1.0, |held| held.0)
+    }
+
+    /// The evidence of the start that makes it largest, and the nights of the reference before it.
+    #[must_use]
+    pub fn strongest(&self) -> Option<(f64, usize)> {
+        let starts = self.0.iter().map(|start| (start.evidence(), start.before));
+        starts.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 }
 

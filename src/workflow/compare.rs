@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::analysis::comparison::{Comparison, Fixed, Settings, Subject, Swept, Terms, Tolerances, compare};
+use crate::analysis::comparison::{Comparison, Fixed, Settings, Subject, Swept, Terms, compare};
 use crate::analysis::last::{Last, last};
 use crate::analysis::numbers::thousands;
 use crate::analysis::{Input, RunLogits};
@@ -106,16 +106,7 @@ pub fn beside(root: &Path, reference: &[&Path]) -> Result<Comparison> {
     compare(
         &baseline,
         &candidate,
-        &Settings {
-            epsilon: judged.epsilon,
-            clip: judged.clip,
-            confidence: 0.95,
-            tolerances: Tolerances::default(),
-            accepted: Vec::new(),
-            claims: Vec::new(),
-            pairs: false,
-            seed: judged.seed,
-        },
+        &Settings { epsilon: judged.epsilon, clip: judged.clip, seed: judged.seed, ..Settings::default() },
     )
 }
 

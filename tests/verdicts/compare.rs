@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::analysis::comparison::{
-    Comparison, Finding, Metric, Quantity, Settings, Subject, Terms, Tolerances, Unit, Verdict, compare, measured,
-    tested,
+    Comparison, Finding, Metric, Quantity, Settings, Subject, Terms, Unit, Verdict, compare, measured, tested,
 };
 use harness::analysis::{Input, RunLogits};
 
@@ -21,21 +20,8 @@ fn subject(input: Input<f32>, place: &str) -> Subject<f32> {
     }
 }
 
-fn settings() -> Settings {
-    Settings {
-        epsilon: 0.01,
-        clip: None,
-        confidence: 0.95,
-        tolerances: Tolerances::default(),
-        accepted: Vec::new(),
-        claims: Vec::new(),
-        pairs: false,
-        seed: 0,
-    }
-}
-
 fn found(before: Input<f32>, after: Input<f32>) -> Comparison {
-    compare(&subject(before, "before"), &subject(after, "after"), &settings()).unwrap()
+    compare(&subject(before, "before"), &subject(after, "after"), &Settings::default()).unwrap()
 }
 
 fn rounds(default: usize) -> usize {
@@ -95,7 +81,7 @@ fn what_is_promised_is_found_four_times_in_five() {
             let places = random.choose(pool.runs().len(), 4 * size);
             let [other, own] = [&places[..2 * size], &places[2 * size..]]
                 .map(|places| measured(&subject(pool::sweep(&pool, places, &[]), "made")).unwrap());
-            let promises = tested(&other, Unit::Runs, &settings()).unwrap().metrics;
+            let promises = tested(&other, Unit::Runs, &Settings::default()).unwrap().metrics;
             for (quantity, (hits, promised)) in QUANTITIES.into_iter().zip(&mut of_quantity) {
                 let of = |metrics: &[Metric]| metrics.iter().find(|metric| metric.metric == quantity).cloned();
                 let Some(change) = of(&promises).and_then(|metric| metric.detectable) else { continue };
@@ -103,7 +89,7 @@ fn what_is_promised_is_found_four_times_in_five() {
                 let first = planted.first;
                 let Some(values) = planted.runs.iter_mut().find(|held| held.quantity == quantity) else { continue };
                 values.of_runs[first..].iter_mut().for_each(|value| *value -= change);
-                let metrics = tested(&planted, Unit::Runs, &settings()).unwrap().metrics;
+                let metrics = tested(&planted, Unit::Runs, &Settings::default()).unwrap().metrics;
                 promised.push(change);
                 *hits += usize::from(of(&metrics).is_some_and(|metric| metric.finding.is_difference()));
             }

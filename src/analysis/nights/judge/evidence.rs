@@ -26,6 +26,11 @@ impl Gathered {
         self.0.get(&charted).map_or(1.0, Detector::evidence)
     }
 
+    /// Of one quantity, with the nights of the reference before the start that makes it largest.
+    fn strongest(&self, charted: Charted) -> Option<(f64, usize)> {
+        self.0.get(&charted)?.strongest()
+    }
+
     /// Takes in the p-value of a night that was held against so many nights.
     pub(super) fn add(&mut self, charted: Charted, p: f64, reference: usize) {
         self.0.entry(charted).or_default().add(p, reference);
@@ -89,11 +94,15 @@ impl<'a> Judging<'a> {
             let of = |other: usize| observed[other].of(charted).filter(|values| !values.is_empty());
             let reference: Vec<&[f64]> = before.iter().copied().filter_map(of).collect();
             let (Some(night), false) = (of(place), reference.is_empty()) else { continue };
-            let by_night = match (charted.is_of_runs(), reference.len() < TOLD) {
+            // Where there is evidence of a change, the nights since then say nothing of how healthy ones differ.
+            let suspected = self.gathered.iter().filter_map(|gathered| gathered.strongest(charted));
+            let suspected = suspected.filter(|held| held.0 >= self.rules.watch()).map(|held| held.1);
+            let settled = &reference[..suspected.min().unwrap_or(usize::MAX).min(reference.len())];
+            let by_night = match (charted.is_of_runs(), settled.len() < TOLD) {
                 (false, _) => true,
                 // One night does not tell: it is as it was before.
                 (true, true) => self.by_night.get(&charted).copied().unwrap_or(false),
-                (true, false) => p_of_night_effect(&reference)? <= NIGHT_EFFECT,
+                (true, false) => p_of_night_effect(settled)? <= NIGHT_EFFECT,
             };
             let seed = self.rules.seed.wrapping_add((place as u64) << 24).wrapping_add(number as u64);
             let scale = self.spread(charted, by_night, place);

@@ -52,6 +52,13 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// Evidence that is well on the way to an alarm.
+    fn watch(&self) -> f64 {
+        self.between.sqrt()
+    }
+}
+
 /// Puts the nights into order of time and judges each against the accepted nights before it.
 ///
 /// # Errors

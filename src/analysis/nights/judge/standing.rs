@@ -128,8 +128,7 @@ impl Judging<'_> {
             }
         }
         // As far from the reference as runs so few can show, or well on the way to the limit.
-        let watch = self.rules.between.sqrt();
-        if evidence >= watch {
+        if evidence >= self.rules.watch() {
             return (Standing::Undecided, "there is evidence of a change, not yet enough for an alarm".into());
         }
         if self.fastest != Some(1) && self.is_extreme(place) {
