@@ -261,14 +261,15 @@ fn levels(analysis: &Analysis) -> Option<String> {
         thousands(analysis.examples),
         analysis.epsilon,
     );
-    // Where a level sees everything and the other nothing, one of them is blind.
+    // Where a level sees everything and the other nothing, one of them is blind; the grid of α̂ ends at 0.45.
     let opposed: Vec<&Run> =
-        judged(analysis).filter(|run| run.alpha == Some(0.0) && run.alpha_hat.is_some_and(|hat| hat >= 0.5)).collect();
+        judged(analysis).filter(|run| run.alpha == Some(0.0) && run.alpha_hat.is_some_and(|hat| hat >= 0.45)).collect();
     if let Some(run) = opposed.first() {
         text.push_str(&format!(
-            " The two contradict each other for {} of the runs ({}: α̂ ≥ 50 %, exact α 0 %).",
+            " The two contradict each other for {} of the runs ({}: α̂ {}, exact α 0 %).",
             opposed.len(),
-            run.called()
+            run.called(),
+            or_dash(run.alpha_hat, |hat| if hat >= 0.5 { "≥ 50 %".to_owned() } else { percent(hat) })
         ));
         text.push_str(if analysis.settings.analysis.literal {
             " Trust the exact α: `analysis.literal` interpolates the reference, which is blind where many margins are equal, as \
@@ -363,7 +364,7 @@ fn learned(layer: &LayerSpectrum) -> String {
     let risen = mean(|run| run.risen.map(|risen| risen as f64)).map_or_else(String::new, |risen| {
         format!(
             " {} of its {} singular values lie beyond the largest that it began with",
-            significant(risen),
+            fixed(risen, 1),
             layer.singular_values.median.len()
         )
     });
@@ -422,7 +423,7 @@ fn kernels(analysis: &Analysis) -> Option<String> {
         text.push_str(&format!(
             " In {} directions the kernel now tells examples apart more than it did in any at epoch {}; their cosine to the classes is {} \
              (means over the runs).",
-            significant(risen),
+            fixed(risen, 1),
             first.epoch,
             fixed(cosine, 2)
         ));
@@ -438,7 +439,8 @@ fn kernels(analysis: &Analysis) -> Option<String> {
     }
     // One eigenvalue of many is nothing to a distribution; a z-score sees it.
     let odd = last.runs.iter().filter_map(|run| Some((run.run, run.top_score?)));
-    if let Some((run, score)) = odd.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())) {
+    let limit = analysis.limits.as_ref().map_or(f64::INFINITY, |limits| limits.score);
+    if let Some((run, score)) = odd.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).filter(|held| held.1.abs() > limit) {
         text.push_str(&format!(
             " By the largest eigenvalues alone run {run} is furthest out (modified z-score {} among {}).",
             fixed(score, 1),

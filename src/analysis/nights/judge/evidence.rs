@@ -40,7 +40,8 @@ impl Gathered {
     pub(super) fn mean(&self, weights: &[(Charted, f64)]) -> (f64, Option<Charted>) {
         let parts: Vec<(f64, Charted)> =
             weights.iter().map(|&(charted, weight)| (weight * self.of(charted), charted)).collect();
-        let top = parts.iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1);
+        // Of equals, as where all p-values are the smallest there are, the one that comes first in tables.
+        let top = parts.iter().rev().max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1);
         (parts.iter().map(|part| part.0).sum(), top)
     }
 }
