@@ -65,13 +65,13 @@ for name, part in (("first", first), ("second", second)):
     save_npy(e.work / f"labels-{name}.npy", (number,), [c for _, c in part])
 
 models = {"trained here": (e.sweep("ours.toml", "ours", data), 1, [])}
-lite0 = os.environ.get("LITE0")
-if lite0 and not e.quick:
+lite0 = e.lite0()
+if lite0:
     tiny = e.work / "tiny.npz"
     grown = [(bytes(map(int, larger(p, 2))), kept.index(c)) for p, c in first[:60]]
     if not tiny.is_file():
         save_npz(tiny, (3, 64, 64), grown[:30], grown[30:])
-    models["EfficientNet-Lite0"] = (e.sweep("lite0.toml", "lite0", {"data.path": str(tiny), "model.weights": lite0}), 2, ["--epoch", 0])
+    models["EfficientNet-Lite0"] = (e.sweep("lite0.toml", "lite0", {"data.path": str(tiny), "model.weights": str(lite0)}), 2, ["--epoch", 0])
 
 found = {}
 
@@ -183,9 +183,10 @@ e.finish(
     numbers={say(key): f for key, f in found.items()},
     panels=[
         {
-            "title": kind if kind == "texts" else f"images, {model}",
-            "x": "set against the first real one",
-            "y": "told right by the held-out classifier",
+            "title": f"{kind.capitalize()} through {model}" if model != "trained here" else f"{kind.capitalize()} through a network trained here",
+            "x": "set that is compared with a first real one",
+            "lines": [{"y": 0.5, "name": "chance"}],
+            "y": "share told right by a held-out classifier",
             "series": [{"kind": "bars", "x": (names := [n for k, m, n in found if (k, m) == (kind, model)]), "y": [found[kind, model, n]["classifier"][0] for n in names], "low": [found[kind, model, n]["classifier"][1] for n in names], "high": [found[kind, model, n]["classifier"][2] for n in names]}],
         }
         for kind, model in dict.fromkeys((k, m) for k, m, _ in found)
