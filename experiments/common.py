@@ -253,12 +253,18 @@ def save_npy(path, shape, values, kind="f"):
     pathlib.Path(path).write_bytes(npy_header({"f": "<f4", "q": "<i8"}[kind], shape) + array.array(kind, values).tobytes())
 
 
-def save_npz(path, shape, train, evaluation):
-    """A data set of images: lists of (bytes of an image, label) become x_train, y_train, x_test, y_test of an .npz file."""
+# What EfficientNet-Lite takes for each value of a pixel.
+LITE0_INPUT = [(value - 127) / 128 for value in range(256)]
+
+
+def save_npz(path, shape, train, evaluation, values=None):
+    """A data set of images: lists of (bytes of an image, label) become x_train, y_train, x_test, y_test of an .npz file. The
+    pixels stay bytes, or become the float32 that `values` has for each byte."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, rows in (("train", train), ("test", evaluation)):
             body = b"".join(pixels for pixels, _ in rows)
-            write_npz_member(archive, f"x_{name}.npy", "|u1", (len(rows), *shape), body)
+            kind, body = ("<f4", array.array("f", map(values.__getitem__, body)).tobytes()) if values else ("|u1", body)
+            write_npz_member(archive, f"x_{name}.npy", kind, (len(rows), *shape), body)
             write_npz_member(archive, f"y_{name}.npy", "<i8", (len(rows),), array.array("q", [label for _, label in rows]).tobytes())
 
 

@@ -15,7 +15,7 @@ STYLE = """text{fill:#222} .paper{fill:#fff} .axis{stroke:#888;fill:none} .grid{
 def figure(panels, across=None):
     """An SVG of panels, so many in a row (by default three, or four in two rows). A panel is a dictionary: title, x, y (labels), series, and if wanted log_x, log_y,
     diagonal, zero (the y axis starts there), lines (dashed: y, name). A series: kind (points, line, bars), x, y, and if wanted
-    low, high, name, colour, and of bars theirs (what was published). The x of bars are texts; they lie where these are long."""
+    low, high, name, colour, dashed (a line that is no measurement), and of bars theirs (what was published). The x of bars are texts; they lie where these are long."""
     across = across or (2 if len(panels) == 4 else min(3, len(panels)))
     width, height = across * WIDTH, math.ceil(len(panels) / across) * HEIGHT
     parts = [
@@ -44,7 +44,7 @@ def draw(panel):
     across = Axis(xs, panel.get("log_x"), LEFT, WIDTH - RIGHT)
     up = Axis(ys, panel.get("log_y"), HEIGHT - BOTTOM, top)
     out += frame(panel["x"], panel["y"], across, up, LEFT, top)
-    for tick in across.ticks():
+    for tick in few(xs, across) or across.ticks():
         out.append(text(across.at(tick), HEIGHT - BOTTOM + 15, label(tick), "middle"))
     for tick in up.ticks():
         out.append(f'<path class="grid" d="M{LEFT} {up.at(tick):.1f}H{WIDTH - RIGHT}"/>')
@@ -53,8 +53,13 @@ def draw(panel):
         ends = max(across.low, up.low), min(across.high, up.high)
         out.append(f'<path class="dash" d="M{across.at(ends[0]):.1f} {up.at(ends[0]):.1f}L{across.at(ends[1]):.1f} {up.at(ends[1]):.1f}"/>')
     out += [f'<path class="dash" d="M{LEFT} {up.at(line["y"]):.1f}H{WIDTH - RIGHT}"/>' for line in panel.get("lines", [])]
-    for one in series:
-        points = [(across.at(x), up.at(y), k) for k, (x, y) in enumerate(zip(one["x"], one["y"])) if y is not None]
+    for place, one in enumerate(series):
+        # Intervals of several lines stand beside each other.
+        aside = 3 * (place - (len(series) - 1) / 2) if one["kind"] == "line" and one.get("low") else 0
+        points = [(across.at(x) + aside, up.at(y), k) for k, (x, y) in enumerate(zip(one["x"], one["y"])) if y is not None]
+        if one.get("dashed"):
+            out.append(f'<polyline class="dash" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)}"/>')
+            continue
         if one["kind"] == "line":
             out.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)}" fill="none" stroke="{one["colour"]}" stroke-width="1.8"/>')
         for x, y, k in points:
@@ -124,7 +129,7 @@ def heading(title, series, lines):
     for row in wrapped(entries, lambda entry: 38 + wide(entry[0]), WIDTH - 30):
         x = (WIDTH - sum(38 + wide(name) for name, _ in row) + 12) / 2
         for name, one in row:
-            if one is None:
+            if one is None or one != "theirs" and one.get("dashed"):
                 out.append(f'<path class="dash" d="M{x:.1f} {y - 4}h20"/>')
             elif one == "theirs":
                 out.append(theirs(x + 12, y - 4))
@@ -150,6 +155,13 @@ def wrapped(items, size, room):
         rows[-1].append(item)
         filled += size(item)
     return [row for row in rows if row]
+
+
+def few(xs, axis):
+    """The places of the data themselves, where these are few and not too near to each other."""
+    own = sorted({x for x in xs if x is not None})
+    far = all(axis.at(b) - axis.at(a) >= 24 for a, b in zip(own, own[1:]))
+    return own if len(own) <= 8 and far else None
 
 
 def values_of(series, lines):

@@ -54,7 +54,7 @@ class Statistics(unittest.TestCase):
     def test_chi_square(self):
         # Of tables: 20.483 and 3.247 at 10 degrees of freedom, 39.364 at 24.
         for freedom, at, value in ((10, 0.975, 20.483), (10, 0.025, 3.247), (24, 0.975, 39.364)):
-            self.assertAlmostEqual(common.chi_square(freedom, at) / value, 1, places=2)
+            self.assertLess(abs(common.chi_square(freedom, at) / value - 1), 0.01)
 
     def test_sign_test(self):
         # 0 of 5: 2/32; 1 of 4: 2·(1 + 4)/16; half of them: 1.
@@ -92,7 +92,7 @@ class Figures(unittest.TestCase):
         self.assertEqual([round(t) for t in Axis([1, 1000], True, 0, 100).ticks()], [1, 10, 100, 1000])
 
     def test_few_labels_on_many_decades(self):
-        self.assertEqual([f"{t:.0e}" for t in Axis([1e-18, 1], True, 0, 100).ticks()], ["1e-18", "1e-15", "1e-12", "1e-09", "1e-06", "1e-03", "1e+00"])
+        self.assertEqual([f"{t:.0e}" for t in Axis([1e-18, 1], True, 0, 100).ticks()], ["1e-16", "1e-12", "1e-08", "1e-04", "1e+00"])
         self.assertEqual(label(2e-5), "2·10⁻⁵")
         self.assertEqual(label(-0.25), "−0.25")
 

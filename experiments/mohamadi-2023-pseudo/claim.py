@@ -78,7 +78,7 @@ e.finish(
             "series": [
                 {"kind": "points", "name": "before training", "x": [r["width"] for r in rows if r["epoch"] == 0], "y": [r["distance"] for r in rows if r["epoch"] == 0]},
                 {"kind": "points", "name": "after three epochs", "x": [r["width"] for r in rows if r["epoch"] == 3], "y": [r["distance"] for r in rows if r["epoch"] == 3]},
-                {"kind": "line", "name": "1/√width (the bound’s rate)", "colour": "#808080", "x": widths, "y": [mean[widths[0], 0] * math.sqrt(widths[0] / w) for w in widths]},
+                {"kind": "line", "name": "1/√width, the rate of the bound", "dashed": True, "x": widths, "y": [mean[widths[0], 0] * math.sqrt(widths[0] / w) for w in widths]},
             ],
         }
     ],

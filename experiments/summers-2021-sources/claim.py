@@ -80,7 +80,7 @@ e.finish(
         {
             "title": f"Peak learning rate {rate:g}, {runs or 5} runs a source",
             "x": "epoch",
-            "y": "½‖p − p′‖², mean over pairs and examples",
+            "y": "½‖p − p′‖², mean over pairs",
             "log_y": True,
             "log_x": True,
             "series": [
