@@ -4,7 +4,7 @@ library is used."""
 import math
 from html import escape
 
-COLOURS = ["#2f7fc1", "#d1495b", "#3f9150", "#8e5ea2", "#c77700", "#808080", "#00979d"]
+COLOURS = ["#2f7fc1", "#d1495b", "#3f9150", "#8e5ea2", "#c77700", "#00979d", "#9b6a4a"]
 SHAPES = ["circle", "square", "triangle", "diamond"]
 WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM = 420, 320, 62, 16, 50
 FONT, LINE = 12, 16

@@ -139,7 +139,7 @@ e.finish(
             "zero": True,
             "series": [
                 {"kind": "points", "name": what, "x": [r["accuracy"] for r in part], "y": [r["alpha_hat"] for r in part]}
-                for what, part in (("no flag", [r for r in table if not r["flags"]]), ("flagged", [r for r in table if r["flags"]]))
+                for what, part in (("margins within the band of the others", [r for r in table if r["alpha"] == 0]), ("margins leave it", [r for r in table if r["alpha"] > 0]))
                 if part
             ],
         }

@@ -134,13 +134,13 @@ e.finish(
         {
             "title": f"{runs} healthy runs: ρ = {main['any'][0]:.2f} ({main['any'][1]:.2f} to {main['any'][2]:.2f})",
             "x": "α̂ of the run",
-            "y": "largest deviation (accuracy, churn, ECE), in std",
+            "y": "largest deviation, in std",
             "zero": True,
             "series": [{"kind": "points", "x": [r["alpha_hat"] for r in healthy], "y": [r["any"] for r in healthy]}],
         },
         {
             "title": "Planted faults",
-            "x": "α̂ of the run",
+            "x": "α̂ of the run (0.5: at least)",
             "y": "accuracy",
             "series": [
                 {"kind": "points", "name": "healthy", "colour": "#808080", "x": [r["alpha_hat"] for r in healthy], "y": [r["accuracy"] for r in arms["init and order"]["runs"]]},
@@ -150,6 +150,7 @@ e.finish(
         {
             "title": "Ensembles of K runs",
             "x": "K, the number of runs put together",
+            "log_x": True,
             "y": "α̂ against the distribution of all runs",
             "zero": True,
             "series": [{"kind": "line", "x": [s["size"] for s in curve], "y": [s["alpha_hat"]["mean"] for s in curve], "low": [s["alpha_hat"]["low"] for s in curve], "high": [s["alpha_hat"]["high"] for s in curve]}],
