@@ -48,6 +48,7 @@ class Experiment:
         self.jobs = os.environ.get("HARNESS_JOBS", "1")
         self.began = time.monotonic()
         self.training = 0.0
+        self.used = set()
         self.checks = []
 
     def data(self, name):
@@ -73,21 +74,26 @@ class Experiment:
     def file(self, name):
         return self.folder / name
 
-    def sweep(self, toml, out, settings=None, runs=None):
-        """Trains what is missing of a sweep of one of this folder's files, and gives its directory."""
-        return self.kept(["run"], toml, out, "analysis/summary.json", settings, runs)
+    def sweep(self, toml, out, settings=None, runs=None, of=None):
+        """Trains what is missing of a sweep of one of this folder's files (or, with `of`, another experiment's), and gives its
+        directory."""
+        name = of or self.name
+        return self.kept("run", ROOT / "experiments" / name / toml, self.work.parent / name / out, "analysis/summary.json", settings, runs)
 
     def attribute(self, toml, out, settings=None, runs=None):
         """`harness attribute`, whose runs are kept too: its JSON."""
-        return json.loads((self.kept(["attribute"], toml, out, "attribution.json", settings, runs) / "attribution.json").read_text())
+        folder = self.kept("attribute", self.file(toml), self.work / out, "attribution.json", settings, runs)
+        return json.loads((folder / "attribution.json").read_text())
 
-    def kept(self, verb, toml, out, result, settings, runs):
+    def kept(self, verb, file, folder, result, settings, runs):
         """A directory that a verb makes; made anew only if the file, its settings or their result are not those of before."""
-        folder, stamp = self.work / out, self.work / f"{out}.made-from"
+        stamp = folder.with_name(f"{folder.name}.made-from")
+        self.used.add(folder)
         began = time.monotonic()
-        made_from = json.dumps([self.file(toml).read_text(), settings, runs])
+        made_from = json.dumps([file.read_text(), settings, runs])
         if not (folder / result).is_file() or not stamp.is_file() or stamp.read_text() != made_from:
-            arguments = [*verb, self.file(toml), "--out", folder, "--quiet", "--jobs", self.jobs]
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            arguments = [verb, file, "--out", folder, "--quiet", "--jobs", self.jobs]
             arguments += ["--runs", runs] if runs else []
             self.harness(*arguments, *changes(settings))
             stamp.write_text(made_from)
@@ -116,10 +122,8 @@ class Experiment:
 
     def trained(self):
         """Seconds that all runs of this experiment took, by their own records: resuming does not make it less."""
-        seconds = 0.0
-        for manifest in self.work.rglob("run.json"):
-            seconds += sum(json.loads(manifest.read_text())["outcome"]["timings"].values())
-        return seconds
+        manifests = [path for folder in self.used for path in folder.rglob("run.json")]
+        return sum(sum(json.loads(path.read_text())["outcome"]["timings"].values()) for path in manifests)
 
     def decisions(self, sweep):
         """Logits of all runs at the last checkpoint and labels: (runs, examples, classes), flat values, labels."""

@@ -14,7 +14,7 @@ STYLE = """text{fill:#222} .paper{fill:#fff} .axis{stroke:#888;fill:none} .grid{
 
 def figure(panels, across=None):
     """An SVG of panels, so many in a row (by default three, or four in two rows). A panel is a dictionary: title, x, y (labels), series, and if wanted log_x, log_y,
-    diagonal, zero (the y axis starts there), lines (dashed: y, name). A series: kind (points, line, bars), x, y, and if wanted
+    diagonal (its name), zero (the y axis starts there), lines (dashed: y, name). A series: kind (points, line, bars), x, y, and if wanted
     low, high, name, colour, dashed (a line that is no measurement), and of bars theirs (what was published). The x of bars are texts; they lie where these are long."""
     across = across or (2 if len(panels) == 4 else min(3, len(panels)))
     width, height = across * WIDTH, math.ceil(len(panels) / across) * HEIGHT
@@ -33,7 +33,7 @@ def figure(panels, across=None):
 
 def draw(panel):
     series = [{"colour": COLOURS[k % len(COLOURS)], "shape": SHAPES[k % len(SHAPES)], **s} for k, s in enumerate(panel["series"])]
-    top, out = heading(panel["title"], series, panel.get("lines", []))
+    top, out = heading(panel["title"], series, [line["name"] for line in panel.get("lines", [])] + [d for d in [panel.get("diagonal")] if d])
     names = next((s["x"] for s in series if s["kind"] == "bars"), None)
     if names:
         return out + bars(panel, series, names, top)
@@ -123,7 +123,7 @@ def heading(title, series, lines):
     for line in wrapped(title.split(" "), lambda word: wide(word + " ") * 1.1, WIDTH - 20):
         out.append(text(WIDTH / 2, y, " ".join(line), "middle", ' font-weight="bold"'))
         y += LINE
-    entries = [(s["name"], s) for s in series if s.get("name")] + [(line["name"], None) for line in lines]
+    entries = [(s["name"], s) for s in series if s.get("name")] + [(name, None) for name in lines]
     if any("theirs" in s for s in series):
         entries.append(("published", "theirs"))
     for row in wrapped(entries, lambda entry: 38 + wide(entry[0]), WIDTH - 30):
@@ -213,7 +213,7 @@ class Axis:
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
             factors = (1,) if last - first > 3 else (1, 2, 5)
-            every = max(1, math.ceil((last - first) / 6))
+            every = next(n for n in (1, 2, 5, 10, 20, 50, 100) if (last - first) / n <= 6)
             return [f * 10.0**k for k in range(first, last + 1) if k % every == 0 for f in factors if self.low <= f * 10.0**k <= self.high]
         step = 10 ** math.floor(math.log10((self.high - self.low) / 4))
         step *= next(m for m in (1, 2, 5, 10) if (self.high - self.low) / (step * m) <= 6)

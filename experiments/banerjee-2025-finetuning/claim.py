@@ -10,7 +10,7 @@ from common import LITE0_INPUT, Experiment, bootstrap, interval, last, save_npz,
 e = Experiment(__file__)
 data = e.data("cifar10")
 first, second = data, data
-runs = {"small ViT": {"both": 20, "head": 12, "order": 12}, "EfficientNet-Lite0": {"both": 12, "head": 10, "order": 10}}
+runs = {"small ViT": {"both": 20, "head": 12, "order": 12}, "EfficientNet-Lite0": {"both": 10}}
 if e.quick:
     shared = data | {"model.width": 16, "model.depth": 1, "model.patch": 4}
     first = shared | {"data.classes": [0, 2, 4, 6, 7], "data.train_limit": 500, "data.eval_limit": 200}
@@ -87,7 +87,7 @@ e.check(facts["small ViT"]["arms"]["both"]["churn"][0] > 0, "runs that start fro
 
 def sources_of(f, run):
     """Exact α of a run, and of the run with the same head, and with the same order, where the other stays what it is."""
-    alone = [f"{what} {f['arms'][source]['runs'][run]['alpha']:.2f}" for source, what in (("head", "the same head alone"), ("order", "the same order alone")) if run < len(f["arms"][source]["runs"])]
+    alone = [f"{what} {f['arms'][source]['runs'][run]['alpha']:.2f}" for source, what in (("head", "the same head alone"), ("order", "the same order alone")) if run < len(f["arms"].get(source, {"runs": ()})["runs"])]
     own = f["arms"]["both"]["runs"][run]
     return f"run {run} (accuracy {share(own['accuracy'], 1)}, churn {share(own['churn'], 1)}, α {own['alpha']:.2f}" + "".join(f"; {words}" for words in alone) + ")"
 

@@ -13,7 +13,7 @@ tasks = {
     "FMNIST2": (e.data("fashion-mnist") | ({} if e.quick else {"data.dataset": "fashion-mnist"}), 0.88),
     "CIFAR2": (e.data("cifar10"), 0.71),
 }
-runs, fit, test, poisoned_runs = 8, 600, 500, 3
+runs, fit, test, poisoned_runs = 4, 600, 500, 3
 if e.quick:
     tasks = {"digits 3, 8": (e.data("cifar10") | {"data.classes": [3, 8], "data.train_limit": 200}, None)}
     runs, fit, test, poisoned_runs = 2, 200, 100, 1

@@ -13,24 +13,25 @@ from common import Experiment, save_npy, share, sign_test, wilson
 e = Experiment(__file__)
 halvings, size, count = 20, 5, 15
 garments = list(itertools.combinations((0, 2, 3, 4, 6), 2)) + list(itertools.combinations((5, 7, 9), 2))
-# Of each task: its files, data, and how many runs. Each fifteen runs of a sweep are a pool of their own.
-tasks = {
-    "cats and dogs, CNN": [("cats", e.data("cifar10"), 30)],
-    "planes and cars, CNN": [("planes", e.data("cifar10"), 60)],
-    "ten digits, CNN": [("digits", {}, 60)],
-    "pairs of garments, dense": [("garments", e.data("fashion-mnist") | {"data.classes": list(pair)}, 16) for pair in garments],
-}
 if e.quick:
     halvings, count = 4, 8
-    tasks = {"digits 3 and 8": [("cats", e.data("cifar10") | {"data.classes": [3, 8], "data.train_limit": 100, "train.epochs": 4, "record.checkpoints": [4]}, 16)]}
+    digits = e.data("cifar10") | {"data.classes": [3, 8], "data.train_limit": 100, "train.epochs": 4, "record.checkpoints": [4]}
+    tasks = {"digits 3 and 8": [e.sweep("cats.toml", "cats", digits, 16)]}
+else:
+    cifar, fashion = e.data("cifar10"), e.data("fashion-mnist")
+    tasks = {
+        "cats and dogs, CNN": [e.sweep("cats.toml", "cats", cifar, 30)],
+        "planes and cars, CNN": [e.sweep("cifar2.toml", "both", cifar, 60, of="banerjee-2025-trimming")],
+        "ten digits, CNN": [e.sweep("digits.toml", "pool", {}, 60, of="verdicts")],
+        "pairs of garments, dense": [e.sweep("pair.toml", f"pair-{a}{b}", fashion | {"data.classes": [a, b]}, of="jordan-2024-variance") for a, b in garments],
+    }
 
 
-def pools_of(file, data, runs):
-    """Logits and labels of each fifteen runs of a sweep: (name, examples, classes, logits, labels)."""
-    name = "-".join([file, *map(str, data.get("data.classes", []))])
-    (_, examples, classes), logits, labels = e.decisions(e.sweep(f"{file}.toml", name, data, runs))
+def pools_of(sweep):
+    """Each fifteen runs of a sweep are a pool of their own: (name, examples, classes, logits, labels)."""
+    (runs, examples, classes), logits, labels = e.decisions(sweep)
     each = count * examples * classes
-    return [(f"{name}-{k}", examples, classes, logits[k * each : (k + 1) * each], labels) for k in range(runs // count)]
+    return [(f"{sweep.name}-{k}", examples, classes, logits[k * each : (k + 1) * each], labels) for k in range(runs // count)]
 
 
 def losses(pool):
@@ -86,7 +87,7 @@ def regrets_of(pool):
     return {s["name"]: s["difference"] for s in repeated["strategies"] if s["name"] not in ("unflagged", "single")} | by_typicality(pool)
 
 
-found = {task: [regrets_of(pool) for sweep in sweeps for pool in pools_of(*sweep)] for task, sweeps in tasks.items()}
+found = {task: [regrets_of(pool) for sweep in sweeps for pool in pools_of(sweep)] for task, sweeps in tasks.items()}
 everything = [pool for pools in found.values() for pool in pools]
 means = {task: {name: statistics.fmean(s[name] for s in pools) for name in pools[0]} for task, pools in found.items()}
 ways = [name for name in everything[0] if name != "random"]

@@ -15,7 +15,7 @@ regimes = {
     "large rate": {"train.schedule.rate": 0.2},
     "Adam": {"train.optimizer.kind": "adam", "train.schedule.rate": 0.005},
 }
-runs = 8
+runs = 4
 if e.quick:
     data |= {"data.classes": [3, 8], "data.train_limit": 200, "train.batch_size": 8}
     runs = 2
