@@ -49,7 +49,7 @@ impl Depthwise {
             let kernel = &weight[channel * self.taps()..][..self.taps()];
             let bias = bias.map_or(0.0, |bias| bias[channel]);
             with_scratch(padded.len(), |space| {
-                vectorised(
+                pulp::Arch::new().dispatch(
                     #[inline(always)]
                     || {
                         padded.fill(image, width, self.padding.map(|p| p as isize), [1, 1], space);
@@ -71,7 +71,7 @@ impl Depthwise {
             let grad = &grad[plane * rows * columns..][..rows * columns];
             let kernel = &weight[plane % self.channels * self.taps()..][..self.taps()];
             with_scratch(padded.len(), |space| {
-                vectorised(
+                pulp::Arch::new().dispatch(
                     #[inline(always)]
                     || {
                         padded.fill(grad, columns, before, self.stride, space);
@@ -95,7 +95,7 @@ impl Depthwise {
             let grad = &grad[plane * rows * columns..][..rows * columns];
             with_scratch(padded.len() + rows * wide, |space| {
                 let (space, grads) = space.split_at_mut(padded.len());
-                vectorised(
+                pulp::Arch::new().dispatch(
                     #[inline(always)]
                     || {
                         padded.fill(image, width, self.padding.map(|p| p as isize), [1, 1], space);
@@ -215,13 +215,4 @@ impl Padded {
             }
         }
     }
-}
-
-/// Runs `work` with the widest instructions of this processor.
-#[inline(always)]
-fn vectorised(work: impl FnOnce()) {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || work(),
-    );
 }
