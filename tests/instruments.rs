@@ -68,6 +68,8 @@ fn lineage_of_two_and_of_many() {
     keys(&found, &["schema", "verdict", "p_value", "method", "layers", "shared_init"]);
     assert_eq!((found["schema"].as_str(), found["verdict"].as_str()), (Some("harness.lineage/1"), Some("related")));
     keys(&found["layers"][0], &["layer", "statistic", "p_value"]);
+    let copies = ["lineage", "a.safetensors", "a.safetensors", "a.safetensors", "--json"];
+    assert_eq!(json(&harness(at, &copies))["networks"], serde_json::json!(["a", "a (2)", "a (3)"]));
     let same = harness(at, &["lineage", "a.safetensors", "a.safetensors", "--tree"]);
     let said = String::from_utf8_lossy(&same.stdout).into_owned();
     assert!(said.contains("hold the same hidden weights") && said.contains("direction not told"), "{said}");

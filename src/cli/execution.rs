@@ -128,7 +128,7 @@ fn locally(sweep: &SweepDir, experiment: &Experiment, args: &ExecutionArgs) -> R
         return summary.check();
     }
     let analysis = analyze::of_sweep(sweep.root(), None, &Changes::default())?;
-    let written = analyze::write(sweep, &analysis, None, args.report.as_deref())?;
+    let written = analyze::write(sweep, &analysis, args.report.as_deref())?;
     super::remark(&written);
     print(&format!("{}\n{}", words::headline(&analysis), super::report_files(&written.folder)))?;
     summary.check()

@@ -57,7 +57,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         }
         return Ok(());
     }
-    let written = analyze::write(&SweepDir::new(&args.sweep), &analysis, represented, args.report.as_deref())?;
+    let written = analyze::write_with(&SweepDir::new(&args.sweep), &analysis, represented, args.report.as_deref())?;
     super::remark(&written);
     super::print(&super::report_files(&written.folder))?;
     if args.open {

@@ -168,7 +168,15 @@ fn in_words(value: &serde_json::Value) -> String {
 ///
 /// # Errors
 /// [`Error::Unexpected`] when the file system refuses.
-pub fn write(
+pub fn write(sweep: &SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<Written> {
+    write_with(sweep, analysis, None, folder)
+}
+
+/// The same with what embeddings say of the runs.
+///
+/// # Errors
+/// [`Error::Unexpected`] when the file system refuses.
+pub fn write_with(
     sweep: &SweepDir,
     analysis: &Analysis,
     represented: Option<Represented>,
