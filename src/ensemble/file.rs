@@ -95,9 +95,9 @@ impl EnsembleFile {
     pub fn check_model(&self, folder: &Path) -> Result<()> {
         let Some(entry) = &self.model_file else { return Ok(()) };
         let path = folder.join(&entry.path);
-        match entry.complaint_at(&path) {
+        match entry.damage_at(&path) {
             None => Ok(()),
-            Some(complaint) => Err(Error::Corrupt(format!("{} {complaint}", path.display()))),
+            Some(damage) => Err(damage.of(path.display(), "")),
         }
     }
 
@@ -169,8 +169,8 @@ pub fn read_member(folder: &Path, entry: &FileEntry) -> Result<Vec<u8>> {
     let bytes = files::read_if_there(&path)?.ok_or_else(|| {
         Error::Invalid(format!("{} is missing, though the ensemble names it; copy the whole folder", path.display()))
     })?;
-    match entry.complaint(&bytes) {
-        Some(complaint) => Err(Error::Corrupt(format!("{} {complaint}", path.display()))),
+    match entry.damage(&bytes) {
+        Some(damage) => Err(damage.of(path.display(), "")),
         None => Ok(bytes),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::kit::{
-    SMALL, call, command, copy, counted, expect, finished, flip, fresh, originals, recorded, sealed, text, tree,
+    self, SMALL, call, command, copy, counted, expect, finished, flip, fresh, originals, recorded, sealed, text, tree,
 };
 
 /// Point 1.
@@ -422,7 +422,7 @@ fn a_colleagues_sweep_can_be_looked_at() {
     let mode =
         |path: &Path, mode: u32| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     let program = folder.path().join("harness");
-    fs::copy(env!("CARGO_BIN_EXE_harness"), &program).unwrap();
+    fs::copy(kit::program(), &program).unwrap();
     let mut open = vec![sweep.clone()];
     while let Some(path) = open.pop() {
         open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()));
