@@ -110,6 +110,9 @@ impl EnsembleFile {
         let shown = path.display();
         let bytes = read_limited(path, LONGEST, "an ensemble file")?;
         let invalid = |what: String| Error::Invalid(format!("{shown} is not an ensemble that can be read: {what}"));
+        if checksum::is_damaged(&bytes) {
+            return Err(Error::Corrupt(format!("{shown} is not as it was written: its digest does not match")));
+        }
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|cause| invalid(cause.to_string()))?;
         match value.get("schema").and_then(serde_json::Value::as_str) {
             Some(SCHEMA) => {}
@@ -120,7 +123,9 @@ impl EnsembleFile {
         let found: Self = serde_json::from_value(value).map_err(|cause| invalid(cause.to_string()))?;
         // The first version had neither a digest of its own nor one of its model file.
         if (has_digest || found.model_file.is_some()) && !checksum::intact(&bytes) {
-            return Err(Error::Corrupt(format!("{shown} is not as it was written: its digest does not match")));
+            return Err(Error::Corrupt(format!(
+                "{shown} is not as it was written: its digest is cut or in another place"
+            )));
         }
         if !(found.temperature > 0.0 && found.temperature.is_finite()) {
             return Err(invalid(format!("its temperature is {}, but temperatures are positive", found.temperature)));

@@ -134,6 +134,12 @@ pub fn intact(bytes: &[u8]) -> bool {
     parts(bytes).is_some_and(|(body, digest)| blake3::hash(body.as_bytes()).to_hex().as_str() == digest)
 }
 
+/// Whether a file has a checksum, and it does not fit.
+#[must_use]
+pub fn is_damaged(bytes: &[u8]) -> bool {
+    parts(bytes).is_some() && !intact(bytes)
+}
+
 /// What the digest is of, and the digest.
 fn parts(bytes: &[u8]) -> Option<(&str, &str)> {
     let rest = std::str::from_utf8(bytes).ok()?.strip_suffix(AFTER)?;
