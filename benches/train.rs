@@ -57,6 +57,7 @@ fn noise(len: usize) -> Dataset<Compact> {
         classes: (0..CLASSES).map(|class| class.to_string()).collect(),
         train: split(len, &mut random),
         eval: split(CLASSES, &mut random),
+        groups: None,
         digest: String::new(),
     }
 }

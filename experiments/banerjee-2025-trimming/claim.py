@@ -5,7 +5,7 @@ import statistics
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from common import Experiment, bootstrap, interval, share, spearman
+from common import Experiment, bootstrap, interval, last, share, spearman
 
 e = Experiment(__file__)
 data = e.data("cifar10")
@@ -26,11 +26,6 @@ both = e.sweep("cifar2.toml", "both", data, runs)
 arms = {"init and order": e.json("analyze", both)}
 for source in ("init", "order"):
     arms[source] = e.json("analyze", e.sweep("cifar2.toml", source, data | {"sweep.vary": [source]}, arm))
-
-
-def soft(sweep, run):
-    checkpoints = sorted((sweep / "runs" / f"{run:04}" / "checkpoints").iterdir())
-    return checkpoints[-1] / "soft.parquet"
 
 
 def deviations(analysis):
@@ -57,13 +52,13 @@ small = [r for r in healthy if r["alpha_hat"] <= statistics.quantiles([r["alpha_
 large_any = statistics.fmean(r["any"] for r in large)
 small_any = statistics.fmean(r["any"] for r in small)
 
-files = [soft(both, run) for run in range(min(runs, 20))]
+files = [last(both, run, "soft.parquet") for run in range(min(runs, 20))]
 
 
 def planted_run(case):
     """A faulty run among the healthy ones."""
     name, sweep, run = case
-    *others, own = e.judged([*files, soft(sweep, run)], "--clip", 15)
+    *others, own = e.judged([*files, last(sweep, run, "soft.parquet")], "--clip", 15)
     return {
         "fault": name,
         "alpha_hat": own["alpha_hat"],
@@ -137,28 +132,28 @@ e.finish(
     numbers={"correlations": correlations, "healthy": healthy, "planted": planted, "sizes": [{"size": s["size"], "alpha_hat": s["alpha_hat"], "nll": s["nll"]} for s in curve], "recommended": chosen["recommended"]},
     panels=[
         {
-            "title": f"{runs} healthy runs",
-            "x": "α̂",
+            "title": f"{runs} healthy runs: ρ = {main['any'][0]:.2f} ({main['any'][1]:.2f} to {main['any'][2]:.2f})",
+            "x": "α̂ of the run",
             "y": "largest deviation, in std",
             "zero": True,
             "series": [{"kind": "points", "x": [r["alpha_hat"] for r in healthy], "y": [r["any"] for r in healthy]}],
         },
         {
             "title": "Planted faults",
-            "x": "α̂",
+            "x": "α̂ of the run (0.5: at least)",
             "y": "accuracy",
-            "legend": "bottom",
             "series": [
-                {"kind": "points", "name": "healthy", "colour": "#999", "x": [r["alpha_hat"] for r in healthy], "y": [r["accuracy"] for r in arms["init and order"]["runs"]]},
+                {"kind": "points", "name": "healthy", "colour": "#808080", "x": [r["alpha_hat"] for r in healthy], "y": [r["accuracy"] for r in arms["init and order"]["runs"]]},
                 *[{"kind": "points", "name": name, "x": [p["alpha_hat"] for p in rows], "y": [p["accuracy"] for p in rows]} for name, rows in found.items()],
             ],
         },
         {
             "title": "Ensembles of K runs",
-            "x": "K",
-            "y": "α̂ against the ensemble of all",
+            "x": "K, the number of runs put together",
+            "log_x": True,
+            "y": "α̂ against the distribution of all runs",
             "zero": True,
-            "series": [{"kind": "line", "x": [s["size"] for s in curve], "y": [s["alpha_hat"]["mean"] for s in curve]}],
+            "series": [{"kind": "line", "x": [s["size"] for s in curve], "y": [s["alpha_hat"]["mean"] for s in curve], "low": [s["alpha_hat"]["low"] for s in curve], "high": [s["alpha_hat"]["high"] for s in curve]}],
         },
     ],
 )

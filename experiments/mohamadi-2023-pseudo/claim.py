@@ -70,16 +70,15 @@ e.finish(
     numbers={"exponent_before": before, "exponent_after": after, "mean": {f"{w}, epoch {ep}": v for (w, ep), v in mean.items()}, "accuracy": accuracy},
     panels=[
         {
-            "title": "Pseudo against trace NTK",
-            "x": "width",
+            "title": f"Pseudo against trace NTK, {runs} runs a width",
+            "x": "width of both hidden layers",
             "y": "‖pseudo − trace‖ / ‖trace‖",
             "log_x": True,
             "log_y": True,
-            "legend": "bottom",
             "series": [
                 {"kind": "points", "name": "before training", "x": [r["width"] for r in rows if r["epoch"] == 0], "y": [r["distance"] for r in rows if r["epoch"] == 0]},
                 {"kind": "points", "name": "after three epochs", "x": [r["width"] for r in rows if r["epoch"] == 3], "y": [r["distance"] for r in rows if r["epoch"] == 3]},
-                {"kind": "line", "name": "1/√width", "colour": "#999", "x": widths, "y": [mean[widths[0], 0] * math.sqrt(widths[0] / w) for w in widths]},
+                {"kind": "line", "name": "1/√width, the rate of the bound", "dashed": True, "x": widths, "y": [mean[widths[0], 0] * math.sqrt(widths[0] / w) for w in widths]},
             ],
         }
     ],

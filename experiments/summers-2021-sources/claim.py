@@ -4,7 +4,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from common import Experiment, share
+from common import Experiment, over_pairs, share
 
 e = Experiment(__file__)
 data = e.data("cifar10")
@@ -18,12 +18,12 @@ epochs = (1, 2, 4, 8, 16, 24)
 
 
 def pairs(sweep, epoch):
-    """Mean churn and soft churn of all pairs of runs, with jackknife interval of the former, and accuracy."""
+    """Mean churn and soft churn of all pairs of runs, with jackknife intervals, and accuracy."""
     analysis = e.spread(sweep, "--epoch", epoch)
     summary = analysis["summary"]
-    soft = [p["soft_churn"] for p in analysis["pairs"]]
+    soft, soft_low, soft_high = over_pairs(analysis["pairs"], "soft_churn")
     churn = summary["churn"]
-    return {"epoch": epoch, "churn": summary["mean_churn"], "low": churn["low"], "high": churn["high"], "soft": sum(soft) / len(soft), "accuracy": summary["accuracy"]["mean"], "std": summary["accuracy"]["std"]}
+    return {"epoch": epoch, "churn": summary["mean_churn"], "low": churn["low"], "high": churn["high"], "soft": soft, "soft_low": soft_low, "soft_high": soft_high, "accuracy": summary["accuracy"]["mean"], "std": summary["accuracy"]["std"]}
 
 
 arms = {}
@@ -78,15 +78,13 @@ e.finish(
     numbers={f"{source} at {rate:g}": course for (rate, source), course in arms.items()},
     panels=[
         {
-            "title": f"Peak rate {rate:g}",
+            "title": f"Peak learning rate {rate:g}, {runs or 5} runs a source",
             "x": "epoch",
             "y": "½‖p − p′‖², mean over pairs",
             "log_y": True,
             "log_x": True,
-            "legend": "bottom",
-            "side": "right",
             "series": [
-                {"kind": "line", "name": source, "x": [c["epoch"] for c in course], "y": [max(c["soft"], 1e-9) for c in course]}
+                {"kind": "line", "name": source, "x": [c["epoch"] for c in course], **{to: [max(c[key], 1e-9) for c in course] for to, key in (("y", "soft"), ("low", "soft_low"), ("high", "soft_high"))}}
                 for (r, source), course in arms.items()
                 if r == rate
             ],

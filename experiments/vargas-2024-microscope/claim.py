@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from common import ROOT, Experiment, save_npy, save_npz, share
+from common import LITE0_INPUT, ROOT, Experiment, save_npy, save_npz, share
 
 e = Experiment(__file__)
 data = e.data("cifar10")
@@ -65,13 +65,13 @@ for name, part in (("first", first), ("second", second)):
     save_npy(e.work / f"labels-{name}.npy", (number,), [c for _, c in part])
 
 models = {"trained here": (e.sweep("ours.toml", "ours", data), 1, [])}
-lite0 = os.environ.get("LITE0")
-if lite0 and not e.quick:
+lite0 = e.lite0()
+if lite0:
     tiny = e.work / "tiny.npz"
     grown = [(bytes(map(int, larger(p, 2))), kept.index(c)) for p, c in first[:60]]
     if not tiny.is_file():
-        save_npz(tiny, (3, 64, 64), grown[:30], grown[30:])
-    models["EfficientNet-Lite0"] = (e.sweep("lite0.toml", "lite0", {"data.path": str(tiny), "model.weights": lite0}), 2, ["--epoch", 0])
+        save_npz(tiny, (3, 64, 64), grown[:30], grown[30:], LITE0_INPUT)
+    models["EfficientNet-Lite0"] = (e.sweep("lite0.toml", "lite0", {"data.path": str(tiny), "model.weights": str(lite0)}), 2, ["--epoch", 0])
 
 found = {}
 
@@ -97,7 +97,7 @@ for model, (sweep, scale, more) in models.items():
     for name, pixels in {"first": [p for p, _ in first], **sets}.items():
         source, target = e.work / f"{sweep.name}-{name}-images.npy", e.work / f"{sweep.name}-{name}.npy"
         if not target.is_file():
-            save_npy(source, (number, *big), [v for p in pixels for v in (larger(p, scale) if scale > 1 else p)])
+            save_npy(source, (number, *big), [(v - 127) / 128 if scale > 1 else v for p in pixels for v in larger(p, scale)])
             e.harness("embed", sweep, "--run", 0, "--inputs", source, "--out", target, *more)
         paths[name] = target
     baseline = paths.pop("first")
@@ -183,9 +183,10 @@ e.finish(
     numbers={say(key): f for key, f in found.items()},
     panels=[
         {
-            "title": kind if kind == "texts" else f"images, {model}",
-            "x": "set against the first real one",
-            "y": "told right by the held-out classifier",
+            "title": f"{kind.capitalize()} through {model}" if model != "trained here" else f"{kind.capitalize()} through a network trained here",
+            "x": "set that is compared with a first real one",
+            "lines": [{"y": 0.5, "name": "chance"}],
+            "y": "share told right by a held-out classifier",
             "series": [{"kind": "bars", "x": (names := [n for k, m, n in found if (k, m) == (kind, model)]), "y": [found[kind, model, n]["classifier"][0] for n in names], "low": [found[kind, model, n]["classifier"][1] for n in names], "high": [found[kind, model, n]["classifier"][2] for n in names]}],
         }
         for kind, model in dict.fromkeys((k, m) for k, m, _ in found)

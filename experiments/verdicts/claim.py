@@ -72,7 +72,6 @@ for night in range(nights + 1):
 history = e.json("history", *(folder / f"{night:02}" for night in range(nights + 1)), fine=(0, 5, 8))
 said = [night["standing"] for night in history["sweeps"]]
 healthy_red = sum(s == "red" for s in said[:nights])
-caught = said[-1] == "red"
 
 counts = flags | compared
 shares = {name: wilson(hits, trials) for name, (hits, trials, _) in counts.items()}
@@ -85,8 +84,11 @@ e.check(all(s[0] >= 0.5 for n, s in power.items() if "30 %" in n), "thirty per c
 
 
 def short(name):
+    """The name of a case that fits beside its bar."""
     what = "flag" if "flag" in name else "compare"
-    return what + (" " + next(w for w in name.split() if w.isdigit()) if name in false else " " + ("30 %" if "30" in name else "10 %" if "10 %" in name else "data"))
+    if name in false:
+        return f"{what}, {next(w for w in name.split() if w.isdigit())} runs" + (" a side" if what == "compare" else "")
+    return f"{what}: " + next(fault for fault in faults if fault in name)
 
 
 worst = max(false, key=lambda n: false[n][0])
@@ -113,7 +115,8 @@ e.finish(
         {
             "title": title,
             "x": "case",
-            "y": "share, with interval",
+            "y": "share of draws (Wilson interval)",
+            "lines": [{"y": 0.05, "name": "stated: at most 5 %"}] if part is false else [],
             "series": [{"kind": "bars", "x": [short(n) for n in part], "y": [s[0] for s in part.values()], "low": [s[1] for s in part.values()], "high": [s[2] for s in part.values()]}],
         }
         for title, part in (("False verdicts", false), ("Faults that are found", power))

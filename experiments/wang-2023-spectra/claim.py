@@ -130,17 +130,24 @@ e.finish(
     numbers={name: [{key: value if key == "error" else {k: v for k, v in value.items() if k not in ("start", "end")} for key, value in row.items()} for row in rows] for name, rows in facts.items()},
     panels=[
         {
-            "title": name,
+            "title": f"{name[0].upper()}{name[1:]}: first layer of run 0",
             "x": "rank of the singular value",
-            "y": "singular value of the first layer",
+            "y": "singular value",
             "log_x": True,
             "log_y": True,
-            "legend": "bottom",
             "series": [
-                {"kind": "line", "name": "before training", "colour": "#999", "x": list(range(1, len(rows[0]["weights"]["start"]) + 1)), "y": rows[0]["weights"]["start"]},
+                {"kind": "line", "name": "before training", "colour": "#808080", "x": list(range(1, len(rows[0]["weights"]["start"]) + 1)), "y": rows[0]["weights"]["start"]},
                 {"kind": "line", "name": "after", "x": list(range(1, len(rows[0]["weights"]["end"]) + 1)), "y": rows[0]["weights"]["end"]},
             ],
         }
         for name, rows in facts.items()
+    ]
+    + [
+        {
+            "title": f"Test error, {runs} runs each",
+            "x": "how it was trained",
+            "y": "test error, in %",
+            "series": [{"kind": "bars", "x": list(errors), **{to: [100 * v[k] for v in errors.values()] for k, to in enumerate(("y", "low", "high"))}}],
+        }
     ],
 )

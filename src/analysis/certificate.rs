@@ -32,6 +32,8 @@ pub struct Fault {
     pub what: &'static str,
     /// The experiment with the fault; none where it has no such thing.
     pub plant: fn(&Experiment, &Facts) -> Option<Experiment>,
+    /// What is done to every weight of the trained network, before it is judged.
+    pub after: Option<fn(f32) -> f32>,
 }
 
 /// All faults, those of a family from the smallest to the largest.
@@ -41,48 +43,56 @@ pub const FAULTS: &[Fault] = &[
         name: "labels-5",
         what: "5 % of the training labels are shuffled",
         plant: |e, _| Some(noisy(e, Some(0.05), None)),
+        after: None,
     },
     Fault {
         family: "wrong labels",
         name: "labels-10",
         what: "10 % of the training labels are shuffled",
         plant: |e, _| Some(noisy(e, Some(0.10), None)),
+        after: None,
     },
     Fault {
         family: "wrong labels",
         name: "labels-30",
         what: "30 % of the training labels are shuffled",
         plant: |e, _| Some(noisy(e, Some(0.30), None)),
+        after: None,
     },
     Fault {
         family: "a class's labels",
         name: "class",
         what: "the labels of the last class are drawn at random",
         plant: |e, facts| Some(noisy(e, None, Some((kept(e, facts) - 1) as u32))),
+        after: None,
     },
     Fault {
         family: "less data",
         name: "half-data",
         what: "half of the training examples are missing",
         plant: |e, facts| fewer(e, facts, 2),
+        after: None,
     },
     Fault {
         family: "less data",
         name: "quarter-data",
         what: "three quarters of the training examples are missing",
         plant: |e, facts| fewer(e, facts, 4),
+        after: None,
     },
     Fault {
         family: "higher rate",
         name: "rate-times-3",
         what: "the learning rate is three times as high",
         plant: |e, _| Some(faster(e, 3.0)),
+        after: None,
     },
     Fault {
         family: "lower rate",
         name: "rate-over-3",
         what: "the learning rate is a third",
         plant: |e, _| Some(faster(e, 1.0 / 3.0)),
+        after: None,
     },
     Fault {
         family: "no augmentation",
@@ -93,6 +103,7 @@ pub const FAULTS: &[Fault] = &[
             (e.data.augment != plain)
                 .then(|| Experiment { data: Data { augment: plain, ..e.data.clone() }, ..e.clone() })
         },
+        after: None,
     },
     Fault {
         family: "shorter",
@@ -107,14 +118,32 @@ pub const FAULTS: &[Fault] = &[
             }
             (planted.train.epochs > 0).then_some(planted)
         },
+        after: None,
+    },
+    Fault {
+        family: "rounded weights",
+        name: "bf16",
+        what: "the weights are rounded to bf16 after training",
+        plant: |e, _| Some(e.clone()),
+        after: Some(bf16),
     },
     Fault {
         family: "a frozen layer",
         name: "frozen",
         what: "the first layer stays as it was drawn",
         plant: |e, facts| frozen(e, facts),
+        after: None,
     },
 ];
+
+/// Rounded to the nearest number of eight significant bits, ties to the even one: what bf16 keeps.
+fn bf16(value: f32) -> f32 {
+    if !value.is_finite() {
+        return value;
+    }
+    let bits = value.to_bits();
+    f32::from_bits(bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+}
 
 /// With the first layer that has weights frozen, besides those that are; none where it is the only one.
 fn frozen(experiment: &Experiment, facts: &Facts) -> Option<Experiment> {
@@ -227,14 +256,15 @@ impl Certificate {
     }
 }
 
-/// Judges sweeps of `size` runs put together from the healthy runs, and the same with one faulty run.
+/// Judges sweeps of `size` runs put together from the healthy runs, and the same with one faulty run; `faulty` are the decisions of the
+/// runs with each fault.
 ///
 /// # Errors
 /// [`Error::Invalid`] where there are fewer healthy runs than `size`; whatever makes records unreadable.
 pub fn certify(
     experiment: &Experiment,
     healthy: &SweepReader,
-    faulty: &[(&Fault, SweepReader)],
+    faulty: &[(&Fault, Input)],
     size: usize,
     settings: &Settings,
 ) -> Result<Certificate> {
@@ -253,9 +283,8 @@ pub fn certify(
         alarms += usize::from(flags(&chosen, settings)?.iter().any(|run| !run.is_empty()));
     }
     let mut found = Vec::new();
-    for (fault, reader) in faulty {
-        let (input, _) = sweep::decisions(reader, None, Known::default())?;
-        found.push(found_of(fault, &soft, &all(&input)?, size, settings)?);
+    for (fault, input) in faulty {
+        found.push(found_of(fault, &soft, &all(input)?, size, settings)?);
     }
     Ok(Certificate {
         schema: SCHEMA.to_owned(),

@@ -42,6 +42,30 @@ pub fn curves(x: Vec<f64>, runs: Vec<Curve>, typical: &[u32]) -> Curves {
     Curves { band: band(rows, x.len()), x, runs }
 }
 
+/// A name and what a row says of it.
+pub type Column<R> = (&'static str, fn(&R) -> Option<f64>);
+
+/// Tables of several epochs, a row for each run, as series over the epochs; nothing for no table.
+#[must_use]
+pub fn over_epochs<R>(tables: Vec<(usize, &[R])>, run: fn(&R) -> u32, columns: &[Column<R>]) -> Vec<RawSeries> {
+    let mut runs: Vec<u32> = tables.iter().flat_map(|(_, rows)| rows.iter().map(run)).collect();
+    runs.sort_unstable();
+    runs.dedup();
+    let of = |of: u32, value: fn(&R) -> Option<f64>| {
+        let at = |(_, rows): &(usize, &[R])| rows.iter().find(|row| run(row) == of).and_then(value);
+        (of, tables.iter().map(at).collect())
+    };
+    columns
+        .iter()
+        .filter(|_| !tables.is_empty())
+        .map(|&(name, value)| RawSeries {
+            name: name.to_owned(),
+            x: tables.iter().map(|(epoch, _)| *epoch as f64).collect(),
+            runs: runs.iter().map(|&run| of(run, value)).collect(),
+        })
+        .collect()
+}
+
 /// The same of series over the epochs.
 #[must_use]
 pub fn series(raw: Vec<RawSeries>, typical: &[u32]) -> Vec<Series> {

@@ -1,5 +1,7 @@
 //! What is known of the runs of a sweep besides their last soft decisions.
 
+use std::collections::HashMap;
+
 use super::schema::{Checkpoint, Fact, KernelCheckpoint, LeftOut};
 
 /// One value per place and run, before anybody knows which runs are typical.
@@ -34,6 +36,8 @@ pub struct RawSpectra {
     pub epoch: usize,
     /// In forward order: name, and of each run the values, largest first.
     pub layers: Vec<(String, Vec<RunSpectrum>)>,
+    /// How far each layer of each run is from where it began, in units of the initial weights' norm; where both were recorded.
+    pub moved: HashMap<(u32, String), f64>,
 }
 
 /// A run whose weights share an ancestor with those of an earlier one, although both drew their own.

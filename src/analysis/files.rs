@@ -87,22 +87,54 @@ pub fn read(paths: &[PathBuf], reading: &Reading) -> Result<Foreign> {
         )));
     }
     let names = names(&paths, &parts);
+    let ids = ids(&parts)?;
     let narrow = parts.iter().all(|part| matches!(part.values, Values::F32(_)));
     let mut notes = Vec::new();
     let input = if narrow {
         let values = parts.into_iter().map(|part| (part.place, part.values.into_f32())).collect();
-        AnyInput::F32(assemble(values, labels, classes, reading, &mut notes)?)
+        AnyInput::F32(with(assemble(values, labels, classes, reading, &mut notes)?, ids)?)
     } else {
         let values = parts.into_iter().map(|part| (part.place, part.values.into_f64())).collect();
-        AnyInput::F64(assemble(values, labels, classes, reading, &mut notes)?)
+        AnyInput::F64(with(assemble(values, labels, classes, reading, &mut notes)?, ids)?)
     };
     Ok(Foreign { input, names, notes })
+}
+
+/// With ids where there are any.
+fn with<T: Real>(input: Input<T>, ids: Option<Vec<i64>>) -> Result<Input<T>> {
+    match ids {
+        Some(ids) => input.with_ids(ids),
+        None => Ok(input),
+    }
+}
+
+/// Ids `[N]`.
+fn whole(array: Array, place: &str) -> Result<Vec<i64>> {
+    match (array.values, array.shape.len()) {
+        (Values::I64(ids), 1) => Ok(ids),
+        (Values::U8(ids), 1) => Ok(ids.into_iter().map(i64::from).collect()),
+        _ => Err(Error::Invalid(format!("{place} is no row of whole numbers, one for each example"))),
+    }
+}
+
+/// The ids of the examples; files that have any must agree, so that their rows are of the same examples.
+fn ids(parts: &[Part]) -> Result<Option<Vec<i64>>> {
+    let mut given = parts.iter().filter_map(|part| Some((part, part.ids.as_ref()?)));
+    let Some((first, ids)) = given.next() else { return Ok(None) };
+    match given.find(|(_, other)| *other != ids) {
+        Some((other, _)) => Err(Error::Invalid(format!(
+            "the ids of {} differ from those of {}: runs of one side must be recorded on the same examples in the same order",
+            other.place, first.place
+        ))),
+        None => Ok(Some(ids.clone())),
+    }
 }
 
 /// One file: runs of one shape, `[runs, examples, classes]`.
 struct Part {
     place: String,
     labels: Option<Vec<u32>>,
+    ids: Option<Vec<i64>>,
     examples: usize,
     classes: usize,
     values: Values,
@@ -122,7 +154,12 @@ impl Part {
                 } else {
                     None
                 };
-                Self::of_array(place, array, labels, reading)
+                let ids = if archive.contains("ids") {
+                    Some(whole(archive.get("ids")?, &archive.place("ids"))?)
+                } else {
+                    None
+                };
+                Ok(Self { ids, ..Self::of_array(place, array, labels, reading)? })
             }
             "npy" => Self::of_array(path.display().to_string(), arrays::read_npy(path)?, None, reading),
             "parquet" => Self::of_parquet(path),
@@ -165,7 +202,7 @@ impl Part {
                 return invalid(", but soft decisions are [runs, examples, classes] or [examples, classes]".into());
             }
         };
-        Ok(Self { place, labels, examples, classes, values })
+        Ok(Self { place, labels, ids: None, examples, classes, values })
     }
 
     /// Columns `label` and `z0` …, and perhaps `example`; with a column `run`, of several runs.
@@ -175,13 +212,13 @@ impl Part {
         let decoded = table::decode(&bytes, &place)?;
         if RunsTable::is_one(&decoded) {
             let RunsTable { labels, classes, values } = RunsTable::read(&decoded, &place)?;
-            return Ok(Self { place, examples: labels.len(), labels: Some(labels), classes, values });
+            return Ok(Self { place, examples: labels.len(), labels: Some(labels), ids: None, classes, values });
         }
         let soft = SoftDecisions::decode(&bytes, &place)?;
         let is_wide = |class| decoded.column(&format!("z{class}")).is_ok_and(|held| *held.dtype() == DataType::Float64);
         let wide = (0..soft.classes).any(is_wide);
         let values = if wide { Values::F64(wide_logits(&decoded, &soft, &place)?) } else { Values::F32(soft.logits) };
-        Ok(Self { place, labels: Some(soft.labels), examples: soft.examples, classes: soft.classes, values })
+        Ok(Self { place, labels: Some(soft.labels), ids: None, examples: soft.examples, classes: soft.classes, values })
     }
 }
 

@@ -17,6 +17,7 @@ use super::schema::{
 use super::summary::LEVEL;
 use super::{alone, curves, kernels, reliability, summary, weights};
 use crate::error::Result;
+use crate::stats::alpha_hat::ATOM;
 use crate::stats::churn::Votes;
 use crate::stats::examples::Outcomes;
 use crate::stats::logits::Real;
@@ -158,6 +159,13 @@ impl Findings {
             let note =
                 format!("Margins of at least {} were set to 0 (`clip`): {} of all.", fixed(limit, 0), percent(clipped));
             self.notes.push(note);
+            if settings.analysis.literal && clipped >= ATOM {
+                self.notes.push(
+                    "α̂ is that of the published protocol by the letter, whose reference is interpolated and cannot have so many equal \
+                     margins: it is blind here. The exact α is not, nor is α̂ without `literal`."
+                        .to_owned(),
+                );
+            }
             return;
         }
         let share = margins::share_beyond(values, SATURATED);
@@ -412,31 +420,16 @@ fn all_pairs<T: Real>(
 
 /// The tables of the checkpoints as series over the epochs.
 fn recorded(checkpoints: &[Checkpoint]) -> Vec<RawSeries> {
-    type Value = fn(&super::schema::CheckpointRun) -> Option<f64>;
-    const QUANTITIES: [(&str, Value); 6] = [
-        ("accuracy", |run| run.accuracy),
-        ("nll", |run| run.nll),
-        ("ece", |run| run.ece),
-        ("churn", |run| run.churn),
-        ("ks", |run| run.ks),
-        ("alpha", |run| run.alpha),
-    ];
-    let mut runs: Vec<u32> = checkpoints.iter().flat_map(|held| held.runs.iter().map(|run| run.run)).collect();
-    runs.sort_unstable();
-    runs.dedup();
-    QUANTITIES
-        .iter()
-        .filter(|_| !checkpoints.is_empty())
-        .map(|(name, value)| RawSeries {
-            name: (*name).to_owned(),
-            x: checkpoints.iter().map(|held| held.epoch as f64).collect(),
-            runs: runs
-                .iter()
-                .map(|&run| {
-                    let at = |held: &Checkpoint| held.runs.iter().find(|row| row.run == run).and_then(value);
-                    (run, checkpoints.iter().map(at).collect())
-                })
-                .collect(),
-        })
-        .collect()
+    curves::over_epochs(
+        checkpoints.iter().map(|held| (held.epoch, held.runs.as_slice())).collect(),
+        |row| row.run,
+        &[
+            ("accuracy", |row| row.accuracy),
+            ("nll", |row| row.nll),
+            ("ece", |row| row.ece),
+            ("churn", |row| row.churn),
+            ("ks", |row| row.ks),
+            ("alpha", |row| row.alpha),
+        ],
+    )
 }

@@ -64,6 +64,8 @@ pub struct Metric {
     pub better: Better,
     /// What one value is of.
     pub over: Over,
+    /// Whether it is a column of the table of runs and a line of the figure of where each run stands.
+    pub column: bool,
     /// How a number is written.
     pub write: fn(f64) -> String,
     /// The least step of one run's value when it is judged on so many examples.
@@ -126,7 +128,7 @@ fn level(value: f64) -> String {
 macro_rules! metrics {
     ($(
         $key:ident $name:literal ($short:literal): $meaning:literal,
-        $unit:ident, $better:ident, $over:ident, write $write:expr, step $step:expr, flag $flag:expr,
+        $unit:ident, $better:ident, $over:ident, column $column:literal, write $write:expr, step $step:expr, flag $flag:expr,
         noise |$n:ident| $noise:expr, even $even:expr,
         value |$m:ident, $i:ident| $value:expr,
         beside { $($beside:ident $beside_meaning:literal |$bm:ident, $bi:ident| $beside_value:expr,)* }
@@ -211,6 +213,7 @@ macro_rules! metrics {
             unit: Unit::$unit,
             better: Better::$better,
             over: Over::$over,
+            column: $column,
             write: $write,
             resolution: $step,
             flag: $flag,
@@ -226,25 +229,25 @@ macro_rules! metrics {
 
 metrics! {
     accuracy "accuracy" ("accuracy"): "share of right decisions",
-    Share, Higher, Runs, write percent, step one_example, flag Some(FlagKind::Accuracy),
+    Share, Higher, Runs, column true, write percent, step one_example, flag Some(FlagKind::Accuracy),
     noise |noise| noise.accuracy, even as_it_is,
     value |m, i| Some(m.scores[i].accuracy),
     beside {}
 
     nll "loss" ("NLL"): "mean negative log-likelihood of the label, nats",
-    Nats, Lower, Runs, write significant, step continuous, flag Some(FlagKind::Nll),
+    Nats, Lower, Runs, column true, write significant, step continuous, flag Some(FlagKind::Nll),
     noise |noise| noise.nll, even as_it_is,
     value |m, i| Some(m.scores[i].nll),
     beside {}
 
     brier "Brier score" ("Brier"): "mean squared distance of the probabilities from the label, [0, 2]",
-    Plain, Lower, Runs, write significant, step continuous, flag None,
+    Plain, Lower, Runs, column false, write significant, step continuous, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| Some(m.scores[i].brier),
     beside {}
 
     ece "calibration error" ("ECE"): "expected calibration error, 15 equal-width bins",
-    Share, Lower, Runs, write percent, step one_example, flag Some(FlagKind::Ece),
+    Share, Lower, Runs, column true, write percent, step one_example, flag Some(FlagKind::Ece),
     noise |noise| noise.ece, even logarithm,
     value |m, i| Some(m.calibration[i].ece),
     beside {
@@ -258,39 +261,39 @@ metrics! {
 
     ece_adaptive "calibration error with bins of equal mass" ("ECE, equal mass"):
     "expected calibration error, 15 bins of equal mass",
-    Share, Lower, Runs, write percent, step one_example, flag None,
+    Share, Lower, Runs, column false, write percent, step one_example, flag None,
     noise |noise| noise.ece, even logarithm,
     value |m, i| Some(m.calibration[i].ece_adaptive),
     beside {}
 
     ece_classwise "calibration error by class" ("ECE, class-wise"):
     "mean over classes of the calibration error of each class's probability",
-    Share, Lower, Runs, write percent, step one_example, flag None,
+    Share, Lower, Runs, column false, write percent, step one_example, flag None,
     noise |noise| noise.ece, even logarithm,
     value |m, i| Some(m.calibration[i].ece_classwise),
     beside {}
 
     churn "disagreement with the other runs" ("churn"): "mean share of examples decided differently from another run",
-    Share, Lower, Pairs, write percent, step one_example, flag Some(FlagKind::Churn),
+    Share, Lower, Pairs, column true, write percent, step one_example, flag Some(FlagKind::Churn),
     noise |noise| noise.churn, even logarithm,
     value |m, i| m.against.as_ref().map(|found| found.churn[i]),
     beside {}
 
     alpha "exact α" ("α"): "share of examples to be trimmed, exact, at δ",
-    Share, Lower, Runs, write percent, step one_example, flag None,
+    Share, Lower, Runs, column true, write percent, step one_example, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| m.against.as_ref().map(|found| found.levels.runs[i].alpha),
     beside {}
 
     alpha_relative "relative α" ("α relative"): "share of examples to be trimmed, exact, at the ensemble's own spread",
-    Share, Lower, Runs, write percent, step one_example, flag None,
+    Share, Lower, Runs, column true, write percent, step one_example, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| m.against.as_ref().map(|found| found.levels.runs[i].alpha_relative),
     beside {}
 
     alpha_hat "α̂" ("α̂"):
     "share of examples to be trimmed, published bootstrap protocol; 0.5 reads \"at least 0.5\"",
-    Share, Lower, Runs, write level, step |_| 0.01, flag None,
+    Share, Lower, Runs, column true, write level, step |_| 0.01, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| m.hat(i).map(|hat| hat.mean),
     beside {
@@ -303,7 +306,7 @@ metrics! {
 
     ks "KS distance from the other runs" ("KS"):
     "Kolmogorov–Smirnov distance of the margins from those of the pooled others",
-    Share, Lower, Runs, write distance, step one_example, flag Some(FlagKind::Alpha),
+    Share, Lower, Runs, column true, write distance, step one_example, flag Some(FlagKind::Alpha),
     noise |noise| noise.ks, even logarithm,
     value |m, i| m.against.as_ref().map(|found| found.levels.runs[i].ks),
     beside {
@@ -313,28 +316,28 @@ metrics! {
 
     wasserstein "W₁ distance from the other runs" ("W₁"):
     "1-Wasserstein distance of the margins from those of the pooled others, in units of the margin",
-    Margin, Lower, Runs, write significant, step continuous, flag None,
+    Margin, Lower, Runs, column true, write significant, step continuous, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| m.against.as_ref().and_then(|found| found.wasserstein.get(i).copied()),
     beside {}
 
     wasserstein_level "W₁ distance beyond the ensemble's own spread" ("W₁ level"):
     "radius of the 1-Wasserstein ball around the other runs' margins that comes within δ_M of the run's, in units of the margin",
-    Margin, Lower, Runs, write significant, step continuous, flag None,
+    Margin, Lower, Runs, column false, write significant, step continuous, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| m.against.as_ref().and_then(|found| found.wasserstein_level.get(i).copied()),
     beside {}
 
     kernel_alignment "alignment of its kernel with the labels" ("kernel, labels"):
     "alignment of the last kernel with the labels of the probes, [-1, 1]",
-    Plain, Neither, Runs, write distance, step continuous, flag None,
+    Plain, Neither, Runs, column false, write distance, step continuous, flag None,
     noise |_noise| 0.0, even as_it_is,
     value |m, i| m.kernels[i].alignment,
     beside {}
 
     kernel_cka "alignment of its kernel with those of the other runs" ("kernel, runs"):
     "mean alignment of the last kernel with those of the other runs, [-1, 1]",
-    Plain, Higher, Pairs, write distance, step continuous, flag Some(FlagKind::Kernel),
+    Plain, Higher, Pairs, column false, write distance, step continuous, flag Some(FlagKind::Kernel),
     noise |noise| noise.kernel, even |cka, _noise| -cka.clamp(-1.0, 1.0).acos(),
     value |m, i| m.kernels[i].mean_cka,
     beside {}

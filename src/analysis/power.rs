@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{PERMUTATIONS, Quantity, Settings, Subject, Tolerances, Unit, measured, tested};
+use super::comparison::{PERMUTATIONS, Quantity, Settings, Subject, Unit, measured, tested};
 use super::schema::Analysis;
 use crate::error::{Error, Result};
 use crate::stats::descriptive::{mean, std};
@@ -61,16 +61,7 @@ pub struct Row {
 /// # Errors
 /// [`Error::Invalid`] for fewer than four distinct finite runs, or a quantity that this sweep lacks.
 pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity, f64)], seed: u64) -> Result<Power> {
-    let settings = Settings {
-        epsilon: 0.01,
-        clip: None,
-        confidence,
-        tolerances: Tolerances::default(),
-        accepted: Vec::new(),
-        claims: Vec::new(),
-        pairs: false,
-        seed,
-    };
+    let settings = Settings { confidence, seed, ..Settings::default() };
     let measured = measured(subject)?;
     let runs = measured.decisions.len();
     // Halves of the sweep tell how strict all tests together are: they share their noise.
@@ -139,11 +130,16 @@ pub fn power<T: Real>(subject: &Subject<T>, confidence: f64, asked: &[(Quantity,
     })
 }
 
-/// What two sweeps of as many runs as an analysed one would have shown, for the last line of its report: the change of
-/// accuracy and of the negative log-likelihood. None for fewer than four runs.
+/// What two sweeps of as many runs as an analysed one has without a flag would have shown, for the last line of its report: these runs,
+/// the change of accuracy and that of the negative log-likelihood. None for fewer than four runs.
 #[must_use]
-pub fn of_analysis(analysis: &Analysis) -> Option<(f64, f64)> {
-    let runs = analysis.independence.distinct;
+pub fn of_analysis(analysis: &Analysis) -> Option<(usize, f64, f64)> {
+    let (summary, healthy) = (&analysis.summary, &analysis.unflagged);
+    // A faulty run would make every change look small beside it.
+    let (runs, accuracy, nll) = match healthy {
+        Some(held) => (held.runs, held.accuracy.std?, held.nll.std?),
+        None => (analysis.independence.distinct, summary.accuracy.as_ref()?.std?, summary.nll.as_ref()?.std?),
+    };
     if runs < power::fewest_runs(0.05) {
         return None;
     }
@@ -151,6 +147,5 @@ pub fn of_analysis(analysis: &Analysis) -> Option<(f64, f64)> {
     let divisions = Divisions::new(runs, 2 * runs, family::Design::Free, PERMUTATIONS, 0).ok()?;
     let design = Design::of_sides(runs, runs, critical).of_rank(divisions.rank(0.05)).ok()?;
     let factor = design.detectable(runs as f64 - 1.0, POWER).ok()?;
-    let summary = &analysis.summary;
-    Some((factor * summary.accuracy.as_ref()?.std?, factor * summary.nll.as_ref()?.std?))
+    Some((runs, factor * accuracy, factor * nll))
 }

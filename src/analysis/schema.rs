@@ -496,6 +496,18 @@ pub struct KernelRun {
     pub spectrum_ks: Option<f64>,
     /// Exact α at δ = √(ln(2/ε)/P) of the eigenvalues against those of the other runs.
     pub spectrum_alpha: Option<f64>,
+    /// 1-Wasserstein distance of the logarithms of the eigenvalues from those of the other runs.
+    #[serde(default)]
+    pub spectrum_wasserstein: Option<f64>,
+    /// The modified z-score furthest from 0 among the C largest eigenvalues, by their logarithms; from six runs on.
+    #[serde(default)]
+    pub top_score: Option<f64>,
+    /// Directions beyond the largest eigenvalue of the run's first recorded kernel, both centred: what was learned.
+    #[serde(default)]
+    pub risen: Option<usize>,
+    /// Mean cosine of the eigenvectors of these directions (of the largest one where there are none) to the classes, [0, 1].
+    #[serde(default)]
+    pub label_cosine: Option<f64>,
 }
 
 /// The weight matrices of all runs at one epoch.
@@ -527,6 +539,15 @@ pub struct LayerRun {
     pub norm: f64,
     /// Σσ² / σ₁², at least 1: how many directions as strong as the strongest would hold all weights.
     pub stable_rank: f64,
+    /// Singular values beyond the largest one at the first recorded epoch: directions that were learned.
+    #[serde(default)]
+    pub risen: Option<usize>,
+    /// The exponent of the tail of the eigenvalues σ² (Hill 1975); small where it is heavy.
+    #[serde(default)]
+    pub tail_exponent: Option<f64>,
+    /// ‖W − W₀‖/‖W₀‖ (Frobenius), W₀ the weights at epoch 0; where both were recorded.
+    #[serde(default)]
+    pub moved: Option<f64>,
 }
 
 impl Band {

@@ -243,7 +243,7 @@ fn of_kind(
     notes: &mut Vec<String>,
 ) -> Result<(Vec<KernelCheckpoint>, Vec<KernelPair>)> {
     let epochs: BTreeSet<usize> = runs.iter().flat_map(|run| run.epochs_with(layout::KERNEL)).collect();
-    let (mut last, mut checkpoints, mut of_last) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut last, mut checkpoints, mut of_last, mut found) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // Backwards: earlier kernels are compared with the last.
     for &epoch in epochs.iter().rev() {
         let snapshots = snapshots(runs, epoch, kind, notes);
@@ -261,8 +261,11 @@ fn of_kind(
             of_last = pairs;
         }
         checkpoints.push(checkpoint);
+        found.push(kernels::of_runs(&snapshots, &of_probes)?);
     }
     checkpoints.reverse();
+    found.reverse();
+    kernels::note_risen(&mut checkpoints, &found);
     Ok((checkpoints, of_last))
 }
 

@@ -116,6 +116,10 @@ fn kernels(analysis: &Analysis) -> Vec<Column> {
         number("cka_to_last", &rows, |row| row.1.cka_to_last),
         number("spectrum_ks", &rows, |row| row.1.spectrum_ks),
         number("spectrum_alpha", &rows, |row| row.1.spectrum_alpha),
+        number("spectrum_wasserstein", &rows, |row| row.1.spectrum_wasserstein),
+        number("top_score", &rows, |row| row.1.top_score),
+        number("risen", &rows, |row| row.1.risen.map(|risen| risen as f64)),
+        number("label_cosine", &rows, |row| row.1.label_cosine),
         Column::new("kind".into(), kinds),
         Column::new("eigenvalues".into(), eigenvalues),
     ]

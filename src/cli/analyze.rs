@@ -29,6 +29,9 @@ pub struct SettingsArgs {
     /// Set margins of at least this size to 0, as the published protocol does at 15
     #[arg(long, value_name = "SIZE")]
     pub clip: Option<f64>,
+    /// alpha_hat by the letter of the published protocol, whose reference is interpolated through equal margins too
+    #[arg(long)]
+    pub literal: bool,
     /// End with exit code 0 though complete runs are damaged and were left out
     #[arg(long)]
     pub allow_damaged: bool,
@@ -120,7 +123,13 @@ impl SettingsArgs {
             "split-half" => Reference::SplitHalf,
             _ => Reference::LeaveOneOut,
         });
-        Ok(Changes { epsilon: self.epsilon, bootstraps: self.bootstraps, reference, clip: self.clip })
+        Ok(Changes {
+            epsilon: self.epsilon,
+            bootstraps: self.bootstraps,
+            reference,
+            clip: self.clip,
+            literal: self.literal,
+        })
     }
 }
 

@@ -266,12 +266,13 @@ impl CompareArgs {
         let baseline = self.read(baseline, self.baseline_runs.as_ref(), fixed)?;
         let candidate = self.read(candidate, self.candidate_runs.as_ref(), fixed)?;
         match (baseline, candidate) {
-            (Read::F32(baseline), Read::F32(candidate)) => self.judge(&baseline, &candidate, tests),
-            (baseline, candidate) => self.judge(&wide(baseline)?, &wide(candidate)?, tests),
+            (Read::F32(baseline), Read::F32(candidate)) => self.judge(*baseline, *candidate, tests),
+            (baseline, candidate) => self.judge(wide(baseline)?, wide(candidate)?, tests),
         }
     }
 
-    fn judge<T: Real>(&self, baseline: &Subject<T>, candidate: &Subject<T>, tests: usize) -> Result<Comparison> {
+    fn judge<T: Real>(&self, baseline: Subject<T>, candidate: Subject<T>, tests: usize) -> Result<Comparison> {
+        let (baseline, candidate) = &workflow::paired(baseline, candidate)?;
         // Where both are sweeps they agree, or are refused as not comparable.
         let analysis = [baseline, candidate]
             .into_iter()

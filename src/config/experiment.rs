@@ -78,7 +78,8 @@ words! {
         Augment = "augment",
         /// Dropout masks.
         Dropout = "dropout",
-        /// Which training examples are drawn: as many as there are, with replacement (a bootstrap). Not drawn where it does not vary.
+        /// Which training examples are drawn: as many as there are, with replacement (a bootstrap), by whole groups where the data have
+        /// groups. Not drawn where it does not vary.
         Data = "data",
         /// The order in which a batch's examples are summed: differences of rounding only. Not drawn where it does not vary.
         Rounding = "rounding",
@@ -225,7 +226,8 @@ keys! {
         kernel: Option<Kernel> = None, Kernel::SHAPE;
         /// Keep the weights at every checkpoint, not only at the last.
         weights: bool = false, Shape::Flag;
-        /// Record the singular values of every weight matrix at every checkpoint.
+        /// Record the singular values of every weight matrix at every checkpoint, and the weights at epoch 0 if it is one, to tell how far
+        /// they move.
         spectra: bool = false, Shape::Flag;
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn read(folder: &Path, classes: &[String], in_memory: u64) -> Result<
     let (eval_shape, eval) = part(EVAL)?;
     check_shapes(folder, shape, eval_shape)?;
     let digest = hasher.finalize().to_hex().to_string();
-    Ok(Source { shape, classes: classes.to_vec(), train, eval, digest })
+    Ok(Source { shape, classes: classes.to_vec(), train, eval, groups: None, digest })
 }
 
 /// Reads the labels of both parts, and the headers of the images.

@@ -48,6 +48,8 @@ pub struct Dataset<P = Vec<f32>> {
     pub train: Split<P>,
     /// What they are judged on.
     pub eval: Split<P>,
+    /// The group of each training example, where the data say so: the `data` stream draws whole groups.
+    pub groups: Option<Vec<u32>>,
     /// BLAKE3 in hex of all bytes of the files that were read, after gzip: names the data in provenance, whichever way it
     /// is packed and whatever is kept of it.
     pub digest: String,
@@ -104,7 +106,7 @@ fn load_as<P>(
     in_memory: u64,
     standardised: impl Fn(&Standardisation, Pixels, &[usize], [usize; 3]) -> Result<P>,
 ) -> Result<Dataset<P>> {
-    let Source { shape, classes, train, eval, digest } = source::read(data, in_memory)?;
+    let Source { shape, classes, train, eval, groups, digest } = source::read(data, in_memory)?;
     let kept = select::kept_classes(data, classes.len())?;
     let chosen = select::select(&train.labels, &kept, data.train_limit, data.seed, "train")?;
     let chosen_eval = select::select(&eval.labels, &kept, data.eval_limit, data.seed, "eval")?;
@@ -117,7 +119,8 @@ fn load_as<P>(
         pixels: standardised(&standardisation, eval.pixels, &chosen_eval.indices, shape)?,
         labels: chosen_eval.labels,
     };
-    Ok(Dataset { shape, classes: kept_names(&classes, &kept), train, eval, digest })
+    let groups = groups.map(|all| chosen.indices.iter().map(|&index| all[index]).collect());
+    Ok(Dataset { shape, classes: kept_names(&classes, &kept), train, eval, groups, digest })
 }
 
 /// What the experiment asks for: mean and deviation of the training examples that are kept, or nothing.

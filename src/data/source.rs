@@ -14,6 +14,8 @@ pub(super) struct Source {
     pub classes: Vec<String>,
     pub train: Part,
     pub eval: Part,
+    /// The group of each training example, where the files say so.
+    pub groups: Option<Vec<u32>>,
     /// BLAKE3 in hex of what was read, after gzip.
     pub digest: String,
 }

@@ -4,7 +4,7 @@
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::{evd, svd};
-use faer::{Par, Spec};
+use faer::{Mat, Par, Spec};
 
 use super::matrix::{side, view};
 use crate::error::{Error, Result};
@@ -98,6 +98,65 @@ pub fn spectrum(kernel: &[f32]) -> Result<Spectrum> {
     Ok(Spectrum { eigenvalues, effective_rank, top_share })
 }
 
+/// The directions in which a kernel tells its examples apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Directions {
+    /// Eigenvalues of the cosine-normalised kernel, centred so that what all examples share is no direction; `[P]`, largest first.
+    pub eigenvalues: Vec<f64>,
+    /// The cosine of each eigenvector to the nearest vector that only depends on the class, `[P]`, in `[0, 1]`. Squared, a direction that
+    /// has nothing to do with the labels has (C − 1)/(P − 1) in the mean.
+    pub cosines: Vec<f64>,
+}
+
+/// The directions of a kernel `[P, P]` and what they have to do with the labels `[P]` of its examples.
+///
+/// # Errors
+/// Those of [`cosine`]; `Invalid` if there is not one label for each example; `Unexpected` if the iteration does not converge.
+pub fn directions(kernel: &[f32], labels: &[u32]) -> Result<Directions> {
+    let mut values = cosine(kernel)?;
+    let n = labels.len();
+    if values.len() != n * n {
+        return Err(Error::Invalid(format!("{n} labels for a kernel of {} examples", values.len().isqrt())));
+    }
+    let rows: Vec<f64> = values.chunks_exact(n).map(|row| row.iter().sum::<f64>() / n as f64).collect();
+    let all = rows.iter().sum::<f64>() / n as f64;
+    for (row, own) in values.chunks_exact_mut(n).zip(&rows) {
+        row.iter_mut().zip(&rows).for_each(|(value, other)| *value += all - own - other);
+    }
+    let (mut found, mut vectors) = (Diag::<f64>::zeros(n), Mat::<f64>::zeros(n, n));
+    let scratch = evd::self_adjoint_evd_scratch::<f64>(n, evd::ComputeEigenvectors::Yes, Par::Seq, Spec::default());
+    evd::self_adjoint_evd(
+        view(&values, n, n),
+        found.as_mut(),
+        Some(vectors.as_mut()),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Spec::default(),
+    )
+    .map_err(|_| Error::Unexpected(format!("the eigenvectors of a {n}x{n} matrix did not converge")))?;
+    let found: Vec<f64> = found.column_vector().iter().copied().collect();
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&a, &b| found[b].total_cmp(&found[a]));
+    let mut classes: Vec<u32> = labels.to_vec();
+    classes.sort_unstable();
+    classes.dedup();
+    let to_labels = |column: usize| {
+        // Squared length of the projection on vectors that are constant within each class, less that on the constant one.
+        let (mut within, mut whole) = (0.0, 0.0);
+        for class in &classes {
+            let of_class = (0..n).filter(|&i| labels[i] == *class);
+            let (sum, count) = of_class.fold((0.0, 0.0), |(sum, count), i| (sum + vectors[(i, column)], count + 1.0));
+            within += sum * sum / count;
+            whole += sum;
+        }
+        (within - whole * whole / n as f64).clamp(0.0, 1.0).sqrt()
+    };
+    Ok(Directions {
+        eigenvalues: order.iter().map(|&column| found[column]).collect(),
+        cosines: order.into_iter().map(to_labels).collect(),
+    })
+}
+
 /// Singular values of a weight matrix `[rows, columns]`, row-major, largest first: min(rows, columns) of them (Wang 2023).
 ///
 /// # Errors
@@ -171,6 +230,20 @@ mod tests {
             spectrum(&[0.0; 4]).unwrap(),
             Spectrum { eigenvalues: vec![0.0; 2], effective_rank: 0.0, top_share: 0.0 }
         );
+    }
+
+    #[test]
+    fn directions_by_hand() {
+        // Two examples of each class, alike within the class and opposed between: one direction, the labels.
+        let kernel: Vec<f32> = (0..16).map(|ij| if (ij / 4) / 2 == (ij % 4) / 2 { 1.0 } else { -1.0 }).collect();
+        let found = directions(&kernel, &[0, 0, 1, 1]).unwrap();
+        assert!((found.eigenvalues[0] - 4.0).abs() < 1e-12 && found.eigenvalues[1].abs() < 1e-12, "{found:?}");
+        assert!((found.cosines[0] - 1.0).abs() < 1e-12);
+        // With labels across it, none of it is theirs.
+        assert!(directions(&kernel, &[0, 1, 0, 1]).unwrap().cosines[0] < 1e-7);
+        // What all examples share is no direction.
+        assert!(directions(&[1.0; 16], &[0, 0, 1, 1]).unwrap().eigenvalues[0].abs() < 1e-12);
+        assert!(directions(&kernel, &[0, 1]).is_err());
     }
 
     #[test]

@@ -56,11 +56,12 @@ pub fn explanation(found: &Power) -> String {
 /// The last line of a sweep's report: what its runs would have shown.
 #[must_use]
 pub fn last_line(analysis: &Analysis) -> Option<String> {
-    let (accuracy, nll) = of_analysis(analysis)?;
+    let (runs, accuracy, nll) = of_analysis(analysis)?;
+    let without = if runs < analysis.independence.distinct { " without a flag" } else { "" };
     Some(format!(
-        "Against as many runs of a changed procedure, these {} would have shown a change of accuracy by {} or of the negative \
+        "Against as many runs of a changed procedure, these {}{without} would have shown a change of accuracy by {} or of the negative \
          log-likelihood by {} four times in five; `harness power` says what more runs would.",
-        count(analysis.independence.distinct, "run"),
+        count(runs, "run"),
         words::size(Quantity::Accuracy, accuracy),
         words::size(Quantity::Nll, nll)
     ))

@@ -4,10 +4,10 @@ use super::document::{Block, Detail, Document, Example, Head, Row, Table};
 use super::figures::sweep::{self, ENSEMBLES};
 use super::scene::Pixels;
 use super::style::Looks;
-use super::tables::{self, COLUMNS};
+use super::tables;
 use super::text::list;
 use super::{Extras, ensembles, power, tuning, words};
-use crate::analysis::metrics::METRICS;
+use crate::analysis::metrics::{METRICS, Metric};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Alone, Analysis, Estimate, Images, Run, Summary};
 
@@ -93,14 +93,17 @@ fn runs(analysis: &Analysis, looks: &Looks) -> Table {
         head("run", "index of the run", "run"),
         Head { words: true, ..head("flags", "reasons for which the run is atypical", "flags") },
     ];
-    heads.extend(COLUMNS.iter().map(|column| head(column.name, column.title, column.key)));
+    heads.extend(tables::columns().map(|metric| head(metric.short, metric.meaning, metric.key)));
+    heads.push(head("alone on", "examples on which no other run decides the same", "alone"));
     let original = |run: &Run| {
         let group = analysis.independence.groups.iter().find(|group| group.contains(&run.run))?;
         group.first().filter(|&&first| first != run.run).map(u32::to_string)
     };
     let row = |run: &Run| {
         let flags: Vec<String> = run.flags.iter().map(|flag| format!("`{}`", flag.flag.name())).collect();
-        let cells = COLUMNS.iter().map(|column| (column.show)(analysis, run));
+        let alone = analysis.alone.iter().find(|held| held.run == run.run);
+        let alone = alone.map_or_else(|| "–".to_owned(), |held| held.count.to_string());
+        let cells = tables::columns().map(|metric| tables::cell(metric, run)).chain([alone]);
         Row {
             cells: [run.run.to_string(), flags.join(" ")].into_iter().chain(cells).collect(),
             key: run.run.to_string(),
@@ -121,11 +124,12 @@ fn runs(analysis: &Analysis, looks: &Looks) -> Table {
 /// Mean and standard deviation below each column; nothing for a single run.
 fn totals(summary: &Summary) -> Vec<Vec<String>> {
     let of = |name: &str, value: fn(&Estimate) -> Option<f64>| {
-        let cell = |column: &tables::Column| {
-            let held = (column.estimate)(summary);
-            held.and_then(|estimate| value(&estimate)).map_or_else(String::new, column.format)
+        let cell = |metric: &Metric| {
+            let held = (metric.estimate)(summary);
+            held.and_then(|estimate| value(&estimate)).map_or_else(String::new, metric.write)
         };
-        [name.to_owned(), String::new()].into_iter().chain(COLUMNS.iter().map(cell)).collect()
+        let first = [name.to_owned(), String::new()].into_iter();
+        first.chain(tables::columns().map(cell)).chain([String::new()]).collect()
     };
     if summary.accuracy.and_then(|accuracy| accuracy.std).is_none() {
         return Vec::new();

@@ -1,127 +1,20 @@
 //! Tables that Markdown and page share: what stands in a cell.
 
+use crate::analysis::metrics::{METRICS, Metric};
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
-use crate::analysis::{Analysis, Estimate, Run, Summary};
+use crate::analysis::{Analysis, Run};
 use crate::config::Reference;
 
-/// A column of the table of runs, between the run's index and its flags.
-pub struct Column {
-    /// As in the JSON; the page sorts by it.
-    pub key: &'static str,
-    pub name: &'static str,
-    /// What it means.
-    pub title: &'static str,
-    /// The number that is shown.
-    pub value: fn(&Analysis, &Run) -> Option<f64>,
-    /// What stands in a run's cell.
-    pub show: fn(&Analysis, &Run) -> String,
-    /// What stands below: over the distinct runs.
-    pub estimate: fn(&Summary) -> Option<Estimate>,
-    /// How a number of it is written.
-    pub format: fn(f64) -> String,
+/// The metrics that are columns of the table of runs, between the run's index and its flags, in order.
+pub fn columns() -> impl Iterator<Item = &'static Metric> {
+    METRICS.iter().filter(|metric| metric.column)
 }
 
-/// Distances in the table.
-fn distance(value: f64) -> String {
-    fixed(value, 3)
+/// What stands in a run's cell.
+#[must_use]
+pub fn cell(metric: &Metric, run: &Run) -> String {
+    if metric.key == "alpha_hat" { hat(run) } else { or_dash((metric.of)(run), metric.write) }
 }
-
-/// The columns, in order.
-pub const COLUMNS: [Column; 10] = [
-    Column {
-        key: "accuracy",
-        name: "accuracy",
-        title: "share of right decisions",
-        value: |_, run| run.accuracy,
-        show: |_, run| or_dash(run.accuracy, percent),
-        estimate: |summary| summary.accuracy,
-        format: percent,
-    },
-    Column {
-        key: "nll",
-        name: "NLL",
-        title: "mean negative log-likelihood of the label, nats",
-        value: |_, run| run.nll,
-        show: |_, run| or_dash(run.nll, significant),
-        estimate: |summary| summary.nll,
-        format: significant,
-    },
-    Column {
-        key: "ece",
-        name: "ECE",
-        title: "expected calibration error, 15 equal-width bins",
-        value: |_, run| run.ece,
-        show: |_, run| or_dash(run.ece, percent),
-        estimate: |summary| summary.ece,
-        format: percent,
-    },
-    Column {
-        key: "churn",
-        name: "churn",
-        title: "mean share of examples decided differently from another run",
-        value: |_, run| run.churn,
-        show: |_, run| or_dash(run.churn, percent),
-        estimate: |summary| summary.churn,
-        format: percent,
-    },
-    Column {
-        key: "alpha",
-        name: "α",
-        title: "share of examples to be trimmed, exact, at δ",
-        value: |_, run| run.alpha,
-        show: |_, run| or_dash(run.alpha, percent),
-        estimate: |summary| summary.alpha,
-        format: percent,
-    },
-    Column {
-        key: "alpha_relative",
-        name: "α relative",
-        title: "share of examples to be trimmed, exact, at the ensemble's own spread",
-        value: |_, run| run.alpha_relative,
-        show: |_, run| or_dash(run.alpha_relative, percent),
-        estimate: |summary| summary.alpha_relative,
-        format: percent,
-    },
-    Column {
-        key: "alpha_hat",
-        name: "α̂",
-        title: "share of examples to be trimmed, published bootstrap protocol, with its interval",
-        value: |_, run| run.alpha_hat,
-        show: |_, run| hat(run),
-        estimate: |summary| summary.alpha_hat,
-        format: percent,
-    },
-    Column {
-        key: "ks",
-        name: "KS",
-        title: "Kolmogorov–Smirnov distance of the margins from those of the pooled others",
-        value: |_, run| run.ks,
-        show: |_, run| or_dash(run.ks, distance),
-        estimate: |summary| summary.ks,
-        format: distance,
-    },
-    Column {
-        key: "wasserstein",
-        name: "W₁",
-        title: "1-Wasserstein distance of the margins from those of the pooled others",
-        value: |_, run| run.wasserstein,
-        show: |_, run| or_dash(run.wasserstein, significant),
-        estimate: |summary| summary.wasserstein,
-        format: significant,
-    },
-    Column {
-        key: "alone",
-        name: "alone on",
-        title: "examples on which no other run decides the same",
-        value: |analysis, run| analysis.alone.iter().find(|held| held.run == run.run).map(|held| held.count as f64),
-        show: |analysis, run| {
-            let alone = analysis.alone.iter().find(|held| held.run == run.run);
-            alone.map_or_else(|| "–".to_owned(), |held| held.count.to_string())
-        },
-        estimate: |_| None,
-        format: |count| fixed(count, 0),
-    },
-];
 
 /// α̂ with its interval; a half reads "at least".
 fn hat(run: &Run) -> String {

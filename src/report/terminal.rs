@@ -3,9 +3,10 @@
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, Table, Width};
 
-use super::tables::COLUMNS;
+use super::tables::columns;
 use super::text::{width_of, wrapped};
 use super::words;
+use crate::analysis::numbers::or_dash;
 use crate::analysis::{Analysis, Run};
 
 /// Runs in a table, at most.
@@ -118,18 +119,15 @@ pub fn analysis(analysis: &Analysis, width: usize) -> String {
 
 /// Units stand in the heads; where there is too little room the least telling columns are left out.
 fn runs(analysis: &Analysis, width: usize) -> String {
-    let shown: Vec<_> = COLUMNS.iter().filter(|column| !matches!(column.key, "wasserstein" | "alone")).collect();
+    let shown: Vec<_> = columns().filter(|metric| metric.key != "wasserstein").collect();
     let keep = |run: &&Run| analysis.runs.len() <= SHOWN || run.is_flagged();
     let runs: Vec<&Run> = analysis.runs.iter().filter(keep).take(SHOWN).collect();
     let mut heads = vec!["run".to_owned()];
     let mut rows: Vec<Vec<String>> = runs.iter().map(|run| vec![run.run.to_string()]).collect();
     for column in &shown {
-        let cells: Vec<String> = runs
-            .iter()
-            .map(|run| (column.value)(analysis, run).map_or_else(|| "–".to_owned(), column.format))
-            .collect();
+        let cells: Vec<String> = runs.iter().map(|run| or_dash((column.of)(run), column.write)).collect();
         let is_share = cells.iter().any(|cell| cell.ends_with(" %"));
-        let name = if column.key == "alpha_relative" { "α rel." } else { column.name };
+        let name = if column.key == "alpha_relative" { "α rel." } else { column.short };
         heads.push(if is_share { format!("{name} %") } else { name.to_owned() });
         for (row, cell) in rows.iter_mut().zip(cells) {
             row.push(cell.trim_end_matches(" %").to_owned());

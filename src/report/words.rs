@@ -3,7 +3,7 @@
 pub use super::text::{capital, list};
 pub use crate::analysis::numbers::count;
 use crate::analysis::numbers::{fixed, or_dash, percent, significant, thousands};
-use crate::analysis::{Analysis, Estimate, FlagKind, LayerRun, LayerSpectrum, Run, VARIES};
+use crate::analysis::{Analysis, Estimate, FlagKind, KernelRun, LayerRun, LayerSpectrum, Run, VARIES};
 use crate::stats::outliers::FEWEST;
 
 /// An interval of a share that is wider than this says that nothing can be said.
@@ -261,14 +261,15 @@ fn levels(analysis: &Analysis) -> Option<String> {
         thousands(analysis.examples),
         analysis.epsilon,
     );
-    // Where a level sees everything and the other nothing, one of them is blind.
+    // Where a level sees everything and the other nothing, one of them is blind; the grid of α̂ ends at 0.45.
     let opposed: Vec<&Run> =
-        judged(analysis).filter(|run| run.alpha == Some(0.0) && run.alpha_hat.is_some_and(|hat| hat >= 0.5)).collect();
+        judged(analysis).filter(|run| run.alpha == Some(0.0) && run.alpha_hat.is_some_and(|hat| hat >= 0.45)).collect();
     if let Some(run) = opposed.first() {
         text.push_str(&format!(
-            " The two contradict each other for {} of the runs ({}: α̂ ≥ 50 %, exact α 0 %).",
+            " The two contradict each other for {} of the runs ({}: α̂ {}, exact α 0 %).",
             opposed.len(),
-            run.called()
+            run.called(),
+            or_dash(run.alpha_hat, |hat| if hat >= 0.5 { "≥ 50 %".to_owned() } else { percent(hat) })
         ));
         text.push_str(if analysis.settings.analysis.literal {
             " Trust the exact α: `analysis.literal` interpolates the reference, which is blind where many margins are equal, as \
@@ -339,17 +340,42 @@ fn weights(analysis: &Analysis) -> Option<String> {
     };
     let grown = last.layers.iter().filter_map(|after| growth(after).map(|(before, times)| (before, after, times)));
     let (before, after, _) = grown.filter(|(.., times)| times.is_finite()).max_by(|a, b| a.2.total_cmp(&b.2))?;
-    Some(format!(
-        "Of the weight matrices, that of layer {} grew most: its largest singular value from {} at epoch {} to {} at epoch {}, its \
+    Some(
+        format!(
+            "Of the weight matrices, that of layer {} grew most: its largest singular value from {} at epoch {} to {} at epoch {}, its \
          stable rank (Σσ² / σ₁²) from {} to {} (means over the runs).",
-        after.layer,
-        significant(mean(before, |run| run.norm)),
-        first.epoch,
-        significant(mean(after, |run| run.norm)),
-        last.epoch,
-        significant(mean(before, |run| run.stable_rank)),
-        significant(mean(after, |run| run.stable_rank)),
-    ))
+            after.layer,
+            significant(mean(before, |run| run.norm)),
+            first.epoch,
+            significant(mean(after, |run| run.norm)),
+            last.epoch,
+            significant(mean(before, |run| run.stable_rank)),
+            significant(mean(after, |run| run.stable_rank)),
+        ) + &learned(after),
+    )
+}
+
+/// What training wrote into the weights of a layer.
+fn learned(layer: &LayerSpectrum) -> String {
+    let mean = |value: fn(&LayerRun) -> Option<f64>| {
+        let values: Vec<f64> = layer.runs.iter().filter_map(value).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let risen = mean(|run| run.risen.map(|risen| risen as f64)).map_or_else(String::new, |risen| {
+        format!(
+            " {} of its {} singular values lie beyond the largest that it began with",
+            fixed(risen, 1),
+            layer.singular_values.median.len()
+        )
+    });
+    let moved = mean(|run| run.moved)
+        .map(|moved| format!("its weights moved by {} times their initial norm", significant(moved)));
+    match (risen.is_empty(), moved) {
+        (false, Some(moved)) => format!("{risen}, and {moved}."),
+        (false, None) => format!("{risen}."),
+        (true, Some(moved)) => format!(" {}.", capital(&moved)),
+        (true, None) => String::new(),
+    }
 }
 
 fn kernels(analysis: &Analysis) -> Option<String> {
@@ -388,6 +414,20 @@ fn kernels(analysis: &Analysis) -> Option<String> {
             fixed(cka, 3)
         ));
     }
+    let of_last = |value: fn(&KernelRun) -> Option<f64>| {
+        let values: Vec<f64> = last.runs.iter().filter_map(value).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let risen = of_last(|run| run.risen.map(|risen| risen as f64));
+    if let Some((risen, cosine)) = risen.zip(of_last(|run| run.label_cosine)).filter(|held| end > 0 && held.0 > 0.0) {
+        text.push_str(&format!(
+            " In {} directions the kernel now tells examples apart more than it did in any at epoch {}; their cosine to the classes is {} \
+             (means over the runs).",
+            fixed(risen, 1),
+            first.epoch,
+            fixed(cosine, 2)
+        ));
+    }
     // The run whose eigenvalues are distributed least like those of the others.
     let furthest = last.runs.iter().filter_map(|run| Some((run.run, run.spectrum_ks?, run.spectrum_alpha?)));
     if let Some((run, ks, alpha)) = furthest.max_by(|a, b| a.1.total_cmp(&b.1)) {
@@ -395,6 +435,16 @@ fn kernels(analysis: &Analysis) -> Option<String> {
             " The eigenvalues of run {run} are furthest from those of the others: KS {}, α {}.",
             fixed(ks, 3),
             percent(alpha)
+        ));
+    }
+    // One eigenvalue of many is nothing to a distribution; a z-score sees it.
+    let odd = last.runs.iter().filter_map(|run| Some((run.run, run.top_score?)));
+    let limit = analysis.limits.as_ref().map_or(f64::INFINITY, |limits| limits.score);
+    if let Some((run, score)) = odd.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).filter(|held| held.1.abs() > limit) {
+        text.push_str(&format!(
+            " By the largest eigenvalues alone run {run} is furthest out (modified z-score {} among {}).",
+            fixed(score, 1),
+            count(last.runs.len(), "run")
         ));
     }
     if let Some(own) = at("cka_to_last", 0).filter(|_| end > 0) {

@@ -149,7 +149,8 @@ fn expanded_tail(n: usize, level: f64) -> Result<f64> {
     Ok(Normal::standard().cdf(t * (n as f64 / freedom).sqrt()))
 }
 
-fn check(values: &[f64]) -> Result<()> {
+/// Refuses no value, and one that is not finite.
+pub(super) fn check(values: &[f64]) -> Result<()> {
     if values.is_empty() {
         return Err(Error::Invalid("an interval over runs needs at least one run".into()));
     }

@@ -2,7 +2,7 @@
 //! against a limit whose false alarms are bounded (e-detectors: Shin, Ramdas & Rinaldo 2022; p-values against all that came
 //! before: Vovk, Gammerman & Shafer 2005).
 
-use statrs::distribution::{ContinuousCDF as _, FisherSnedecor, StudentsT};
+use statrs::distribution::{ContinuousCDF as _, FisherSnedecor, Normal, StudentsT};
 
 use super::rng::Stream;
 use crate::error::{Error, Result};
@@ -10,34 +10,77 @@ use crate::error::{Error, Result};
 /// A test stops when so many divisions were at least as extreme as the night: its p-value is known well enough.
 const ENOUGH: usize = 20;
 
-/// Powers κ of the bets κ·p^(κ−1) (Vovk & Wang 2021): the small ones win most by few very small p-values, the large ones by many
-/// that are merely small.
-const BETS: [f64; 6] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.75];
+/// Sizes of a change that the evidence is gathered for, in standard deviations of a night's mean. In between the next of them gains
+/// more than nine tenths of what a bet that knew the size would.
+const SIZES: [f64; 4] = [1.0, 1.7, 2.8, 4.5];
+/// Normal scores count down to here, so that one night that could not be better does not wipe out what was gathered.
+const LOWEST: f64 = -2.0;
+/// Evidence below this can be forgotten: a later start does as well.
+const FORGOTTEN: f64 = 1e-6;
 
-/// The products of bets since the start that makes each largest, S ← max(S, 1)·κ·p^(κ−1), side by side for several κ. A bet has
-/// an expectation of at most 1 where p is at least uniform; so has their mean.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Detector([f64; BETS.len()]);
+/// The evidence that the values have moved at some night and stayed there. For every night at which a change may have begun a
+/// product of likelihood ratios is held, for several sizes of the change side by side, and the largest mean over sizes counts.
+///
+/// A p-value becomes a normal score z = Φ⁻¹(1 − p); after a change of size δ (in standard deviations of a night's mean) its mean is
+/// μ = δ·(s/r)/√(1 + 1/r) where s of the r nights of the reference are from before the change: changed nights enter the reference until
+/// there is an alarm, which makes the others look less unusual. The factor exp(μz − μ²/2) falls as p rises, and its mean is 1 where p is
+/// uniform; μ depends on nothing that comes later, so that each product is a test martingale, and the largest of them at most
+/// their sum (Shin, Ramdas & Rinaldo 2022).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Detector(Vec<Start>);
 
-impl Default for Detector {
-    fn default() -> Self {
-        Self([1.0; BETS.len()])
+/// A change that began at one night.
+#[derive(Debug, Clone, PartialEq)]
+struct Start {
+    /// Nights of the reference then.
+    before: usize,
+    /// Logarithms of the products, by size of the change.
+    logs: [f64; SIZES.len()],
+}
+
+impl Start {
+    fn evidence(&self) -> f64 {
+        self.logs.iter().map(|log| log.exp()).sum::<f64>() / SIZES.len() as f64
     }
 }
 
 impl Detector {
-    /// Takes in a p-value.
-    pub fn add(&mut self, p: f64) {
-        for (held, bet) in self.0.iter_mut().zip(BETS) {
-            // Far beyond any limit it stays a number.
-            *held = (held.max(1.0) * bet * p.clamp(1e-300, 1.0).powf(bet - 1.0)).min(1e100);
+    /// Takes in the p-value of a night that was held against `reference` nights.
+    pub fn add(&mut self, p: f64, reference: usize) {
+        let normal = Normal::standard();
+        let score = (-normal.inverse_cdf(p.clamp(1e-300, 1.0))).max(LOWEST);
+        let nights = reference.max(1) as f64;
+        self.0.push(Start { before: reference.max(1), logs: [0.0; SIZES.len()] });
+        for start in &mut self.0 {
+            let share = (start.before as f64).min(nights) / nights;
+            for (log, size) in start.logs.iter_mut().zip(SIZES) {
+                let mean = size * share / (1.0 + 1.0 / nights).sqrt();
+                // The mean of the factor, which the lowest score raises a little above 1.
+                let at_lowest = normal.cdf(LOWEST) * (mean * LOWEST - 0.5 * mean * mean).exp();
+                let whole = normal.cdf(mean - LOWEST) + at_lowest;
+                // Far beyond any limit it stays a number.
+                *log = (*log + mean * score - 0.5 * mean * mean - whole.ln()).min(230.0);
+            }
         }
+        let newest = self.0.len() - 1;
+        let mut place = 0;
+        self.0.retain(|start| {
+            place += 1;
+            place > newest || start.evidence() > FORGOTTEN
+        });
     }
 
-    /// The mean over the bets; 1 before the first p-value.
+    /// Of the start that makes it largest; 1 before the first p-value.
     #[must_use]
     pub fn evidence(&self) -> f64 {
-        self.0.iter().sum::<f64>() / BETS.len() as f64
+        self.strongest().map_or(1.0, |held| held.0)
+    }
+
+    /// The evidence of the start that makes it largest, and the nights of the reference before it.
+    #[must_use]
+    pub fn strongest(&self) -> Option<(f64, usize)> {
+        let starts = self.0.iter().map(|start| (start.evidence(), start.before));
+        starts.max_by(|a, b| a.0.total_cmp(&b.0))
     }
 }
 
@@ -189,31 +232,44 @@ mod tests {
     use super::super::fixtures::close;
     use super::*;
 
-    #[test]
-    fn bets_by_hand() {
-        let one = |p: f64| {
-            let mut detector = Detector::default();
-            detector.add(p);
-            detector.evidence()
-        };
-        assert_eq!(Detector::default().evidence(), 1.0);
-        // p = 1: the mean of the powers. p = 1/16: ½·4 from the fifth alone, and so on.
-        assert!(close(one(1.0), 1.95 / 6.0, 1e-12));
-        let by_hand: f64 = BETS.iter().map(|bet| bet * 16f64.powf(1.0 - bet)).sum::<f64>() / 6.0;
-        assert!(close(one(1.0 / 16.0), by_hand, 1e-12) && one(1e-6) > 5000.0);
-        // The integral over p of each bet is 1: in u = −ln p, by the trapezoid rule; beyond u = 400 is e^(−20).
-        let at = |u: f64| (-u).exp() * one((-u).exp());
-        let integral: f64 = (0..400_000).map(|i| f64::from(i) * 1e-3).map(|u| 0.5e-3 * (at(u) + at(u + 1e-3))).sum();
-        assert!(close(integral, 1.0, 1e-4), "{integral}");
+    /// The evidence of p-values, each against so many nights.
+    fn evidence_of(nights: &[(f64, usize)]) -> f64 {
+        let mut detector = Detector::default();
+        nights.iter().for_each(|&(p, reference)| detector.add(p, reference));
+        detector.evidence()
     }
 
     #[test]
-    fn detectors_begin_anew_when_there_is_nothing_to_lose() {
-        let mut detector = Detector::default();
-        [1.0, 0.9, 1e-3, 1e-3].into_iter().for_each(|p| detector.add(p));
-        let mut fresh = Detector::default();
-        [1e-3, 1e-3].into_iter().for_each(|p| fresh.add(p));
-        assert_eq!(detector, fresh);
+    fn factors_by_hand() {
+        assert_eq!(evidence_of(&[]), 1.0);
+        // p = 0.00135 is three standard deviations out; against very many nights μ is the size itself.
+        let many = 1_000_000_000;
+        let three = SIZES.iter().map(|size| (3.0 * size - 0.5 * size * size).exp()).sum::<f64>() / 4.0;
+        assert!(close(evidence_of(&[(0.001_349_898, many)]), three, 1e-3 * three));
+        // A second such night against ten of which one is changed: μ = δ·0.9/√1.1, after δ·1/√(1 + 1/9).
+        let by_hand = |size: f64| {
+            let (first, second) = (size / (10.0f64 / 9.0).sqrt(), size * 0.9 / 1.1f64.sqrt());
+            (3.0 * first - 0.5 * first * first + 3.0 * second - 0.5 * second * second).exp()
+        };
+        let two = SIZES.into_iter().map(by_hand).sum::<f64>() / 4.0;
+        assert!(close(evidence_of(&[(0.001_349_898, 9), (0.001_349_898, 10)]), two, 2e-3 * two));
+        // The mean over p of the factor of one night is 1: in u = −ln p, by the trapezoid rule; beyond u = 40 is e^(−21).
+        for reference in [1, 10, many] {
+            let at = |u: f64| (-u).exp() * evidence_of(&[((-u).exp(), reference)]);
+            let steps = (0..40_000).map(|i| f64::from(i) * 1e-3);
+            let integral: f64 = steps.map(|u| 0.5e-3 * (at(u) + at(u + 1e-3))).sum();
+            assert!(close(integral, 1.0, 1e-3), "{integral}");
+        }
+    }
+
+    #[test]
+    fn a_change_may_begin_at_any_night() {
+        // Nights before a change take nothing from the evidence of those after it.
+        let after = [(1e-3, 12), (1e-3, 13)];
+        assert_eq!(evidence_of(&[&[(1.0, 10), (0.9, 11)], after.as_slice()].concat()), evidence_of(&after));
+        // And a night that could not be better does not end it.
+        let all = evidence_of(&[(1e-4, 50), (1e-4, 51), (1.0, 52)]);
+        assert!(all > 2.0 && all < evidence_of(&[(1e-4, 50), (1e-4, 51)]), "{all}");
     }
 
     #[test]
@@ -248,11 +304,7 @@ mod tests {
     #[test]
     fn p_values_of_successive_nights_are_independent_and_uniform() {
         // What the guarantee rests on: against a reference that grows, products of factors have a mean of at most 1.
-        let bet = |p: f64| {
-            let mut detector = Detector::default();
-            detector.add(p);
-            detector.evidence()
-        };
+        let bet = |p: f64| evidence_of(&[(p, 10)]);
         let (mut small, mut both, mut product, rounds) = (0, 0, 0.0, 3000);
         for round in 0..rounds {
             let mut stream = Stream::new(round, 3);
@@ -300,11 +352,7 @@ mod tests {
         #[test]
         fn evidence_falls_as_p_rises(a in 1e-9f64..1.0, b in 1e-9f64..1.0) {
             let (low, high) = (a.min(b), a.max(b));
-            let of = |p| {
-                let mut detector = Detector::default();
-                detector.add(p);
-                detector.evidence()
-            };
+            let of = |p| evidence_of(&[(p, 7)]);
             prop_assert!(of(low) >= of(high) - 1e-12);
         }
 

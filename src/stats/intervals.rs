@@ -3,7 +3,7 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF as _, Normal, StudentsT};
 
-use super::bootstrap::Bootstrap;
+use super::bootstrap::{Bootstrap, check};
 use super::descriptive::{mean, std};
 use crate::error::{Error, Result};
 
@@ -114,16 +114,6 @@ fn check_level(level: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::Invalid(format!("an interval at level {level}: a level between 0 and 1 is needed")))
-}
-
-fn check(values: &[f64]) -> Result<()> {
-    if values.is_empty() {
-        return Err(Error::Invalid("an interval over runs needs at least one run".into()));
-    }
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(m) => Err(Error::Invalid(format!("value {m} is not finite: leave that run out of the interval"))),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub mod representation;
 pub mod rng;
 pub mod sample;
 pub mod scores;
+pub mod spectra;
 pub mod subsets;
 pub mod temperature;
 pub mod trimming;

@@ -11,21 +11,7 @@ use crate::error::{Error, Result};
 /// The 1-Wasserstein distance ∫|F − G| between two samples, in the unit of their values (Vallender 1974). O(n + m).
 #[must_use]
 pub fn distance(a: &Sample, b: &Sample) -> f64 {
-    let (a, b) = (a.values(), b.values());
-    let (mut i, mut j, mut area) = (0, 0, 0.0);
-    let mut x = a[0].min(b[0]);
-    loop {
-        i += a[i..].iter().take_while(|&&v| v <= x).count();
-        j += b[j..].iter().take_while(|&&v| v <= x).count();
-        let next = match (a.get(i), b.get(j)) {
-            (Some(&u), Some(&v)) => u.min(v),
-            (Some(&u), None) => u,
-            (None, Some(&v)) => v,
-            (None, None) => return area,
-        };
-        area += (i as f64 / a.len() as f64 - j as f64 / b.len() as f64).abs() * (next - x);
-        x = next;
-    }
+    level(a, b, 0.0)
 }
 
 /// The 1-Wasserstein distance of every two runs, each given by its margins `[N]` in ascending order: the mean gap of their

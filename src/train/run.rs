@@ -163,8 +163,8 @@ impl Recording<'_> {
                 self.clock.time("write", || self.writer.spectra(epoch, &spectra))?;
             }
         }
-        // What fine-tuning starts from is needed to tell what it changed.
-        let start = epoch == 0 && experiment.model.start.weights.is_some();
+        // What training starts from is needed to tell what it changed.
+        let start = epoch == 0 && (experiment.model.start.weights.is_some() || experiment.record.spectra);
         if experiment.record.weights || start || epoch == experiment.train.epochs {
             let mut weights = Tensors::new();
             insert(&mut weights, "", self.trainer.network().to_host())?;

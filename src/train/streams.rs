@@ -1,5 +1,7 @@
 //! The random streams of a run. A stream that does not vary is that of run 0 for every run.
 
+use std::collections::BTreeMap;
+
 use crate::config::{Stream, Sweep};
 use crate::random::{ByExample, Random};
 
@@ -51,13 +53,42 @@ impl Sweep {
         Random::key(self.seed, stream.name(), self.level(stream, run))
     }
 
-    /// The training examples of a run of `len` there are: all of them once, or a bootstrap where `data` varies.
+    /// The training examples of a run of `len` there are: all of them once, or a bootstrap where `data` varies. With `groups`, the group
+    /// of each example, whole groups are drawn until there are as many examples; the last may lose some.
     #[must_use]
-    pub fn examples(&self, run: u64, len: usize) -> Vec<usize> {
+    pub fn examples(&self, run: u64, len: usize, groups: Option<&[u32]>) -> Vec<usize> {
         if !self.vary.contains(&Stream::Data) {
             return (0..len).collect();
         }
         let mut stream = self.stream(Stream::Data, run);
-        (0..len).map(|_| stream.uniform_below(len as u64) as usize).collect()
+        let Some(groups) = groups else {
+            return (0..len).map(|_| stream.uniform_below(len as u64) as usize).collect();
+        };
+        let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        groups.iter().take(len).enumerate().for_each(|(place, group)| members.entry(*group).or_default().push(place));
+        let members: Vec<Vec<usize>> = members.into_values().collect();
+        let mut drawn = Vec::with_capacity(len);
+        while drawn.len() < len && !members.is_empty() {
+            drawn.extend(&members[stream.uniform_below(members.len() as u64) as usize]);
+        }
+        drawn.truncate(len);
+        drawn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_drawn_whole() {
+        let sweep = Sweep { vary: vec![Stream::Data], ..Sweep::default() };
+        // Ten groups of three examples that do not lie side by side.
+        let groups: Vec<u32> = (0..30).map(|place| 7 * (place % 10)).collect();
+        let drawn = sweep.examples(1, 30, Some(&groups));
+        assert_eq!((drawn.len(), drawn.len() % 3), (30, 0));
+        assert!(drawn.chunks(3).all(|trio| trio[1] == trio[0] + 10 && trio[2] == trio[0] + 20), "{drawn:?}");
+        assert_ne!(drawn, sweep.examples(2, 30, Some(&groups)));
+        assert!((0..30).eq(Sweep::default().examples(1, 30, Some(&groups))), "only where it varies");
     }
 }

@@ -64,7 +64,7 @@ impl<'a> Trainer<'a> {
         let network = Network::new(&plan, weights, &device.clone().autodiff())?;
         let rates = experiment.train.rates.clone().unwrap_or_default();
         let optimizer = optimizer::build(&experiment.train.optimizer, experiment.train.decay, &rates, &network);
-        let examples = experiment.sweep.examples(run, data.train.len());
+        let examples = experiment.sweep.examples(run, data.train.len(), data.groups.as_deref());
         Ok(Self { experiment, data, plan, device, network, optimizer, examples, run, epoch: 0 })
     }
 
@@ -268,7 +268,7 @@ mod tests {
         };
         let (train, eval) = (split(100), split(30));
         let classes = ["a", "b", "c"].map(String::from).to_vec();
-        Dataset { shape: [3, 12, 12], classes, train, eval, digest: String::new() }
+        Dataset { shape: [3, 12, 12], classes, train, eval, groups: None, digest: String::new() }
     }
 
     fn bits(state: &State) -> Vec<u32> {

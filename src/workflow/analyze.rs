@@ -24,6 +24,8 @@ pub struct Changes {
     pub reference: Option<Reference>,
     /// Margins of at least this size are set to 0; above 0.
     pub clip: Option<f64>,
+    /// α̂ by the letter of the published protocol.
+    pub literal: bool,
 }
 
 impl Changes {
@@ -35,6 +37,7 @@ impl Changes {
         judged.bootstraps = self.bootstraps.unwrap_or(judged.bootstraps);
         judged.reference = self.reference.unwrap_or(judged.reference);
         judged.clip = self.clip.or(judged.clip);
+        judged.literal |= self.literal;
         settings
     }
 }
@@ -95,6 +98,7 @@ pub(super) fn probes(experiment: &Experiment, labels: &[u32], classes: usize) ->
         classes: vec![String::new(); classes],
         train: none(),
         eval: Split { labels: labels.to_vec(), ..none() },
+        groups: None,
         digest: String::new(),
     };
     data::probe_set(&outline, kernel.probes, experiment.data.seed)

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
+use super::embed::weights;
 use super::run::{Local, check_against_data, open, train};
-use crate::analysis::Settings;
+use super::surrogate::data_of;
 use crate::analysis::certificate::{Certificate, FAULTS, Fault, certify};
+use crate::analysis::sweep::{self, Known};
+use crate::analysis::{Input, RunLogits, Settings};
 use crate::config::{self, Experiment, Facts};
 use crate::data;
 use crate::error::{Error, Result};
-use crate::record::{SweepReader, files};
+use crate::kernel::{DEFAULT_BUDGET, Jacobians};
+use crate::record::{RunReader, SweepReader, files};
 use crate::report;
 
 /// The result as JSON, beside the sweeps.
@@ -62,7 +66,14 @@ pub fn calibrate(root: &Path, experiment: &Experiment, request: &Request, how: &
     let (mut faulty, mut notes) = (Vec::new(), Vec::new());
     for fault in asked {
         match fault.sweep(experiment, &facts, request.faulty) {
-            Some(planted) => faulty.push((fault, trainer.sweep(fault.name, &planted)?)),
+            Some(planted) => {
+                let sweep = trainer.sweep(fault.name, &planted)?;
+                let input = match fault.after {
+                    None => sweep::decisions(&sweep, None, Known::default())?.0,
+                    Some(change) => with_changed_weights(&sweep, &planted, change)?,
+                };
+                faulty.push((fault, input));
+            }
             None => notes.push(format!("`{}` cannot be planted in this experiment.", fault.name)),
         }
     }
@@ -73,6 +84,23 @@ pub fn calibrate(root: &Path, experiment: &Experiment, request: &Request, how: &
     let document = report::certificate::document(&certificate);
     report::write_files(&document.files(report::certificate::TEXT, Some(report::certificate::PAGE))?, root)?;
     Ok(Calibrated { certificate, failures: trainer.failures })
+}
+
+/// What the networks of a sweep decide once every weight of theirs was changed.
+fn with_changed_weights(sweep: &SweepReader, experiment: &Experiment, change: fn(f32) -> f32) -> Result<Input> {
+    let root = sweep.dir().root();
+    let (runs, _) = sweep.runs();
+    let first = runs.first().ok_or_else(|| Error::RunsFailed(format!("no run of {} is complete", root.display())))?;
+    let data = data_of(experiment, first)?;
+    let plan = experiment.plan(data.shape, data.classes.len())?;
+    let decided = |run: &RunReader| {
+        let mut weights = weights(run, None, root)?;
+        weights.iter_mut().flat_map(|tensor| &mut tensor.values).for_each(|value| *value = change(*value));
+        let network = Jacobians::from_weights(&plan, weights, DEFAULT_BUDGET)?;
+        Ok(RunLogits { index: run.index() as u32, logits: network.logits(&data.eval.pixels)? })
+    };
+    let decided = runs.iter().map(decided).collect::<Result<_>>()?;
+    Input::new(data.eval.labels.clone(), data.classes.len(), decided)
 }
 
 fn faults(names: &[String]) -> Result<Vec<&'static Fault>> {

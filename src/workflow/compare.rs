@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::analysis::comparison::{Comparison, Fixed, Settings, Subject, Swept, Terms, Tolerances, compare};
+use crate::analysis::comparison::{Comparison, Fixed, Settings, Subject, Swept, Terms, compare};
 use crate::analysis::last::{Last, last};
+use crate::analysis::numbers::thousands;
 use crate::analysis::{Input, RunLogits};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::record::{SweepReader, files};
 use crate::report::comparison as report;
+use crate::stats::logits::Real;
 
 /// A sweep as one side of a comparison.
 ///
@@ -35,6 +37,28 @@ pub fn subject(root: &Path, epoch: Option<usize>, runs: Option<&BTreeSet<u32>>, 
         }),
         notes,
     })
+}
+
+/// Both sides with the examples that they have in common by their ids, where both come from files with ids that differ.
+///
+/// # Errors
+/// As [`Input::paired`].
+pub fn paired<T: Real>(mut baseline: Subject<T>, mut candidate: Subject<T>) -> Result<(Subject<T>, Subject<T>)> {
+    let before = [baseline.input.examples(), candidate.input.examples()];
+    if let Some((one, other)) = baseline.input.paired(&candidate.input)? {
+        for (side, input) in [(&mut baseline, one), (&mut candidate, other)] {
+            (side.terms, side.input) = (Terms::of_input(&input), input);
+        }
+        candidate.notes.push(format!(
+            "Examples are paired by their ids: {} are in both, of {} in {} and {} in {}.",
+            thousands(candidate.input.examples()),
+            thousands(before[0]),
+            baseline.place,
+            thousands(before[1]),
+            candidate.place
+        ));
+    }
+    Ok((baseline, candidate))
 }
 
 /// The runs of several sweeps as one side, renumbered in their order; all judged on the same examples. `name` is how the side
@@ -82,16 +106,7 @@ pub fn beside(root: &Path, reference: &[&Path]) -> Result<Comparison> {
     compare(
         &baseline,
         &candidate,
-        &Settings {
-            epsilon: judged.epsilon,
-            clip: judged.clip,
-            confidence: 0.95,
-            tolerances: Tolerances::default(),
-            accepted: Vec::new(),
-            claims: Vec::new(),
-            pairs: false,
-            seed: judged.seed,
-        },
+        &Settings { epsilon: judged.epsilon, clip: judged.clip, seed: judged.seed, ..Settings::default() },
     )
 }
 

@@ -118,7 +118,7 @@ pub struct Explained {
     pub surrogate: usize,
     /// Its probability there.
     pub surrogate_probability: f64,
-    /// The training examples that weigh most, the heaviest first.
+    /// The training examples that weigh most for the decision (a positive contribution) or against it, the heaviest first.
     pub weighs_most: Vec<Weight>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::analysis::comparison::{
-    Comparison, Finding, Quantity, Settings, Subject, Terms, Tolerances, Unit, Verdict, compare, measured, tested,
+    Comparison, Finding, Metric, Quantity, Settings, Subject, Terms, Unit, Verdict, compare, measured, tested,
 };
 use harness::analysis::{Input, RunLogits};
 
@@ -20,21 +20,8 @@ fn subject(input: Input<f32>, place: &str) -> Subject<f32> {
     }
 }
 
-fn settings() -> Settings {
-    Settings {
-        epsilon: 0.01,
-        clip: None,
-        confidence: 0.95,
-        tolerances: Tolerances::default(),
-        accepted: Vec::new(),
-        claims: Vec::new(),
-        pairs: false,
-        seed: 0,
-    }
-}
-
 fn found(before: Input<f32>, after: Input<f32>) -> Comparison {
-    compare(&subject(before, "before"), &subject(after, "after"), &settings()).unwrap()
+    compare(&subject(before, "before"), &subject(after, "after"), &Settings::default()).unwrap()
 }
 
 fn rounds(default: usize) -> usize {
@@ -45,8 +32,12 @@ fn rounds(default: usize) -> usize {
 #[ignore = "counts on pools of runs: tests/slow.sh verdicts"]
 fn halves_of_one_pool_differ_as_rarely_as_stated() {
     let pool = pool::read("clean_logits.npz");
-    let rounds = rounds(400);
-    println!("sweeps of one pool of {} runs, {rounds} pairs of each size, at 5 %; by quantity", pool.runs().len());
+    let rounds = rounds(1000);
+    println!(
+        "sweeps of one pool of {} runs, {rounds} pairs of each size, at 5 % ± {:.1} % (one standard error); by quantity",
+        pool.runs().len(),
+        100.0 * (0.05 * 0.95 / rounds as f64).sqrt()
+    );
     for size in [3, 4, 5, 8, 10, 20] {
         let mut random = Random::new(size as u64);
         let (mut different, mut outside) = (0, 0);
@@ -82,38 +73,42 @@ fn what_is_promised_is_found_four_times_in_five() {
     println!(
         "a change as large as two other sweeps promised, planted in every run of one side; found in {rounds} rounds"
     );
+    const QUANTITIES: [Quantity; 3] = [Quantity::Accuracy, Quantity::Nll, Quantity::ClassAccuracy(8)];
     for size in [4, 5, 8, 10, 20] {
-        for quantity in [Quantity::Accuracy, Quantity::Nll, Quantity::ClassAccuracy(8)] {
-            let mut random = Random::new(100 + size as u64);
-            let (mut hits, mut promised) = (0, Vec::new());
-            for _ in 0..rounds {
-                let places = random.choose(pool.runs().len(), 4 * size);
-                let [other, own] = [&places[..2 * size], &places[2 * size..]]
-                    .map(|places| measured(&subject(pool::sweep(&pool, places, &[]), "made")).unwrap());
-                let of = |metrics: &[harness::analysis::comparison::Metric]| {
-                    metrics.iter().find(|metric| metric.metric == quantity).cloned()
-                };
-                let Some(size) =
-                    of(&tested(&other, Unit::Runs, &settings()).unwrap().metrics).and_then(|m| m.detectable)
-                else {
-                    continue;
-                };
-                promised.push(size);
-                let mut planted = own;
+        let mut random = Random::new(100 + size as u64);
+        let mut of_quantity: [(usize, Vec<f64>); 3] = Default::default();
+        for _ in 0..rounds {
+            let places = random.choose(pool.runs().len(), 4 * size);
+            let [other, own] = [&places[..2 * size], &places[2 * size..]]
+                .map(|places| measured(&subject(pool::sweep(&pool, places, &[]), "made")).unwrap());
+            let promises = tested(&other, Unit::Runs, &Settings::default()).unwrap().metrics;
+            for (quantity, (hits, promised)) in QUANTITIES.into_iter().zip(&mut of_quantity) {
+                let of = |metrics: &[Metric]| metrics.iter().find(|metric| metric.metric == quantity).cloned();
+                let Some(change) = of(&promises).and_then(|metric| metric.detectable) else { continue };
+                let mut planted = own.clone();
                 let first = planted.first;
-                if let Some(values) = planted.runs.iter_mut().find(|held| held.quantity == quantity) {
-                    values.of_runs[first..].iter_mut().for_each(|value| *value -= size);
-                }
-                let metrics = tested(&planted, Unit::Runs, &settings()).unwrap().metrics;
-                hits += usize::from(of(&metrics).is_some_and(|metric| metric.finding.is_difference()));
+                let Some(values) = planted.runs.iter_mut().find(|held| held.quantity == quantity) else { continue };
+                values.of_runs[first..].iter_mut().for_each(|value| *value -= change);
+                let metrics = tested(&planted, Unit::Runs, &Settings::default()).unwrap().metrics;
+                promised.push(change);
+                *hits += usize::from(of(&metrics).is_some_and(|metric| metric.finding.is_difference()));
             }
+        }
+        for (quantity, (hits, promised)) in QUANTITIES.into_iter().zip(&mut of_quantity) {
             promised.sort_unstable_by(f64::total_cmp);
-            let share = hits as f64 / promised.len().max(1) as f64;
+            let (share, made) = (*hits as f64 / promised.len().max(1) as f64, promised.len());
+            let error = (0.16 / made.max(1) as f64).sqrt();
             println!(
-                "{size:2} against {size:2}, {}: {:5.1} % of promised changes found, median size {:.4}",
+                "{size:2} against {size:2}, {}: {:5.1} ± {:.1} % of {made} promised changes found, median size {:.4}",
                 quantity.name(),
                 100.0 * share,
-                promised.get(promised.len() / 2).copied().unwrap_or(f64::NAN)
+                100.0 * error,
+                promised.get(made / 2).copied().unwrap_or(f64::NAN)
+            );
+            assert!(
+                (share - 0.8).abs() <= 0.05 + 3.0 * error,
+                "{share} of changes of {} in {size} runs",
+                quantity.name()
             );
         }
     }

@@ -115,3 +115,48 @@ fn runs_are_called_as_their_files_and_sorted_as_people_count() {
     let why = runs[2]["flags"].as_array().unwrap().iter().find(|flag| flag["flag"] == "class").unwrap()["why"].clone();
     assert!(why.as_str().unwrap().starts_with("it gets 0.00 % of class 8 right"), "{why}");
 }
+
+/// Two classes, a third of the examples beyond every doubt, as in the published setting: with `clip` these margins are equal.
+#[test]
+fn levels_that_contradict_each_other_are_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let labels: Vec<i64> = (0..EXAMPLES).map(|example| (example % 2) as i64).collect();
+    let mut hard = Random::new(1);
+    let ease: Vec<f64> = (0..EXAMPLES).map(|_| 8.0 + 12.0 * hard.normal()).collect();
+    let logits: Vec<f32> = (0..6)
+        .flat_map(|seed| {
+            let mut own = Random::new(50 + seed);
+            let margins: Vec<f64> = ease.iter().map(|ease| ease + own.normal()).collect();
+            margins
+                .into_iter()
+                .zip(&labels)
+                .flat_map(|(m, y)| if *y == 0 { [m, 0.0] } else { [0.0, m] })
+                .collect::<Vec<_>>()
+        })
+        .map(|z| z as f32)
+        .collect();
+    write_npy(&at.join("z.npy"), ArrayView { shape: &[6, EXAMPLES, 2], values: Slice::F32(&logits) }).unwrap();
+    write_npy(&at.join("y.npy"), ArrayView { shape: &[EXAMPLES], values: Slice::I64(&labels) }).unwrap();
+    let analyzed = |more: &[&str]| {
+        let arguments = [&["analyze", "z.npy", "--labels", "y.npy", "--clip", "15"], more].concat();
+        let (code, json, errors) = outcome(at, &[arguments.as_slice(), &["--json"]].concat());
+        assert_eq!(code, 0, "{errors}");
+        outcome(at, &[arguments.as_slice(), &["--out", "report"]].concat());
+        let found: Value = serde_json::from_str(&json).unwrap();
+        let runs: Vec<(f64, f64)> = found["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|run| (run["alpha"].as_f64().unwrap(), run["alpha_hat"].as_f64().unwrap()))
+            .collect();
+        (runs, std::fs::read_to_string(at.join("report/report.md")).unwrap())
+    };
+    let (runs, report) = analyzed(&["--literal"]);
+    assert!(runs.iter().all(|&(exact, hat)| exact == 0.0 && hat >= 0.49), "{runs:?}");
+    assert!(report.contains("The two contradict each other for 6 of the runs"), "{report}");
+    assert!(report.contains("it is blind here"), "{report}");
+    let (runs, report) = analyzed(&[]);
+    assert!(runs.iter().all(|&(exact, hat)| exact == 0.0 && hat < 0.1), "{runs:?}");
+    assert!(!report.contains("contradict") && !report.contains("blind"), "{report}");
+}

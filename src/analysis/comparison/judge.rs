@@ -8,6 +8,7 @@ use super::schema::{
 use super::tested::{self, Tested};
 use super::verdict::{decision, verdict};
 use super::{ChangedKey, Subject, examples};
+use crate::analysis::metrics::Better;
 use crate::analysis::numbers::{percent, significant};
 use crate::config::{self, Augment, Stream};
 use crate::error::{Error, Result};
@@ -53,6 +54,22 @@ pub struct Settings {
     pub pairs: bool,
     /// Seed of what is drawn at random.
     pub seed: u64,
+}
+
+impl Default for Settings {
+    /// At 95 % confidence, without tolerances or claims.
+    fn default() -> Self {
+        Self {
+            epsilon: config::Analysis::default().epsilon,
+            clip: None,
+            confidence: 0.95,
+            tolerances: Tolerances::default(),
+            accepted: Vec::new(),
+            claims: Vec::new(),
+            pairs: false,
+            seed: 0,
+        }
+    }
 }
 
 /// Compares two sets of runs; one model a side is compared example by example.
@@ -266,7 +283,7 @@ fn runs_to_decide(
     }
     for found in claims.iter().filter(|found| found.decision == Decision::Undecided) {
         let Some(metric) = of(found.claim.metric) else { return Ok(None) };
-        let sign = if metric.good == super::Good::Lower { -1.0 } else { 1.0 };
+        let sign = if metric.good == Better::Lower { -1.0 } else { 1.0 };
         // A one-sided test at a level is a two-sided one at twice the level.
         need(metric, (sign * metric.difference + found.claim.margin.unwrap_or(0.0)).abs(), 2.0 * strictness)?;
     }
@@ -410,35 +427,22 @@ mod tests {
         }
     }
 
-    fn settings() -> Settings {
-        Settings {
-            epsilon: 0.01,
-            clip: None,
-            confidence: 0.95,
-            tolerances: Tolerances::default(),
-            accepted: Vec::new(),
-            claims: Vec::new(),
-            pairs: false,
-            seed: 0,
-        }
-    }
-
     #[test]
     fn one_process_is_the_same_and_another_is_not() {
         let baseline = subject(1, 8, 1.0);
-        let same = compare(&baseline, &subject(2, 8, 1.0), &settings()).unwrap();
+        let same = compare(&baseline, &subject(2, 8, 1.0), &Settings::default()).unwrap();
         assert_eq!((same.verdict, same.red), (Verdict::NoChangeFound, false), "{:?}", same.metrics);
         assert_eq!((same.decision, same.unit), (Decision::Undecided, Unit::Runs));
         assert_eq!(same.metrics.len(), 12, "nine and three classes; no kernels, nobody diverged");
         let accuracy = same.metric(Quantity::Accuracy).unwrap();
         assert!(accuracy.detectable.unwrap() > accuracy.high - accuracy.difference);
         // Right less often, but less sure of itself too: accuracy gets worse and calibration better.
-        let worse = compare(&baseline, &subject(3, 8, 0.4), &settings()).unwrap();
+        let worse = compare(&baseline, &subject(3, 8, 0.4), &Settings::default()).unwrap();
         assert_eq!((worse.verdict, worse.red), (Verdict::Worse, true), "{:?}", worse.metrics);
         assert_eq!(worse.metric(Quantity::Accuracy).unwrap().finding, Finding::Worse);
         assert_eq!(worse.metric(Quantity::Ece).unwrap().finding, Finding::Better);
         assert!(worse.metric(Quantity::Accuracy).unwrap().high <= 0.0 && worse.margins.ks > same.margins.ks);
-        let accepted = Settings { accepted: vec![Verdict::Worse], ..settings() };
+        let accepted = Settings { accepted: vec![Verdict::Worse], ..Settings::default() };
         assert!(!compare(&baseline, &subject(3, 8, 0.4), &accepted).unwrap().red);
         let order: Vec<_> = worse.metrics.iter().map(|metric| metric.metric.order()).collect();
         assert!(order.is_sorted());
@@ -450,7 +454,7 @@ mod tests {
 
     #[test]
     fn so_few_runs_decide_nothing_and_five_find_a_lost_class() {
-        let three = compare(&subject(1, 3, 1.0), &subject(3, 3, 0.0), &settings()).unwrap();
+        let three = compare(&subject(1, 3, 1.0), &subject(3, 3, 0.0), &Settings::default()).unwrap();
         assert_eq!((three.verdict, three.red), (Verdict::Undecided, false));
         assert!(three.notes.iter().any(|note| note.contains("at least 4 runs a side")), "{:?}", three.notes);
         let mut lost = subject(2, 5, 2.0);
@@ -460,7 +464,7 @@ mod tests {
             RunLogits { index: run.index, logits }
         });
         lost.input = Input::new(lost.input.labels().to_vec(), 3, broken.collect()).unwrap();
-        let found = compare(&subject(1, 5, 2.0), &lost, &settings()).unwrap();
+        let found = compare(&subject(1, 5, 2.0), &lost, &Settings::default()).unwrap();
         assert_eq!((found.verdict, found.red), (Verdict::Worse, true));
         assert_eq!(found.metric(Quantity::ClassAccuracy(2)).unwrap().finding, Finding::Worse);
     }
@@ -469,7 +473,7 @@ mod tests {
     fn a_tolerance_is_kept_or_not_or_cannot_be_told() {
         let of = |size: f64| {
             let tolerances = Tolerances { all: None, own: vec![(Quantity::Accuracy, size)] };
-            compare(&subject(1, 8, 1.0), &subject(2, 8, 1.0), &Settings { tolerances, ..settings() }).unwrap()
+            compare(&subject(1, 8, 1.0), &subject(2, 8, 1.0), &Settings { tolerances, ..Settings::default() }).unwrap()
         };
         assert_eq!((of(0.5).verdict, of(0.5).decision), (Verdict::Equivalent, Decision::Keep));
         assert_eq!((of(0.001).verdict, of(0.001).decision), (Verdict::Undecided, Decision::Undecided));
@@ -480,7 +484,7 @@ mod tests {
     fn claims_decide() {
         let ask = |sure: f64, metric, margin| {
             let claims = vec![Claim { metric, margin }];
-            compare(&subject(1, 8, 1.0), &subject(2, 8, sure), &Settings { claims, ..settings() })
+            compare(&subject(1, 8, 1.0), &subject(2, 8, sure), &Settings { claims, ..Settings::default() })
         };
         let decided = |sure, metric, margin| ask(sure, metric, margin).unwrap().decision;
         assert_eq!(decided(2.0, Quantity::Accuracy, None), Decision::Keep);
@@ -498,29 +502,29 @@ mod tests {
         let baseline = subject(1, 8, 1.0);
         let mut candidate = subject(1, 8, 0.97);
         candidate.place = "other".into();
-        let strangers = compare(&baseline, &candidate, &settings()).unwrap();
-        let pairs = compare(&baseline, &candidate, &Settings { pairs: true, ..settings() }).unwrap();
+        let strangers = compare(&baseline, &candidate, &Settings::default()).unwrap();
+        let pairs = compare(&baseline, &candidate, &Settings { pairs: true, ..Settings::default() }).unwrap();
         assert_eq!((strangers.unit, pairs.unit), (Unit::Runs, Unit::Pairs));
         assert_eq!(strangers.metric(Quantity::Nll).unwrap().finding, Finding::NoChangeFound);
         assert_eq!(pairs.metric(Quantity::Nll).unwrap().finding, Finding::Worse);
-        let few = compare(&subject(1, 1, 1.0), &subject(1, 1, 1.0), &Settings { pairs: true, ..settings() });
+        let few = compare(&subject(1, 1, 1.0), &subject(1, 1, 1.0), &Settings { pairs: true, ..Settings::default() });
         assert!(matches!(few, Err(Error::NotComparable(_))));
     }
 
     #[test]
     fn one_model_a_side_is_compared_example_by_example() {
-        let same = compare(&subject(1, 1, 1.0), &subject(2, 1, 1.0), &settings()).unwrap();
+        let same = compare(&subject(1, 1, 1.0), &subject(2, 1, 1.0), &Settings::default()).unwrap();
         assert_eq!((same.unit, same.verdict), (Unit::Examples, Verdict::NoChangeFound));
-        let worse = compare(&subject(1, 1, 2.0), &subject(2, 1, 0.0), &settings()).unwrap();
+        let worse = compare(&subject(1, 1, 2.0), &subject(2, 1, 0.0), &Settings::default()).unwrap();
         assert_eq!(worse.verdict, Verdict::Worse);
         assert!(worse.notes.iter().any(|note| note.contains("these two models only")));
-        assert!(compare(&subject(1, 1, 1.0), &subject(2, 4, 1.0), &settings()).is_err());
+        assert!(compare(&subject(1, 1, 1.0), &subject(2, 4, 1.0), &Settings::default()).is_err());
     }
 
     #[test]
     fn the_same_networks_are_named_and_diverged_ones_counted() {
         let baseline = subject(1, 8, 1.0);
-        let again = compare(&baseline, &baseline, &settings()).unwrap();
+        let again = compare(&baseline, &baseline, &Settings::default()).unwrap();
         assert_eq!(again.verdict, Verdict::NoChangeFound);
         assert!(again.notes.iter().any(|note| note.starts_with("Every run of the candidate is bit-equal")));
         let mut broken = subject(2, 16, 1.0);
@@ -529,7 +533,7 @@ mod tests {
             RunLogits { index: run.index, logits }
         });
         broken.input = Input::new(broken.input.labels().to_vec(), 3, runs.collect()).unwrap();
-        let found = compare(&subject(4, 16, 1.0), &broken, &settings()).unwrap();
+        let found = compare(&subject(4, 16, 1.0), &broken, &Settings::default()).unwrap();
         let diverged = found.metric(Quantity::Diverged).unwrap();
         assert_eq!((diverged.baseline, diverged.candidate, diverged.finding), (0.0, 0.5, Finding::Worse));
         assert_eq!((found.candidate.diverged.len(), found.candidate.runs.len()), (8, 8));

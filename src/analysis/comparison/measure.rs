@@ -98,17 +98,16 @@ pub fn measure<T: Real>(
             [scores.accuracy, scores.nll, scores.brier, calibration(soft, BINS).ece]
         })
         .collect();
-    let examples = baseline.input.examples() as f64;
-    let mut runs: Vec<Values> =
-        [(Quantity::Accuracy, 1.0 / examples), (Quantity::Nll, 0.0), (Quantity::Brier, 0.0), (Quantity::Ece, 0.0)]
-            .into_iter()
-            .enumerate()
-            .map(|(place, (quantity, step))| Values {
-                quantity,
-                of_runs: values.iter().map(|row| row[place]).collect(),
-                step,
-            })
-            .collect();
+    let examples = baseline.input.examples();
+    let mut runs: Vec<Values> = [Quantity::Accuracy, Quantity::Nll, Quantity::Brier, Quantity::Ece]
+        .into_iter()
+        .enumerate()
+        .map(|(place, quantity)| Values {
+            quantity,
+            of_runs: values.iter().map(|row| row[place]).collect(),
+            step: quantity.metric().map_or(0.0, |metric| (metric.resolution)(examples)),
+        })
+        .collect();
     let margins: Vec<Vec<f64>> = soft
         .par_iter()
         .map(|soft| {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::metrics::{Better, Metric as Metrics, Unit as MetricUnit};
 use super::super::schema::{Band, LeftOut};
 
 /// Name and version of the contract.
@@ -217,18 +218,6 @@ pub enum Quantity {
     KernelsBetween,
 }
 
-/// Which sign of a difference is good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Good {
-    /// More is better.
-    Higher,
-    /// Less is better.
-    Lower,
-    /// Neither: only whether there is a difference can be said.
-    Neither,
-}
-
 impl Quantity {
     /// As in JSON and on the command line.
     #[must_use]
@@ -266,20 +255,36 @@ impl Quantity {
         Self::KernelsBetween,
     ];
 
+    /// The row of the table of metrics that says what its values are; none for what no run has.
+    #[must_use]
+    pub fn metric(self) -> Option<&'static Metrics> {
+        Metrics::by_key(match self {
+            Self::Accuracy | Self::ClassAccuracy(_) => "accuracy",
+            Self::Nll => "nll",
+            Self::Brier => "brier",
+            Self::Ece => "ece",
+            Self::ChurnWithin | Self::SoftChurnWithin | Self::ChurnBetween | Self::SoftChurnBetween => "churn",
+            Self::MarginsBetween => "wasserstein",
+            Self::KernelsWithin | Self::KernelsBetween => "kernel_cka",
+            Self::Diverged => return None,
+        })
+    }
+
     /// Which sign of a difference is good.
     #[must_use]
-    pub fn good(self) -> Good {
-        match self {
-            Self::Accuracy | Self::ClassAccuracy(_) => Good::Higher,
-            Self::Nll | Self::Brier | Self::Ece | Self::Diverged | Self::ChurnWithin | Self::SoftChurnWithin => {
-                Good::Lower
-            }
-            Self::KernelsWithin
-            | Self::ChurnBetween
-            | Self::SoftChurnBetween
-            | Self::MarginsBetween
-            | Self::KernelsBetween => Good::Neither,
+    pub fn good(self) -> Better {
+        match self.metric() {
+            // Runs that are alike are neither good nor bad, only other than before.
+            _ if self.is_excess() || self == Self::KernelsWithin => Better::Neither,
+            Some(metric) => metric.better,
+            None => Better::Lower,
         }
+    }
+
+    /// Whether values are shares, written in per cent.
+    #[must_use]
+    pub fn is_share(self) -> bool {
+        self.metric().is_none_or(|metric| metric.unit == MetricUnit::Share)
     }
 
     /// Whether a run has a value of it by itself.
@@ -360,7 +365,7 @@ pub struct Metric {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detectable: Option<f64>,
     /// Which way is better.
-    pub good: Good,
+    pub good: Better,
     /// As stated; 0 where none was.
     pub tolerance: f64,
     /// What the test found.

@@ -2,8 +2,9 @@
 
 use super::judge::Settings;
 use super::measure::{Measured, Values};
-use super::schema::{Claim, ClaimFound, Decision, Good, Metric, Quantity, Unit};
+use super::schema::{Claim, ClaimFound, Decision, Metric, Quantity, Unit};
 use super::verdict::finding;
+use crate::analysis::metrics::Better;
 use crate::error::Result;
 use crate::stats::bootstrap::Bootstrap;
 use crate::stats::descriptive::{mean, variance};
@@ -267,7 +268,7 @@ pub fn claims(measured: &Measured, unit: Unit, settings: &Settings) -> Result<Ve
                 return Ok(ClaimFound { claim, p: 1.0, p_against: 1.0, decision });
             };
             let divisions = divisions(measured, unit, 2, settings.seed)?;
-            let sign = if metric.good() == Good::Lower { -1.0 } else { 1.0 };
+            let sign = if metric.good() == Better::Lower { -1.0 } else { 1.0 };
             // Moved by the margin, the candidate has to be better.
             let moved = |turn: f64| -> Vec<f64> {
                 let place = |(run, value): (usize, &f64)| {

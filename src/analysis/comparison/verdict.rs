@@ -1,6 +1,7 @@
 //! From tests and intervals to findings, the verdict and the decision.
 
-use super::schema::{ClaimFound, Decision, Finding, Good, Metric, Quantity, Verdict};
+use super::schema::{ClaimFound, Decision, Finding, Metric, Quantity, Verdict};
+use crate::analysis::metrics::Better;
 
 /// What one quantity says: `(low, difference, high)` with its simultaneous interval, whether the corrected test found a
 /// difference, the tolerance that the user stated, and whether a difference of any size could have been found.
@@ -15,10 +16,10 @@ pub fn finding(
     // Sides that are closer to each other than to themselves have runs in common; they do not differ.
     let found = found && !(quantity.is_excess() && difference <= 0.0);
     let directed = match quantity.good() {
-        Good::Neither => Finding::Different,
-        Good::Higher if difference > 0.0 => Finding::Better,
-        Good::Lower if difference < 0.0 => Finding::Better,
-        Good::Higher | Good::Lower => Finding::Worse,
+        Better::Neither => Finding::Different,
+        Better::Higher if difference > 0.0 => Finding::Better,
+        Better::Lower if difference < 0.0 => Finding::Better,
+        Better::Higher | Better::Lower => Finding::Worse,
     };
     match tolerance {
         Some(size) => {

@@ -9,6 +9,7 @@ use crate::analysis::evidence::Evidence;
 use crate::analysis::independence::{Standing, standings};
 use crate::analysis::input::Input;
 use crate::analysis::kernels::Snapshot;
+use crate::analysis::metrics::{Better, Metric};
 use crate::error::Result;
 use crate::kernel::alignment::label_alignment;
 use crate::stats::calibration::{BINS, calibration};
@@ -59,10 +60,16 @@ impl Charted {
     /// In which direction it gets worse; an alignment of kernels has neither.
     #[must_use]
     pub fn worse(self) -> Tail {
-        match self {
-            Self::Accuracy | Self::ClassAccuracy(_) => Tail::Lower,
-            Self::Nll | Self::Ece | Self::Churn | Self::Diverged => Tail::Higher,
-            Self::KernelAlignment => Tail::Either,
+        let better = match self {
+            // No row of the table: no run has it.
+            Self::Diverged => Better::Lower,
+            Self::ClassAccuracy(_) => Better::Higher,
+            _ => Metric::by_key(&self.name()).map_or(Better::Neither, |metric| metric.better),
+        };
+        match better {
+            Better::Higher => Tail::Lower,
+            Better::Lower => Tail::Higher,
+            Better::Neither => Tail::Either,
         }
     }
 

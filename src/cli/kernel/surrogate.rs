@@ -192,7 +192,7 @@ fn text(report: &Report, names: &[String]) -> String {
         "label",
         "network",
         "surrogate",
-        "training examples that weigh most: label, contribution",
+        "training examples that weigh most: label, contribution (+ for the decision, − against)",
     ]);
     for row in &report.attribution {
         let weights: Vec<String> = row

@@ -82,7 +82,7 @@ fn read(folder: &Path, classes: &[String], in_memory: u64) -> Result<Source> {
     };
     let (train, eval) = (part(&TRAIN)?, part(&EVAL)?);
     let digest = hasher.finalize().to_hex().to_string();
-    Ok(Source { shape: SHAPE, classes: classes.to_vec(), train, eval, digest })
+    Ok(Source { shape: SHAPE, classes: classes.to_vec(), train, eval, groups: None, digest })
 }
 
 /// Reads the labels of the six batches, and nothing of their pixels.

@@ -70,6 +70,7 @@ fn read() -> Result<Source> {
         classes: SET.class_names(),
         train: part(train),
         eval: part(eval),
+        groups: None,
         digest: blake3::hash(&bytes).to_hex().to_string(),
     })
 }

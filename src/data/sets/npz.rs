@@ -1,4 +1,4 @@
-//! Anyone's data set: an `.npz` file with `x_train`, `y_train`, `x_test` and `y_test`.
+//! Anyone's data set: an `.npz` file with `x_train`, `y_train`, `x_test`, `y_test` and perhaps `groups_train`.
 
 use std::path::Path;
 
@@ -27,6 +27,7 @@ pub(super) const SET: Set = Set {
 
 const TRAIN: [&str; 2] = ["x_train", "y_train"];
 const EVAL: [&str; 2] = ["x_test", "y_test"];
+const GROUPS: &str = "groups_train";
 
 /// Reads both parts.
 pub(in crate::data) fn read(path: &Path) -> Result<Source> {
@@ -38,7 +39,25 @@ pub(in crate::data) fn read(path: &Path) -> Result<Source> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(&opened.file).map_err(|cause| file::broken(&file::shown(path), &cause))?;
     let digest = hasher.finalize().to_hex().to_string();
-    Ok(Source { shape: outline.shape, classes: outline.classes, train, eval, digest })
+    let groups = groups(&npz, train.labels.len())?;
+    Ok(Source { shape: outline.shape, classes: outline.classes, train, eval, groups, digest })
+}
+
+/// The group of each training example, where there are any: those of one group (the images of a patient, say) belong together.
+fn groups(npz: &Npz, examples: usize) -> Result<Option<Vec<u32>>> {
+    if !npz.contains(GROUPS) {
+        return Ok(None);
+    }
+    let place = npz.place(GROUPS);
+    let groups = npz.get(GROUPS)?.into_labels(&place)?;
+    if groups.len() == examples {
+        return Ok(Some(groups));
+    }
+    Err(Error::Invalid(format!(
+        "{place} holds {} groups, but `{}` holds {examples} examples; save one number for each example",
+        groups.len(),
+        TRAIN[0]
+    )))
 }
 
 /// Reads the labels of both parts, and the headers of the images.

@@ -27,37 +27,23 @@ pub fn name(quantity: Quantity) -> Cow<'static, str> {
     })
 }
 
-fn is_share(quantity: Quantity) -> bool {
-    matches!(
-        quantity,
-        Quantity::Accuracy
-            | Quantity::ClassAccuracy(_)
-            | Quantity::Ece
-            | Quantity::Diverged
-            | Quantity::ChurnWithin
-            | Quantity::SoftChurnWithin
-            | Quantity::ChurnBetween
-            | Quantity::SoftChurnBetween
-    )
-}
-
 /// A value of a quantity: shares in per cent.
 #[must_use]
 pub fn value(quantity: Quantity, value: f64) -> String {
-    if is_share(quantity) { percent(value) } else { significant(value) }
+    if quantity.is_share() { percent(value) } else { significant(value) }
 }
 
 /// A difference of a quantity with its sign: shares in percentage points.
 #[must_use]
 pub fn difference(quantity: Quantity, by: f64) -> String {
-    let text = if is_share(quantity) { fixed(by * 100.0, 2) } else { significant(by) };
+    let text = if quantity.is_share() { fixed(by * 100.0, 2) } else { significant(by) };
     if by > 0.0 && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) { format!("+{text}") } else { text }
 }
 
 /// The size of a difference with its unit.
 #[must_use]
 pub fn size(quantity: Quantity, by: f64) -> String {
-    if is_share(quantity) { format!("{} points", fixed(by.abs() * 100.0, 2)) } else { significant(by.abs()) }
+    if quantity.is_share() { format!("{} points", fixed(by.abs() * 100.0, 2)) } else { significant(by.abs()) }
 }
 
 /// The interval of a difference.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::{BLOCKS, FEWEST, Judging, NIGHT_EFFECT, TOLD};
+use super::{FEWEST, Judging, NIGHT_EFFECT, TOLD};
 use crate::analysis::nights::quantity::Charted;
 use crate::analysis::nights::schema::Observed;
 use crate::error::Result;
@@ -16,43 +16,41 @@ const DRAWS: usize = 10_000_000;
 /// Degrees of freedom without which a spread is not known.
 const KNOWN: f64 = 4.0;
 
-/// Evidence of all quantities in one direction: of each quantity and length of a block a detector for each way of cutting the
-/// nights into blocks.
+/// Evidence of all quantities in one direction.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gathered(HashMap<(Charted, usize), Vec<Detector>>);
+pub(super) struct Gathered(HashMap<Charted, Detector>);
 
 impl Gathered {
-    /// Of one quantity over all blocks; 1 before it was ever judged.
+    /// Of one quantity; 1 before it was ever judged.
     pub(super) fn of(&self, charted: Charted) -> f64 {
-        let held = |(length, weight): (usize, f64)| match self.0.get(&(charted, length)) {
-            Some(detectors) => weight * detectors.iter().map(Detector::evidence).sum::<f64>() / length as f64,
-            None => weight,
-        };
-        BLOCKS.into_iter().map(held).sum()
+        self.0.get(&charted).map_or(1.0, Detector::evidence)
     }
 
-    /// Takes in the p-value of a block of `length` nights before which there were `cut` nights.
-    pub(super) fn add(&mut self, charted: Charted, length: usize, cut: usize, p: f64) {
-        let detectors = self.0.entry((charted, length)).or_insert_with(|| vec![Detector::default(); length]);
-        detectors[cut % length].add(p);
+    /// Of one quantity, with the nights of the reference before the start that makes it largest.
+    fn strongest(&self, charted: Charted) -> Option<(f64, usize)> {
+        self.0.get(&charted)?.strongest()
+    }
+
+    /// Takes in the p-value of a night that was held against so many nights.
+    pub(super) fn add(&mut self, charted: Charted, p: f64, reference: usize) {
+        self.0.entry(charted).or_default().add(p, reference);
     }
 
     /// The weighted mean, and the quantity that carries most of it.
     pub(super) fn mean(&self, weights: &[(Charted, f64)]) -> (f64, Option<Charted>) {
         let parts: Vec<(f64, Charted)> =
             weights.iter().map(|&(charted, weight)| (weight * self.of(charted), charted)).collect();
-        let top = parts.iter().max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1);
+        // Of equals, as where all p-values are the smallest there are, the one that comes first in tables.
+        let top = parts.iter().rev().max_by(|a, b| a.0.total_cmp(&b.0)).map(|held| held.1);
         (parts.iter().map(|part| part.0).sum(), top)
     }
 }
 
-/// What is to be computed of one quantity and one block of nights.
+/// What is to be computed of one quantity of one night.
 pub(super) struct Question<'a> {
     pub charted: Charted,
-    pub length: usize,
-    pub cut: usize,
-    reference: Vec<&'a [f64]>,
-    block: Vec<&'a [f64]>,
+    pub reference: Vec<&'a [f64]>,
+    night: &'a [f64],
     pub by_night: bool,
     /// Of a value, where too few nights were accepted to divide their runs.
     scale: Option<Scale>,
@@ -65,7 +63,7 @@ impl Question<'_> {
         let values = |nights: &[&[f64]]| -> Vec<f64> {
             if self.by_night { nights.iter().map(|night| mean(night)).collect() } else { nights.concat() }
         };
-        let (reference, new) = (values(&self.reference), values(&self.block));
+        let (reference, new) = (values(&self.reference), values(&[self.night]));
         let tail = self.charted.worse();
         let p = |tail| match &self.scale {
             Some(scale) => p_of_level(&reference, &new, scale, tail),
@@ -79,39 +77,37 @@ impl Question<'_> {
     }
 }
 
-/// Divisions that are drawn for a block of so many values.
+/// Divisions that are drawn for a night of so many values.
 pub(super) fn draws(values: usize, most: usize) -> usize {
     (DRAWS / values.max(1)).min(most)
 }
 
 impl<'a> Judging<'a> {
-    /// What is to be computed of this night together with those before it, for blocks of these lengths.
-    pub(super) fn questions(&self, place: usize, blocks: &[(usize, f64)]) -> Result<Vec<Question<'a>>> {
+    /// What is to be computed of this night.
+    pub(super) fn questions(&self, place: usize) -> Result<Vec<Question<'a>>> {
         let mut questions = Vec::new();
         if self.reference.len() < TOLD && !self.vouched {
             return Ok(questions);
         }
+        let before = &self.reference[..self.reference.len().min(self.rules.baseline.unwrap_or(usize::MAX))];
+        let observed: &'a [Observed] = self.observed;
         for (number, &(charted, _)) in self.quantities.iter().enumerate() {
-            let observed: &'a [Observed] = self.observed;
             let of = |other: usize| observed[other].of(charted).filter(|values| !values.is_empty());
-            for &(length, _) in blocks {
-                let Some(start) = (self.reference.len() + 1).checked_sub(length) else { continue };
-                let (before, block) = self.reference.split_at(start);
-                let before = &before[..before.len().min(self.rules.baseline.unwrap_or(usize::MAX))];
-                let block: Option<Vec<&[f64]>> = block.iter().copied().chain([place]).map(of).collect();
-                let reference: Vec<&[f64]> = before.iter().copied().filter_map(of).collect();
-                let (Some(block), false) = (block, reference.is_empty()) else { continue };
-                let by_night = match (charted.is_of_runs(), reference.len() < TOLD) {
-                    (false, _) => true,
-                    // One night does not tell: it is as it was before.
-                    (true, true) => self.by_night.get(&charted).copied().unwrap_or(false),
-                    (true, false) => p_of_night_effect(&reference)? <= NIGHT_EFFECT,
-                };
-                let seed =
-                    self.rules.seed.wrapping_add((place as u64) << 24).wrapping_add((number * 8 + length) as u64);
-                let scale = self.spread(charted, by_night, place);
-                questions.push(Question { charted, length, cut: start, reference, block, by_night, scale, seed });
-            }
+            let reference: Vec<&[f64]> = before.iter().copied().filter_map(of).collect();
+            let (Some(night), false) = (of(place), reference.is_empty()) else { continue };
+            // Where there is evidence of a change, the nights since then say nothing of how healthy ones differ.
+            let suspected = self.gathered.iter().filter_map(|gathered| gathered.strongest(charted));
+            let suspected = suspected.filter(|held| held.0 >= self.rules.watch()).map(|held| held.1);
+            let settled = &reference[..suspected.min().unwrap_or(usize::MAX).min(reference.len())];
+            let by_night = match (charted.is_of_runs(), settled.len() < TOLD) {
+                (false, _) => true,
+                // One night does not tell: it is as it was before.
+                (true, true) => self.by_night.get(&charted).copied().unwrap_or(false),
+                (true, false) => p_of_night_effect(settled)? <= NIGHT_EFFECT,
+            };
+            let seed = self.rules.seed.wrapping_add((place as u64) << 24).wrapping_add(number as u64);
+            let scale = self.spread(charted, by_night, place);
+            questions.push(Question { charted, reference, night, by_night, scale, seed });
         }
         Ok(questions)
     }

@@ -28,9 +28,6 @@ const SOON: usize = 7;
 const NIGHT_EFFECT: f64 = 0.01;
 /// Nights of the reference before there is evidence, unless a person accepted one: fewer do not tell what is usual.
 const TOLD: usize = 2;
-/// A night is judged by itself and together with the nights before it, so many in all; with the weight of each. Small changes
-/// and nights of few runs need more than one night to show, by which time the changed nights are in the reference.
-const BLOCKS: [(usize, f64); 3] = [(1, 0.5), (2, 0.25), (4, 0.25)];
 /// Divisions that are enough while an alarm stands.
 const STANDING_DRAWS: usize = 20_000;
 /// Level at which a night counts as back where the reference is.
@@ -52,6 +49,13 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self { between: 365.0, baseline: None, seed: 0 }
+    }
+}
+
+impl Rules {
+    /// Evidence that is well on the way to an alarm.
+    fn watch(&self) -> f64 {
+        self.between.sqrt()
     }
 }
 
@@ -202,28 +206,21 @@ impl<'a> Judging<'a> {
     }
 
     fn judged(&mut self, place: usize, night: &mut Night) -> Result<()> {
-        let under_alarm = self.alarm.is_some();
         let most = if self.alarm.is_some_and(|alarm| alarm.worse) { STANDING_DRAWS } else { usize::MAX };
-        let alone = self.answers(self.questions(place, &BLOCKS[..1])?, most)?;
+        let answers = self.answers(self.questions(place)?, most)?;
         // A crashed night says too little to end an alarm.
         if let Some(alarm) = self.alarm
             && self.observed[place].incomplete.is_none()
-            && self.is_back(place, &alarm, &alone)
+            && self.is_back(place, &alarm, &answers)
         {
             self.alarm = None;
             self.gathered = Default::default();
         }
-        let mut answers = alone;
-        // While an alarm stands there is no reference to be cut into blocks, and a crashed night is in none.
-        if !under_alarm && self.observed[place].incomplete.is_none() {
-            answers.extend(self.answers(self.questions(place, &BLOCKS[1..])?, usize::MAX)?);
-        }
-        for (question, [worse, better]) in &answers {
-            let Question { charted, length, cut, by_night, .. } = question;
+        for (Question { charted, reference, by_night, .. }, [worse, better]) in &answers {
             self.by_night.insert(*charted, *by_night);
-            self.gathered[0].add(*charted, *length, *cut, *worse);
+            self.gathered[0].add(*charted, *worse, reference.len());
             if charted.worse() != Tail::Either {
-                self.gathered[1].add(*charted, *length, *cut, *better);
+                self.gathered[1].add(*charted, *better, reference.len());
             }
         }
         for &(charted, _) in &self.quantities {

@@ -1,7 +1,7 @@
 //! What the evidence of a night means: alarms, when they end, and the standing of each night.
 
 use super::evidence::{Question, draws};
-use super::{BACK, BLOCKS, FEWEST, Judging, SOON};
+use super::{BACK, FEWEST, Judging, SOON};
 use crate::analysis::nights::quantity::Charted;
 use crate::analysis::nights::schema::{Alarm, Signal, Standing};
 use crate::stats::descriptive::mean;
@@ -91,23 +91,19 @@ impl Judging<'_> {
                 (runs > 0 && new > 0).then_some((weight, runs, new, known))
             })
             .collect();
-        let after = |nights: usize| -> f64 {
-            let evidence = |&(weight, runs, new, known): &(f64, usize, usize, bool)| -> f64 {
-                let of_block = |(length, share): (usize, f64)| {
-                    let block = length * new;
-                    let mut detector = Detector::default();
-                    for number in 0..nights / length {
-                        let first = known && length == 1 && number == 0;
-                        let most = draws(block, usize::MAX);
-                        detector.add(if first { SMALLEST } else { smallest_p(runs, number * block, block, most) });
-                    }
-                    share / length as f64 * detector.evidence()
+        let mut detectors = vec![Detector::default(); counts.len()];
+        (1..=60).find(|nights| {
+            let (earlier, mut evidence) = (nights - 1, 0.0);
+            for (&(weight, runs, new, known), detector) in counts.iter().zip(&mut detectors) {
+                let p = match earlier {
+                    0 if known => SMALLEST,
+                    _ => smallest_p(runs, earlier * new, new, draws(new, usize::MAX)),
                 };
-                weight * BLOCKS.into_iter().map(of_block).sum::<f64>()
-            };
-            counts.iter().map(evidence).sum()
-        };
-        (1..=60).find(|&nights| after(nights) >= self.rules.between)
+                detector.add(p, self.reference.len() + earlier);
+                evidence += weight * detector.evidence();
+            }
+            evidence >= self.rules.between
+        })
     }
 
     pub(super) fn standing(&self, place: usize, evidence: f64) -> (Standing, String) {
@@ -132,8 +128,7 @@ impl Judging<'_> {
             }
         }
         // As far from the reference as runs so few can show, or well on the way to the limit.
-        let watch = self.rules.between.sqrt();
-        if evidence >= watch {
+        if evidence >= self.rules.watch() {
             return (Standing::Undecided, "there is evidence of a change, not yet enough for an alarm".into());
         }
         if self.fastest != Some(1) && self.is_extreme(place) {

@@ -2,7 +2,7 @@
 
 use super::super::super::axis::{Axis, span};
 use super::super::super::style::{Look, Looks, Paint, TYPICAL};
-use super::super::super::tables::COLUMNS;
+use super::super::super::tables::columns;
 use super::super::{Dot, Entry, Figure, HALF, Layer, Panel, Swatch};
 use super::{SINGLE, flagged_entries, judged, limit};
 use crate::analysis::numbers::{fixed, percent};
@@ -65,12 +65,11 @@ pub fn runs(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
 /// Every run on a line for each quantity of the table, from the smallest value to the largest.
 pub fn standing(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
     const ROW: f64 = 28.0;
-    const SHOWN: [&str; 7] = ["accuracy", "nll", "ece", "churn", "alpha_hat", "ks", "wasserstein"];
     let few = judged(analysis).count() <= SINGLE;
     let mut names = Vec::new();
     let mut points: Vec<(usize, Dot)> = Vec::new();
-    for column in COLUMNS.iter().filter(|column| SHOWN.contains(&column.key)) {
-        let value = |run: &Run| (column.value)(analysis, run);
+    for metric in columns() {
+        let value = metric.of;
         let (low, high) = span(judged(analysis).filter_map(value), 0.0);
         if judged(analysis).filter_map(value).count() < 2 || low >= high {
             continue;
@@ -78,11 +77,11 @@ pub fn standing(analysis: &Analysis, looks: &Looks) -> Option<Figure> {
         for run in ordered(analysis, looks) {
             let Some(held) = value(run) else { continue };
             let dot = place(run, ((held - low) / (high - low), 0.0), looks, few);
-            let tip = format!("run {}: {} {}", run.run, column.name, (column.format)(held));
+            let tip = format!("run {}: {} {}", run.run, metric.short, (metric.write)(held));
             points.push((names.len(), Dot { tip, ..dot }));
         }
-        let (low, high) = ((column.format)(low), (column.format)(high));
-        names.push(format!("{} {} to {high}", column.name, low.trim_end_matches(" %")));
+        let (low, high) = ((metric.write)(low), (metric.write)(high));
+        names.push(format!("{} {} to {high}", metric.short, low.trim_end_matches(" %")));
     }
     if names.is_empty() {
         return None;
