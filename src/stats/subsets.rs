@@ -212,7 +212,7 @@ mod tests {
             let combination = if logits { Combination::Logits } else { Combination::Probabilities };
             let (mut subsets, mut wanted) = (Subsets::new(runs), Vec::new());
             for order in random_orders(runs, 5, seed) {
-                let sizes: Vec<usize> = (1..=runs).filter(|size| (seed + *size as u64) % 3 > 0 || *size == runs).collect();
+                let sizes: Vec<usize> = (1..=runs).filter(|size| !(seed + *size as u64).is_multiple_of(3) || *size == runs).collect();
                 let numbers = subsets.add(&order, &sizes).unwrap();
                 wanted.extend(sizes.iter().zip(numbers).map(|(&size, number)| (number, order[..size].to_vec())));
             }
