@@ -1,9 +1,9 @@
-//! Training throughput of the three reference networks, as `harness run` trains them: images per second of an epoch
+//! Training throughput of the three reference networks and of two that other layers make, as `harness run` trains them: images per second of an epoch
 //! (batches gathered from the data set, forward, backward, SGD with Nesterov momentum 0.9 and weight decay 5e-4, running
 //! statistics, loss and accuracy) at batch 128 of 3x32x32 and ten classes, on one thread unless `--threads N` says otherwise.
 //!
-//! `cargo bench --bench train -- [--threads N] [--plain] [mlp] [cnn] [resnet20]`; the best of five repeats of each. With `--plain` the
-//! same on Burn's backend without our kernels, too.
+//! `cargo bench --bench train -- [--threads N] [--plain] [NETWORK ...]`; the best of five repeats of each. With `--plain` the first
+//! three on Burn's backend without our kernels, too.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ struct Network {
     steps: usize,
 }
 
-const NETWORKS: [Network; 3] = [
+const NETWORKS: [Network; 5] = [
     // linear(3072,512) relu linear(512,512) relu linear(512,10)
     Network { name: "mlp", model: r#"{ kind = "mlp", widths = [512, 512], activation = "relu" }"#, steps: 30 },
     // conv3x3(3,32) relu pool2 conv3x3(32,64) relu pool2 linear(4096,10)
@@ -41,6 +41,23 @@ const NETWORKS: [Network; 3] = [
     },
     // conv3x3(3,16) bn relu, three stages of three blocks (16, 32, 64), 1x1 convolution shortcuts, global mean, linear(64,10)
     Network { name: "resnet20", model: r#"{ kind = "resnet", depth = 20, width = 16 }"#, steps: 3 },
+    // patches of 4x4, a class token, four blocks of width 64 with four heads
+    Network {
+        name: "vit",
+        model: r#"{ kind = "vit", patch = 4, width = 64, depth = 4, heads = 4, mlp_ratio = 4 }"#,
+        steps: 3,
+    },
+    Network {
+        name: "depthwise",
+        model: r#"{ kind = "layers", layers = [
+            { conv = 32, padding = 1 }, { group-norm = 4 }, "silu",
+            { conv = 32, padding = 1, groups = "depthwise" }, { group-norm = 4 }, "relu6", { conv = 64, kernel = 1 }, "relu6",
+            { max-pool = 3, stride = 2, padding = 1 },
+            { conv = 64, kernel = 5, padding = 2, groups = "depthwise" }, { group-norm = 8 }, "relu6",
+            { conv = 64, kernel = 1, groups = 4 }, "relu6", { max-pool = 3, stride = 2, padding = 1 },
+            "flatten", { dense = "classes" } ] }"#,
+        steps: 3,
+    },
 ];
 
 /// Noise with labels.
@@ -94,7 +111,7 @@ fn measure(network: &Network, plain: bool) {
     let loss = trainer.train_epoch(&mut each_step).expect("nobody stops it").loss;
     let images = (network.steps * BATCH) as f64 / best.as_secs_f64();
     println!("harness {} threads={} {images:.1} (loss {loss:.6})", network.name, rayon::current_num_threads());
-    if plain {
+    if plain && plain_flex::NETWORKS.contains(&network.name) {
         let mut pixels = vec![0.0; BATCH * SHAPE.iter().product::<usize>()];
         for (index, image) in pixels.chunks_exact_mut(SHAPE.iter().product()).enumerate() {
             data.train.pixels.write(index, image).expect("images in memory");

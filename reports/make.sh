@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the committed samples of this folder anew, from the embedded digits alone (about five minutes on two cores); that of the microscope
-# needs CIFAR-10 and PyTorch (tests/microscope/slow.sh).
-# Usage: reports/make.sh [NAME …]     HARNESS: the program; WORK: where sweeps are trained, and taken from if they are there.
+# only when it is named, since it needs CIFAR-10 and PyTorch.
+# Usage: reports/make.sh [NAME …]     HARNESS: the program; WORK: where sweeps are trained, and taken from if they are there; for the microscope
+# PYTHON (torch, numpy) and DATA (a folder with cifar-10-batches-bin/), or EMBEDDINGS (what tests/microscope/embed.py made of them).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 harness=$(realpath "${HARNESS:-target/release/harness}")
@@ -85,6 +86,26 @@ lineage() {
         --set model.head=keep --set sweep.seed=7
     "$harness" lineage founders child-0 child-1 grandchild --out tree
     put lineage tree/*
+}
+
+# A thousand CIFAR-10 images and as many others that were made noisy, seen by a small network.
+microscope() {
+    local python=${PYTHON:-python3} embeddings=${EMBEDDINGS:-$work/embeddings}
+    [ -f "$embeddings/plain.npy" ] || "$python" "$here/../tests/microscope/embed.py" "$DATA" "$embeddings"
+    "$python" - "$embeddings" <<'PYTHON'
+import sys
+import numpy as np
+folder, names = sys.argv[1], "plane car bird cat deer dog frog horse ship truck".split()
+load = lambda name: np.load(f"{folder}/{name}.npy")
+labels = load("plain_labels")
+for name, embeddings, images, start in (("plain", "plain", "images", 0), ("noisy", "noise_0.2", "noise_images", 10000)):
+    np.save(f"{name}.npy", load(embeddings)[start : start + 1000])
+    np.save(f"{name}-images.npy", load(images)[:1000])
+    with open(f"{name}-class.csv", "w") as out:
+        out.write("class\n" + "".join(names[label] + "\n" for label in labels[start : start + 1000]))
+PYTHON
+    "$harness" microscope plain.npy noisy.npy --labels plain-class.csv noisy-class.csv --images plain-images.npy noisy-images.npy --out seen
+    put microscope seen/*
 }
 
 for sample in "${@:-digits planted compare history attribution ensemble lineage}"; do

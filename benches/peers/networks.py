@@ -108,7 +108,7 @@ MODELS = {
     "mlp": '[model]\nkind = "mlp"\nwidths = [512, 512]\n',
     "cnn": '[model]\nkind = "cnn"\nchannels = [32, 64]\n',
     "resnet20": '[model]\nkind = "resnet"\ndepth = 20\nwidth = 16\n',
-    "vit": '[model]\nkind = "vit"\npatch = 4\nwidth = 64\ndepth = 4\nheads = 4\n',
+    "vit": '[model]\nkind = "vit"\npatch = 4\nwidth = 64\ndepth = 4\nheads = 4\nmlp_ratio = 4\n',
     "depthwise": """[model]
 kind = "layers"
 layers = [

@@ -110,6 +110,9 @@ impl Parameters {
     }
 }
 
+/// What it knows.
+pub const NETWORKS: [&str; 3] = ["mlp", "cnn", "resnet20"];
+
 /// Images per second, the best of the repeats, and the last loss.
 pub fn measure(name: &str, steps: usize, pixels: &[f32], labels: &[u32]) -> (f64, f32) {
     let mut hot = vec![0.0f32; BATCH * CLASSES];

@@ -17,7 +17,7 @@ from networks import NETWORKS
 from torch.nn import functional
 
 BATCH, CLASSES = 128, 10
-STEPS = {"mlp": 30, "cnn": 8, "resnet20": 3}
+STEPS = {"mlp": 30, "cnn": 8, "resnet20": 3, "vit": 3, "depthwise": 3}
 PARTS = ("compile", "channels-last", "fused")
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NETWORKS = ["mlp", "cnn", "resnet20"]
+NETWORKS = ["mlp", "cnn", "resnet20", "vit", "depthwise"]
 
 
 def call(*command):
@@ -32,7 +32,7 @@ def main():
         for _ in range(int(pairs)):
             ours = {line.split()[0]: float(line.split()[3]) for line in call(bench, "--threads", threads, "--plain", name)}
             theirs = torch(name, threads, "--modes", best)[best]
-            rows.append((ours["harness"], ours["flex"], theirs))
+            rows.append((ours["harness"], ours.get("flex", float("nan")), theirs))
         ours, plain, theirs = (statistics.median(column) for column in zip(*rows))
         half = torch(name, threads, "--bf16", "--modes", f"{best},eager")
         print(

@@ -11,7 +11,7 @@ from common import Experiment, quantile, share, student
 e = Experiment(__file__)
 grids, grid_runs, runs = 2, 15, None
 # Of each task: its file, data, and at how many bases one source is measured alone.
-tasks = {"CIFAR-10, two classes": ("cifar2", e.data("cifar10"), 5), "digits": ("digits", {}, 8)}
+tasks = {"CIFAR-10, two classes": ("cifar2", e.data("cifar10"), 5)}
 if e.quick:
     tasks = {"digits": ("cifar2", e.data("cifar10") | {"data.train_limit": 300, "data.classes": [1, 3, 5, 8, 9], "train.batch_size": 8}, 4)}
     grid_runs, runs = 9, 4
@@ -19,14 +19,14 @@ sources = ("init", "order")
 
 
 def by_noise_alone(rows):
-    """The ratio of the largest to the smallest estimate that 95 % of experiments stay below if all bases were alike."""
+    """The ratio of the largest to the smallest estimate that 95 % of experiments stay below, with all sources, if all bases were alike."""
     chance = random.Random(0)
     mean = statistics.fmean(r["churn"] for r in rows)
     ratios = []
     for _ in range(4000):
         drawn = [max(chance.gauss(mean, (r["high"] - r["low"]) / 2 / student((runs or 5) - 1)), 1e-9) for r in rows]
         ratios.append(max(drawn) / min(drawn))
-    return quantile(ratios, 0.95)
+    return quantile(ratios, 1 - 0.05 / len(sources))
 
 
 def alone(file, data, source, base):
@@ -54,7 +54,7 @@ for task, (file, data, bases) in tasks.items():
 
 stable = all(all(f["overlap"].values()) for f in found.values())
 largest = {task: max(f["ratio"].values()) for task, f in found.items()}
-depends = {task: any(f["ratio"][s] > f["noise"][s] for s in sources) for task, f in found.items()}
+depends = {task: any(f["ratio"][s] > max(f["noise"][s], 1.5) for s in sources) for task, f in found.items()}
 e.check(max(largest.values()) > 1.2, f"the estimate at one base depends on the base: {max(largest.values()):.2f} times")
 e.check(all(f["overlap"]["total"] for f in found.values()), "the grids agree on the whole within their intervals")
 
@@ -70,12 +70,12 @@ e.finish(
     ours="largest over smallest churn over the bases: " + "; ".join(f"{task}: {ratios(f)}" for task, f in found.items()) + f"; {grids} grids agree: {'yes' if stable else 'no'}",
     verdict="reproduced" if all(v > 3 for v in largest.values()) and stable else "partly" if any(depends.values()) and stable else "not",
     why=" ".join(
-        f"{task}: over {len(f['single']['init'])} bases the churn of one source alone varies {ratios(f)} times; the estimate {'does' if depends[task] else 'is not shown to'} depend on the base. "
+        f"{task}: over {len(f['single']['init'])} bases the churn of one source alone varies {ratios(f)} times; the estimate {'does' if depends[task] else 'is not shown to'} depend much on the base (1.5 times, and beyond noise). "
         f"Of the churn between runs that differ in both, the grids give {share(f['interaction'], 0)} to the interaction, which a measurement at one base hands to whichever source it happens to vary; "
         f"the intervals of {grids} grids of {grid_runs} runs {'overlap' if all(f['overlap'].values()) else 'do not all overlap'}."
         for task, f in found.items()
     )
-    + ("" if max(largest.values()) > 3 else " A factor of 3, which an earlier trial on the digits showed, was not seen again."),
+    + ("" if max(largest.values()) > 3 else " The factor of 3.7 of an earlier trial on the digits was not seen here; five bases of another task cannot say that it does not exist there."),
     advice="Ask `harness attribute` which source matters, not two sweeps with a source held fixed; where the share of `interaction` is large, fixing one source removes little.",
     table=[
         row

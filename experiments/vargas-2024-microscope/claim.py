@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from common import LITE0_INPUT, ROOT, Experiment, save_npy, save_npz, share
+from common import ROOT, Experiment, save_npy, save_npz, share
 
 e = Experiment(__file__)
 data = e.data("cifar10")
@@ -70,7 +70,7 @@ if lite0:
     tiny = e.work / "tiny.npz"
     grown = [(bytes(map(int, larger(p, 2))), kept.index(c)) for p, c in first[:60]]
     if not tiny.is_file():
-        save_npz(tiny, (3, 64, 64), grown[:30], grown[30:], LITE0_INPUT)
+        save_npz(tiny, (3, 64, 64), grown[:30], grown[30:])
     models["EfficientNet-Lite0"] = (e.sweep("lite0.toml", "lite0", {"data.path": str(tiny), "model.weights": str(lite0)}), 2, ["--epoch", 0])
 
 found = {}
@@ -97,7 +97,7 @@ for model, (sweep, scale, more) in models.items():
     for name, pixels in {"first": [p for p, _ in first], **sets}.items():
         source, target = e.work / f"{sweep.name}-{name}-images.npy", e.work / f"{sweep.name}-{name}.npy"
         if not target.is_file():
-            save_npy(source, (number, *big), [(v - 127) / 128 if scale > 1 else v for p in pixels for v in larger(p, scale)])
+            save_npy(source, (number, *big), [v for p in pixels for v in (larger(p, scale) if scale > 1 else p)])
             e.harness("embed", sweep, "--run", 0, "--inputs", source, "--out", target, *more)
         paths[name] = target
     baseline = paths.pop("first")

@@ -8,9 +8,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from common import Experiment, share, wilson
 
 e = Experiment(__file__)
-pool_runs, bad, flag_draws, draws, nights, night_runs = 60, 8, 40, 24, 6, 6
+pool_runs, bad, healthy_draws, draws, nights, night_runs = 60, 8, 200, 24, 6, 6
 if e.quick:
-    pool_runs, bad, flag_draws, draws, nights, night_runs = 20, 6, 10, 4, 4, 4
+    pool_runs, bad, healthy_draws, draws, nights, night_runs = 20, 6, 10, 4, 4, 4
 pool = e.sweep("digits.toml", "pool", {}, pool_runs)
 faults = {
     "30 % of labels shuffled": e.sweep("digits.toml", "labels-30", {"data.label_noise": 0.3, "sweep.seed": 1}, bad),
@@ -30,9 +30,9 @@ def flagged(files):
 
 flags = {}
 for size in (8, 10) if e.quick else (8, 20):
-    drawn = [[soft(pool, r) for r in chance.sample(range(pool_runs), size)] for _ in range(flag_draws)]
+    drawn = [[soft(pool, r) for r in chance.sample(range(pool_runs), size)] for _ in range(healthy_draws)]
     hits = sum(map(any, e.side_by_side(flagged, drawn)))
-    flags[f"healthy sweep of {size} runs has a flag"] = (hits, flag_draws, "at most 5 %")
+    flags[f"healthy sweep of {size} runs has a flag"] = (hits, healthy_draws, "at most 5 %")
 for name, sweep in faults.items():
     size = 10
     drawn = [[soft(pool, r) for r in chance.sample(range(pool_runs), size - 1)] + [soft(sweep, k % bad)] for k in range(draws)]
@@ -40,8 +40,8 @@ for name, sweep in faults.items():
     flags[f"one run with {name} among {size - 1} healthy ones is flagged"] = (hits, draws, "100 % (400 other runs, docs/definitions.md)" if name.startswith("30") else "not stated for this size")
 
 
-def differ(candidate, side, verdicts):
-    """How many of the draws end in one of these verdicts."""
+def differ(candidate, side, verdicts, draws):
+    """How many of so many draws end in one of these verdicts."""
     drawn = [sides(candidate, side) for _ in range(draws)]
     said = e.side_by_side(lambda d: e.json("compare", pool, candidate, "--baseline-runs", d[0], "--candidate-runs", d[1], fine=(0, 5, 8))["verdict"], drawn)
     return sum(v in verdicts for v in said)
@@ -59,10 +59,10 @@ def sides(candidate, side):
 
 compared = {}
 for side in (5,) if e.quick else (5, 10):
-    hits = differ(pool, side, ("worse", "better", "different"))
-    compared[f"two halves of one pool, {side} runs a side, are said to differ"] = (hits, draws, "at most 5 %")
+    hits = differ(pool, side, ("worse", "better", "different"), healthy_draws)
+    compared[f"two halves of one pool, {side} runs a side, are said to differ"] = (hits, healthy_draws, "at most 5 %")
 for name, sweep in faults.items():
-    hits = differ(sweep, 5, ("worse",))
+    hits = differ(sweep, 5, ("worse",), draws)
     compared[f"runs with {name}, 5 a side, are said to be worse"] = (hits, draws, "50 of 50 (docs/nightly.md)" if name.endswith("shuffled") else "not stated")
 
 folder = e.work / "nights"

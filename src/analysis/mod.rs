@@ -24,6 +24,7 @@ pub mod nights;
 pub mod numbers;
 pub mod power;
 mod reliability;
+pub mod representations;
 mod runs_table;
 mod schema;
 mod summary;

@@ -200,6 +200,6 @@ impl AnalyzeArgs {
             let digest = workflow::digest(path)?;
             facts.push(Fact { name: "file (BLAKE3)".into(), value: format!("{}: {digest}", path.display()) });
         }
-        Ok(Extras { images, facts })
+        Ok(Extras { images, represented: None, facts })
     }
 }

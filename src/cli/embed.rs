@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::print;
+use crate::analysis::representations::{Alike, AlikePair, Embedded};
 use crate::arrays::{ArrayView, Slice, write_npy, write_npz};
 use crate::error::{Error, Result};
 use crate::report::lineage::p_value;
-use crate::workflow::embed::{Alike, Embedded, What, alike, embed};
+use crate::workflow::embed::{What, alike, embed};
 
 #[derive(Debug, Args)]
 pub struct EmbedArgs {
@@ -27,7 +28,7 @@ pub struct EmbedArgs {
     /// Images in the units of the data set's files: [N, C, H, W], [N, H, W] for one channel, or [N, C·H·W]; by default the evaluation set
     #[arg(long, value_name = "X.npy")]
     inputs: Option<PathBuf>,
-    /// Where the embeddings go: .npy, or .npz with the runs and labels
+    /// Where the embeddings go: .npy, or .npz with runs, epochs and labels, which `harness report --embeddings` reads
     #[arg(long, value_name = "E.npy|E.npz", required_unless_present = "alike")]
     out: Option<PathBuf>,
     /// Compare the representations of the runs: debiased CKA, mutual nearest neighbours, Procrustes, each with its null
@@ -95,11 +96,15 @@ fn write(found: &Embedded, path: &std::path::Path, archive: bool, one: bool) -> 
     if !archive {
         return write_npy(path, values);
     }
-    let runs: Vec<i64> = found.runs.iter().map(|&run| run as i64).collect();
+    let runs: Vec<i64> = found.runs.iter().map(|&run| i64::from(run)).collect();
+    let epochs: Vec<i64> = found.epochs.iter().map(|&epoch| epoch as i64).collect();
     let labels: Vec<i64> = found.labels.iter().flatten().map(|&label| i64::from(label)).collect();
     let (runs_shape, labels_shape) = ([runs.len()], [labels.len()]);
-    let mut arrays =
-        vec![("embeddings", values), ("runs", ArrayView { shape: &runs_shape, values: Slice::I64(&runs) })];
+    let mut arrays = vec![
+        ("embeddings", values),
+        ("runs", ArrayView { shape: &runs_shape, values: Slice::I64(&runs) }),
+        ("epochs", ArrayView { shape: &runs_shape, values: Slice::I64(&epochs) }),
+    ];
     if !labels.is_empty() {
         arrays.push(("labels", ArrayView { shape: &labels_shape, values: Slice::I64(&labels) }));
     }
@@ -115,7 +120,7 @@ fn text(found: &Alike) -> String {
             mean.of, mean.pairs, mean.cka, mean.neighbours, mean.procrustes
         );
     }
-    let chance = |value: &dyn Fn(&crate::workflow::embed::AlikePair) -> f64| {
+    let chance = |value: &dyn Fn(&AlikePair) -> f64| {
         found.pairs.iter().map(value).sum::<f64>() / found.pairs.len().max(1) as f64
     };
     let _ = writeln!(

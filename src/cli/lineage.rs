@@ -83,10 +83,10 @@ fn distinct(mut subjects: Vec<Subject>) -> Vec<Subject> {
     for i in 1..subjects.len() {
         let (before, rest) = subjects.split_at_mut(i);
         if let Some(subject) = rest.first_mut() {
-            let same = before.iter().filter(|held| held.name == subject.name).count();
-            if same > 0 {
-                subject.name = format!("{} ({})", subject.name, same + 1);
-            }
+            let taken = |name: &str| before.iter().any(|held| held.name == name);
+            let numbered = (2..).map(|number| format!("{} ({number})", subject.name));
+            let free = std::iter::once(subject.name.clone()).chain(numbered).find(|name| !taken(name));
+            subject.name = free.unwrap_or_default();
         }
     }
     subjects

@@ -59,6 +59,12 @@ pub fn run(args: &MicroscopeArgs) -> Result<()> {
     if args.permutations < 19 || args.permutations > 100_000 {
         return Err(Error::Usage(format!("`--permutations` is {}, but 19 to 100000 can be made", args.permutations)));
     }
+    if let Some(path) = args.align.as_ref().filter(|path| path.extension().is_none_or(|kind| kind != "safetensors")) {
+        return Err(Error::Usage(format!(
+            "`--align` names {}, but the map is written as .safetensors",
+            path.display()
+        )));
+    }
     let files =
         Files { sets: args.sets.clone(), labels: args.labels.clone(), ids: args.ids.clone(), pairs: args.pairs };
     let sets = read(&files)?;

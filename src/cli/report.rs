@@ -27,6 +27,10 @@ pub struct ReportArgs {
     /// Epoch that is judged; by default the last that all runs recorded
     #[arg(long, value_name = "E")]
     epoch: Option<usize>,
+    /// Embeddings of all runs at one checkpoint or several, from `harness embed SWEEP --out E.npz`: the report says how alike the
+    /// runs' representations are, and which examples atypical runs place elsewhere
+    #[arg(long, value_name = "E.npz", num_args = 1..)]
+    embeddings: Vec<PathBuf>,
     /// Show the report when it is written
     #[arg(long)]
     open: bool,
@@ -40,8 +44,9 @@ pub struct ReportArgs {
 /// As [`analyze::of_sweep`] and [`analyze::write`].
 pub fn run(args: &ReportArgs) -> Result<()> {
     let analysis = analyze::of_sweep(&args.sweep, args.epoch, &args.settings.changes()?)?;
+    let represented = analyze::represented(&args.embeddings, &analysis)?;
     if args.tables.is_some() || args.figures.is_some() {
-        let document = crate::report::document(&analysis, &Extras::default());
+        let document = crate::report::document(&analysis, &Extras { represented, ..Extras::default() });
         let wanted = [(&args.tables, document.table_files()), (&args.figures, document.figure_files())];
         for (folder, files) in wanted {
             let Some(folder) = folder else { continue };
@@ -52,7 +57,7 @@ pub fn run(args: &ReportArgs) -> Result<()> {
         }
         return Ok(());
     }
-    let written = analyze::write(&SweepDir::new(&args.sweep), &analysis, args.report.as_deref())?;
+    let written = analyze::write_with(&SweepDir::new(&args.sweep), &analysis, represented, args.report.as_deref())?;
     super::remark(&written);
     super::print(&super::report_files(&written.folder))?;
     if args.open {

@@ -89,6 +89,7 @@ impl Jacobians {
     /// # Errors
     /// As for [`Self::new`], and `Invalid` if the weights are not the plan's.
     pub fn from_weights(plan: &Plan, weights: Vec<HostTensor>, budget: usize) -> Result<Self> {
+        crate::ops::keep_freed();
         Self::new(plan, Network::new(plan, weights, &Device::flex().autodiff())?, budget)
     }
 

@@ -88,6 +88,13 @@ pub fn direction(a: &Weights, b: &Weights) -> Option<Direction> {
     Some(Direction { lean, by, kept_by_second, kept_by_first })
 }
 
+/// Whether `child` is `parent` rounded.
+#[must_use]
+pub fn rounded_from(parent: &Weights, child: &Weights) -> bool {
+    let pairs = common(parent, child);
+    pairs.iter().all(|(a, b)| a.values.len() == b.values.len()) && rounding(&pairs).is_some_and(|lean| lean > 0.0)
+}
+
 /// 1 where the second network is the first rounded (to bfloat16, or to whole multiples of a step, 127 or so to the largest weight of a
 /// tensor), −1 the other way round.
 fn rounding(pairs: &[(&Layer, &Layer)]) -> Option<f64> {
@@ -147,9 +154,11 @@ fn zeros(pairs: &[(&Layer, &Layer)]) -> Option<f64> {
     };
     let at_zeros = rms(&mut all(swap).filter(|(a, b)| *a == 0.0 && *b != 0.0).map(|(_, b)| f64::from(b)));
     let moved = rms(&mut all(swap).filter(|(a, b)| *a != 0.0 && *b != 0.0).map(|(a, b)| f64::from(b) - f64::from(a)));
+    // A long way moves everything so much that sizes say nothing: then the marks of training decide.
+    let grew = larger(pairs) * if swap { -1.0 } else { 1.0 } > 0.0;
     let sparse_is_child = if at_zeros > 1.5 * moved {
         1.0
-    } else if at_zeros < 1.1 * moved {
+    } else if at_zeros < 1.1 * moved && grew {
         -1.0
     } else {
         return None;

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use super::way::Passage;
+
 /// One edge, by index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Edge {
@@ -29,9 +31,11 @@ pub struct Relations<'a> {
     /// Above 0: the first is the parent of the second rather than the other way round.
     pub lean: &'a dyn Fn(usize, usize) -> f64,
     /// Whether the third has gone the whole way from the first to the second.
-    pub gone_through: &'a dyn Fn(usize, usize, usize) -> bool,
+    pub gone_through: &'a dyn Fn(usize, usize, usize) -> Passage,
     /// Whether the second was made from the first by setting its smallest weights to zero.
     pub pruned_from: &'a dyn Fn(usize, usize) -> bool,
+    /// Whether the second is the first rounded.
+    pub rounded_from: &'a dyn Fn(usize, usize) -> bool,
 }
 
 /// The edges, each child once; roots of families have none.
@@ -78,18 +82,35 @@ fn place(relations: &Relations, family: &[usize], parents: &mut [Option<usize>])
     let mut others: Vec<usize> = family.iter().copied().filter(|&member| member != root).collect();
     others.sort_by(|&a, &b| (relations.distance)(root, a).total_cmp(&(relations.distance)(root, b)));
     let pruned_from = relations.pruned_from;
-    // Of a pruned network the one that it was pruned from.
-    let wholes: Vec<Option<usize>> = (0..relations.networks)
-        .map(|network| family.iter().copied().find(|&other| family.contains(&network) && pruned_from(other, network)))
-        .collect();
+    let made_from = |made: &dyn Fn(usize, usize) -> bool, network: usize| {
+        family.iter().copied().find(|&other| other != network && family.contains(&network) && made(other, network))
+    };
+    // Of a rounded network the one that was rounded, of a pruned one the one that it was pruned from.
+    let exact: Vec<Option<usize>> = (0..relations.networks).map(|n| made_from(relations.rounded_from, n)).collect();
+    let wholes: Vec<Option<usize>> =
+        (0..relations.networks).map(|n| exact[n].or_else(|| made_from(pruned_from, n))).collect();
     let mut waiting: VecDeque<usize> = others.into();
     let mut children: Vec<(usize, usize)> = Vec::new();
-    let below = |at: usize, through: usize, to: usize| {
-        // Between a pruned network and the whole one stand only others with the same zeros.
-        let open = wholes[to].is_none_or(|whole| pruned_from(whole, through));
-        open && (relations.lean)(through, to) > 0.0 && (relations.gone_through)(at, through, to)
+    // Whether `to` lies below `through`. Where that is not sure, others below either may know: a descendant of `through` whose way `to`
+    // has gone, or one of `to` that has gone that of `through`.
+    let below = |children: &[(usize, usize)], at: usize, through: usize, to: usize| -> Passage {
+        // Between a pruned network and the whole one stand only others with the same zeros; between a rounded one and its parent nothing.
+        let open = exact[to].is_none() && wholes[to].is_none_or(|whole| pruned_from(whole, through));
+        if !open || (relations.lean)(through, to) <= 0.0 {
+            return Passage::Never;
+        }
+        let own = (relations.gone_through)(at, through, to);
+        let more = || {
+            let mut both = descendants(children, through).into_iter().map(|lower| (lower, to)).collect::<Vec<_>>();
+            both.extend(descendants(children, to).into_iter().map(|lower| (through, lower)));
+            both.into_iter().any(|(through, to)| (relations.gone_through)(at, through, to) == Passage::Surely)
+        };
+        match own {
+            Passage::Unlikely | Passage::Likely if more() => Passage::Surely,
+            own => own,
+        }
     };
-    // A pruned network waits until the whole one has its place.
+    // These wait until the whole one has its place.
     let mut turns = 0;
     while let Some(network) = waiting.pop_front() {
         let whole = wholes[network];
@@ -104,23 +125,40 @@ fn place(relations: &Relations, family: &[usize], parents: &mut [Option<usize>])
         loop {
             let on_the_way = children.iter().filter(|(parent, _)| *parent == at).map(|(_, child)| *child);
             let next = on_the_way
-                .filter(|&child| below(at, child, network))
-                .min_by(|&a, &b| (relations.distance)(a, network).total_cmp(&(relations.distance)(b, network)));
+                .map(|child| (below(&children, at, child, network), child))
+                .filter(|(passage, _)| *passage >= Passage::Likely)
+                .max_by(|(a, one), (b, other)| {
+                    let nearer =
+                        || (relations.distance)(*other, network).total_cmp(&(relations.distance)(*one, network));
+                    a.cmp(b).then_with(nearer)
+                });
             match next {
-                Some(child) => at = child,
+                Some((_, child)) => at = child,
                 None => break,
             }
         }
-        for (parent, child) in &mut children {
-            if *parent == at && below(at, network, *child) {
-                *parent = network;
-            }
-        }
+        let taken: Vec<usize> = children
+            .iter()
+            .filter(|(parent, child)| *parent == at && below(&children, at, network, *child) >= Passage::Likely)
+            .map(|(_, child)| *child)
+            .collect();
+        children.iter_mut().filter(|(_, child)| taken.contains(child)).for_each(|(parent, _)| *parent = network);
         children.push((at, network));
     }
     for (parent, child) in children {
         parents[child] = Some(parent);
     }
+}
+
+/// All that stand below a network, of pairs of parent and child.
+fn descendants(children: &[(usize, usize)], of: usize) -> Vec<usize> {
+    let mut below = vec![of];
+    let mut at = 0;
+    while let Some(&parent) = below.get(at) {
+        below.extend(children.iter().filter(|(held, _)| *held == parent).map(|(_, child)| *child));
+        at += 1;
+    }
+    below.split_off(1)
 }
 
 #[cfg(test)]
@@ -142,9 +180,11 @@ mod tests {
             lean: &|a, b| (age[b] - age[a]).signum(),
             gone_through: &|from, through, to| {
                 let (way, gone) = (minus(through, from), minus(to, from));
-                (way.0 * gone.0 + way.1 * gone.1) / norm(way) >= 0.66
+                let share = (way.0 * gone.0 + way.1 * gone.1) / norm(way);
+                if share >= 0.66 { Passage::Likely } else { Passage::Unlikely }
             },
             pruned_from: &|parent, child| pruned.contains(&(parent, child)),
+            rounded_from: &|_, _| false,
         };
         let mut edges: Vec<(usize, usize)> = edges(&relations).iter().map(|edge| (edge.parent, edge.child)).collect();
         edges.sort_unstable();

@@ -1,4 +1,8 @@
 //! Has a network gone the way of another: does it descend from it, or only from the same parent?
+//!
+//! Two kinds of evidence. Training never touches some weights (of units that are dead on the examples, of inputs that are constant): what is
+//! the same to the bit was inherited, and a value that one network changed does not come back in its descendants. Where too few weights
+//! say so, the part of the way that chance has made does.
 
 use faer::Mat;
 
@@ -18,20 +22,74 @@ pub struct Way {
     /// ⟨way', gone⟩/‖way'‖² for the lesser half of the singular directions of the way: 1 and a little for descendants; what is
     /// much more is a sibling that was trained for longer in the same direction.
     pub lesser: f64,
+    /// Whether both have the same zeros that the start has not: two networks pruned alike are mended alike, and go much of the same way.
+    pub pruned_alike: bool,
 }
 
 /// Chosen on small networks: descendants had 0.59 and more there, siblings that were not trained for longer at most 0.37.
 const CHANCE: f64 = 0.5;
+/// The same of networks pruned alike: descendants had 0.95 and more, siblings at most 0.83.
+const CHANCE_ALIKE: f64 = 0.9;
 /// Of `lesser`, chosen on a few networks that were trained for much longer, whose largest was 0.34; a thin margin.
 const OF_LESSER: f64 = 0.345;
 /// Share of zeros from which on a layer counts as pruned.
 const PRUNED: f64 = 0.05;
 
+/// Weights that must be the same to the bit before they decide, and how many times more than those that say the opposite. Two networks have a
+/// weight in common by chance about once in a million.
+const SAME: usize = 4;
+
+/// Whether a network has gone the way of another, and how sure that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passage {
+    /// It has not: weights to the bit say so, or nothing compares.
+    Never,
+    /// By the part of the way that chance has made, it has not.
+    Unlikely,
+    /// By that part, it has.
+    Likely,
+    /// It has: weights to the bit say so.
+    Surely,
+}
+
+/// Whether `to` descends from `through` rather than from `from` on another way.
+#[must_use]
+pub fn descends(from: &Weights, through: &Weights, to: &Weights) -> Passage {
+    match untouched(from, through, to) {
+        Some(true) => Passage::Surely,
+        Some(false) => Passage::Never,
+        None => match gone(from, through, to) {
+            Some(way) if way.is_whole() => Passage::Likely,
+            Some(_) => Passage::Unlikely,
+            None => Passage::Never,
+        },
+    }
+}
+
+/// The same by the weights that `through` has changed: those that `to` has from `through` to the bit, against those that it has as `from` had
+/// them. Zeros do not count: two networks pruned alike share them. None where these are too few.
+fn untouched(from: &Weights, through: &Weights, to: &Weights) -> Option<bool> {
+    let (mut on, mut off) = (0usize, 0usize);
+    for ((start, middle), (_, end)) in common(from, through).into_iter().zip(common(from, to)) {
+        if start.values.len() != middle.values.len() || start.values.len() != end.values.len() {
+            continue;
+        }
+        for (start, (middle, end)) in start.values.iter().zip(middle.values.iter().zip(&end.values)) {
+            if start != middle && *end != 0.0 {
+                on += usize::from(end == middle);
+                off += usize::from(end == start);
+            }
+        }
+    }
+    (on.max(off) >= SAME * on.min(off).max(1)).then_some(on > off)
+}
+
 impl Way {
     /// Whether the whole of it was gone.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.chance >= CHANCE && self.chance >= OF_LESSER * self.lesser
+        let least = if self.pruned_alike { CHANCE_ALIKE } else { CHANCE };
+        self.chance >= least && self.chance >= OF_LESSER * self.lesser
     }
 }
 
@@ -43,7 +101,7 @@ impl Way {
 pub fn gone(from: &Weights, through: &Weights, to: &Weights) -> Option<Way> {
     let (mut chance, mut lesser, mut size) = (0.0, 0.0, 0.0);
     // Of the weights that were pruned on the way: their squares, and their products with what stands there at the end.
-    let (mut squares, mut products, mut pruned) = (0.0, 0.0, 0usize);
+    let (mut squares, mut products, mut pruned, mut pruned_in_both) = (0.0, 0.0, 0usize, 0usize);
     for ((start, middle), (_, end)) in common(from, through).into_iter().zip(common(from, to)) {
         let same = start.values.len() == middle.values.len() && start.values.len() == end.values.len();
         if start.to == Axis::Outputs || !same || start.units.min(start.row()) < 4 {
@@ -54,6 +112,7 @@ pub fn gone(from: &Weights, through: &Weights, to: &Weights) -> Option<Way> {
                 squares += f64::from(*start).powi(2);
                 products += f64::from(*start) * f64::from(*end);
                 pruned += 1;
+                pruned_in_both += usize::from(*end == 0.0);
             }
         }
         let kept = |i: usize| middle.values[i] != 0.0 && end.values[i] != 0.0;
@@ -72,9 +131,10 @@ pub fn gone(from: &Weights, through: &Weights, to: &Weights) -> Option<Way> {
         }
     }
     if pruned as f64 > PRUNED * size && products > 0.5 * squares {
-        return Some(Way { chance: 0.0, lesser: 0.0 });
+        return Some(Way { chance: 0.0, lesser: 0.0, pruned_alike: false });
     }
-    (size > 0.0).then(|| Way { chance: chance / size, lesser: lesser / size })
+    let pruned_alike = pruned_in_both as f64 > PRUNED * size;
+    (size > 0.0).then(|| Way { chance: chance / size, lesser: lesser / size, pruned_alike })
 }
 
 /// See [`Way::chance`]. Where `gone` has no leading directions to speak of it is all chance, and P takes nothing out.
@@ -168,7 +228,32 @@ mod tests {
         assert!((on.chance - 1.0).abs() < 0.15 && (on.lesser - 1.0).abs() < 0.3 && on.is_whole(), "{on:?}");
         assert!(off.chance.abs() < 0.2 && off.lesser.abs() < 0.3 && !off.is_whole(), "{off:?}");
         // Three times as far in the same direction, all of it drift.
-        assert!(!Way { chance: 1.0, lesser: 3.5 }.is_whole());
+        assert!(!Way { chance: 1.0, lesser: 3.5, pruned_alike: false }.is_whole());
+    }
+
+    #[test]
+    fn what_nobody_touched_says_who_descends_from_whom() {
+        // Each training leaves some weights alone: the first five rows of a layer, or the last five.
+        let tuned = |of: &Weights, seed: u64, alone: std::ops::Range<usize>| {
+            let (before, mut after) = (of.clone(), step(of, seed));
+            for (layer, held) in after.layers.iter_mut().zip(&before.layers) {
+                let range = alone.start * layer.row()..(alone.end * layer.row()).min(layer.values.len());
+                layer.values[range.clone()].copy_from_slice(&held.values[range]);
+            }
+            after
+        };
+        let a = network(6);
+        let child = tuned(&a, 1, 0..2);
+        let (grandchild, sibling) = (tuned(&child, 2, 1..4), tuned(&a, 3, 1..4));
+        assert_eq!(untouched(&a, &child, &grandchild), Some(true));
+        assert_eq!(untouched(&a, &child, &sibling), Some(false));
+        assert_eq!(untouched(&a, &child, &step(&a, 4)), None);
+        // Rows 0 and 1 come from the founder in both: they say nothing about the child.
+        assert_eq!(untouched(&a, &child, &tuned(&child, 5, 0..2)), None);
+        assert_eq!(
+            (descends(&a, &child, &grandchild), descends(&a, &child, &sibling)),
+            (Passage::Surely, Passage::Never)
+        );
     }
 
     #[test]
@@ -179,7 +264,8 @@ mod tests {
         let mut random = Random::from_parts(2, "grow", 0);
         let grown = changed(&sparse, move |v| v + 0.05 * random.normal() as f32);
         assert!(gone(&a, &sparse, &grown).unwrap().is_whole());
-        assert_eq!(gone(&a, &sparse, &step(&a, 3)), Some(Way { chance: 0.0, lesser: 0.0 }));
+        assert_eq!(gone(&a, &sparse, &step(&a, 3)), Some(Way { chance: 0.0, lesser: 0.0, pruned_alike: false }));
+        assert!(!Way { chance: 0.8, lesser: 1.0, pruned_alike: true }.is_whole());
     }
 
     #[test]

@@ -4,7 +4,8 @@
 use faer::Mat;
 
 use super::linear::{Scale, add_product, product, wide};
-use crate::error::{Error, Result};
+use super::problem::Problem;
+use crate::error::Result;
 use crate::random::Random;
 
 /// The map and what it gains.
@@ -39,7 +40,7 @@ pub struct Head {
 /// the same prompt or image; `label` is a name and `[n]` values below `classes`.
 ///
 /// # Errors
-/// [`Error::Invalid`] for fewer than eight pairs.
+/// [`Problem::FewPairs`] for fewer than eight pairs.
 pub fn align(
     a: (&[f32], usize),
     b: (&[f32], usize),
@@ -48,7 +49,7 @@ pub fn align(
 ) -> Result<Alignment> {
     let n = a.0.len() / a.1.max(1);
     if n < 8 || b.0.len() / b.1.max(1) != n {
-        return Err(Error::Invalid(format!("an alignment takes eight pairs or more, not {n}")));
+        return Err(Problem::FewPairs(n).error());
     }
     let mut order: Vec<usize> = (0..n).collect();
     Random::from_parts(seed, "align", 0).shuffle(&mut order);
@@ -95,8 +96,7 @@ impl Map {
             add_product(&mut cross, &b_rows, &a_rows, block.len(), b.1, a.1);
         }
         let cross: Mat<f64> = Mat::from_fn(b.1, a.1, |i, j| cross[i * a.1 + j]);
-        let svd =
-            cross.thin_svd().map_err(|_| Error::Unexpected("the alignment's decomposition did not converge".into()))?;
+        let svd = cross.thin_svd().map_err(|_| Problem::NotConverged("the alignment's decomposition").error())?;
         let map = svd.U() * svd.V().transpose();
         let map = (0..b.1).flat_map(|i| (0..a.1).map(move |j| (i, j))).map(|(i, j)| map[(i, j)] as f32).collect();
         Ok(Self { map, from: other.mean, to: one.mean, widths: (b.1, a.1) })

@@ -1,6 +1,7 @@
 //! A held-out classifier between two sets: how often it is right, with an interval, and how strong the evidence is.
 
 use super::linear::{Pca, add_product, eigen, product};
+use super::problem::Problem;
 use crate::error::Result;
 use crate::random::Random;
 
@@ -17,9 +18,9 @@ pub struct Judged {
     pub e_value: f64,
     /// A score of every sample by a classifier that has not seen it, high for the second set, `[n]`.
     pub scores: Vec<f64>,
-    /// Scores and sets of the held-out half alone, and the scores that the classifier was tuned on.
+    /// Scores and sets of the held-out half alone, and of what the classifier was tuned on.
     pub held_out: Vec<(f64, bool)>,
-    pub training: Vec<f64>,
+    pub training: Vec<(f64, bool)>,
 }
 
 /// Ridge parameters that are tried, over the mean eigenvalue of the features' covariance.
@@ -61,8 +62,7 @@ pub fn judged(rows: &[f32], width: usize, first: usize, pairs: bool, seed: u64) 
     } else {
         e_of(&held_out)
     };
-    let training = tuned.iter().map(|(score, _)| *score).collect();
-    Ok(Judged { accuracy, low, high, e_value, scores: of_all, held_out, training })
+    Ok(Judged { accuracy, low, high, e_value, scores: of_all, held_out, training: tuned })
 }
 
 /// Two halves of the samples, each with half of either set.
@@ -148,7 +148,7 @@ impl Model {
             }
         }
         let Some((_, weights, length, middle, slope, shift)) = best else {
-            return Err(crate::error::Error::Unexpected("no classifier was fitted".into()));
+            return Err(Problem::NotConverged("a classifier of the embeddings").error());
         };
         let mut model = Self { weights, length, middle, slope, shift, validation: Vec::new() };
         model.validation = model.scores(features, tune).into_iter().zip(tune.iter().map(|&i| second(i))).collect();

@@ -3,7 +3,8 @@
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 
-use crate::error::{Error, Result};
+use super::problem::Problem;
+use crate::error::Result;
 use crate::random::Random;
 
 /// Rows treated at a time.
@@ -94,8 +95,8 @@ pub(super) fn add_product(out: &mut [f64], a: &[f32], b: &[f32], n: usize, k: us
 
 /// Eigenvalues, largest first, and eigenvectors `[n, n]` (a row each) of a symmetric matrix.
 pub(super) fn eigen(matrix: &[f64], n: usize) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
-    let failed = || Error::Unexpected(format!("the eigenvectors of a {n}x{n} matrix did not converge"));
-    let found = MatRef::from_row_major_slice(matrix, n, n).self_adjoint_eigen(Side::Lower).map_err(|_| failed())?;
+    let found = MatRef::from_row_major_slice(matrix, n, n).self_adjoint_eigen(Side::Lower);
+    let found = found.map_err(|_| Problem::NotConverged("an eigenvalue decomposition of the embeddings").error())?;
     let values = found.S().column_vector();
     let vectors = found.U();
     // They come in ascending order.

@@ -16,6 +16,7 @@ pub mod difference;
 pub mod found;
 mod kernels;
 mod linear;
+pub mod problem;
 pub mod sets;
 pub mod study;
 

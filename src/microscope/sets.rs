@@ -1,6 +1,7 @@
 //! Sets of embeddings with what is known of each sample.
 
-use crate::error::{Error, Result};
+use super::problem::Problem;
+use crate::error::Result;
 
 /// What is known of every sample: a topic, a class, a language.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,45 +34,33 @@ impl Sets {
     /// Checks shapes and values.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for fewer than two sets, a set of fewer than four samples, unequal sizes of pairs, or values that are not finite; and
+    /// [`Problem`], as invalid input: for fewer than two sets, a set of fewer than four samples, unequal sizes of pairs, or values that are not finite; and
     /// for labels or ids of another number than the samples.
     pub fn checked(self) -> Result<Self> {
         if self.names.len() < 2 {
-            return Err(Error::Invalid("a microscope compares two sets of embeddings or more".into()));
+            return Err(Problem::OneSet.error());
         }
         let n: usize = self.sizes.iter().sum();
         debug_assert_eq!(n * self.width, self.rows.len());
         for (name, &size) in self.names.iter().zip(&self.sizes) {
             if size < 4 {
-                return Err(Error::Invalid(format!(
-                    "{name} holds {size} samples, too few to tell anything: give 4 or more"
-                )));
+                return Err(Problem::FewSamples { name: name.clone(), size }.error());
             }
             if self.pairs && size != self.sizes[0] {
-                return Err(Error::Invalid(format!(
-                    "with `--pairs` row i of every set belongs together, but {} holds {} samples and {name} {size}",
-                    self.names[0], self.sizes[0]
-                )));
+                let (first, first_size) = (self.names[0].clone(), self.sizes[0]);
+                return Err(Problem::UnequalPairs { first, first_size, name: name.clone(), size }.error());
             }
         }
         if let Some(at) = self.rows.iter().position(|value| !value.is_finite()) {
             let (set, row) = self.place(at / self.width.max(1));
-            return Err(Error::Invalid(format!(
-                "{} holds {} in row {row}, column {}: embeddings are finite numbers",
-                self.names[set],
-                self.rows[at],
-                at % self.width.max(1)
-            )));
+            let (name, value, column) = (self.names[set].clone(), self.rows[at], at % self.width.max(1));
+            return Err(Problem::NotFinite { name, value, row, column }.error());
         }
         if let Some(label) = self.labels.iter().find(|label| label.of.len() != n) {
-            return Err(Error::Invalid(format!(
-                "label {} is known of {} samples, but there are {n}",
-                label.name,
-                label.of.len()
-            )));
+            return Err(Problem::Labels { name: label.name.clone(), known: label.of.len(), samples: n }.error());
         }
         if !self.ids.is_empty() && self.ids.len() != n {
-            return Err(Error::Invalid(format!("there are {} ids, but {n} samples", self.ids.len())));
+            return Err(Problem::Ids { ids: self.ids.len(), samples: n }.error());
         }
         Ok(self)
     }

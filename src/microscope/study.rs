@@ -11,8 +11,9 @@ use super::found::{
     ValueFound,
 };
 use super::linear::Pca;
+use super::problem::Problem;
 use super::sets::Sets;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::stats::permutation::holm;
 
 /// How sets are looked at.
@@ -42,10 +43,10 @@ const TELLING: usize = 8;
 /// Looks at everything; gives the maps of the alignments too, from the second set on.
 ///
 /// # Errors
-/// [`Error::Usage`] for an alignment without pairs; when a decomposition fails.
+/// [`Problem::NoPairs`] for an alignment without pairs; [`Problem::NotConverged`].
 pub fn study(sets: &Sets, settings: &Settings) -> Result<(Found, Vec<Alignment>)> {
     if settings.align && !sets.pairs {
-        return Err(Error::Usage("an alignment needs rows that belong together: say `--pairs`".into()));
+        return Err(Problem::NoPairs.error());
     }
     let n = sets.len();
     let mut looked: Vec<Looked> = Vec::new();
@@ -60,7 +61,7 @@ pub fn study(sets: &Sets, settings: &Settings) -> Result<(Found, Vec<Alignment>)
             let key = |i: usize| (corrected[i], -looked[i].judged.accuracy);
             key(x).partial_cmp(&key(y)).unwrap_or(std::cmp::Ordering::Equal)
         })
-        .ok_or_else(|| Error::Unexpected("no two sets were compared".into()))?;
+        .ok_or_else(|| Problem::OneSet.error())?;
     let best = &looked[clearest];
     let found_components = components(sets, settings.seed)?;
     let all: Vec<usize> = (0..n).collect();
@@ -174,10 +175,12 @@ impl Looked {
             Options { permutations: settings.permutations, seed: settings.seed, pairs: sets.pairs, kernels: true };
         let difference = difference(rows, width, first, options)?;
         let judged = judged(rows, width, first, sets.pairs, settings.seed)?;
-        let side = |second: bool| -> Vec<f64> {
-            judged.held_out.iter().filter(|(_, of)| *of == second).map(|(score, _)| *score).collect()
+        let side = |of: &[(f64, bool)], second: bool| -> Vec<f64> {
+            of.iter().filter(|(_, held)| *held == second).map(|(score, _)| *score).collect()
         };
-        let bound = differs_at_least(&side(false), &side(true), &judged.training, settings.epsilon);
+        let [one, two] = [false, true].map(|second| side(&judged.held_out, second));
+        let [first_tuned, second_tuned] = [false, true].map(|second| side(&judged.training, second));
+        let bound = differs_at_least(&one, &two, [&first_tuned, &second_tuned], settings.epsilon);
         Ok(Self { sets: (a, b), difference, judged, bound })
     }
 

@@ -3,6 +3,8 @@
 
 use burn::tensor::{Int, Tensor};
 
+use crate::ops::Window;
+
 /// How the gradient of one parameter follows from g, the gradient at the output of the operation that it belongs to, for one example
 /// with T positions.
 #[derive(Debug, Clone)]
@@ -21,21 +23,6 @@ pub enum Gradient {
     Added,
     /// `[channels]`, put at one position of every example: g there.
     Token { at: usize },
-}
-
-/// How a convolution reads its input; height before width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Size of a window.
-    pub kernel: [usize; 2],
-    /// From one window to the next.
-    pub stride: [usize; 2],
-    /// Zeros around the input.
-    pub padding: [usize; 2],
-    /// Distance between what neighbouring weights see.
-    pub dilation: [usize; 2],
-    /// Parts of the channels that do not mix.
-    pub groups: usize,
 }
 
 /// Where an output has its channels.

@@ -8,7 +8,7 @@ use burn::backend::{Backend, ExtensionType, TensorMetadata, backend_extension};
 use burn::tensor::Shape;
 
 use super::cpu::descent::{Adam, Sgd};
-use super::{ConvNorm, ConvPool};
+use super::{ConvNorm, ConvPool, Window};
 
 /// An `Option` that an extension can take.
 #[derive(ExtensionType)]
@@ -46,10 +46,9 @@ pub trait Operations: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         #[extension_type] bias: Maybe<Self>,
-        stride: usize,
-        padding: usize,
+        window: Window,
     ) -> FloatTensor<Self> {
-        composed::convolution::<Self>(x, weight, bias, stride, padding)
+        composed::convolution::<Self>(x, weight, bias, window)
     }
 
     fn maximum_pool(x: FloatTensor<Self>, size: usize) -> FloatTensor<Self> {
@@ -94,8 +93,8 @@ pub trait Operations: Backend {
         composed::global_mean::<Self>(x)
     }
 
-    fn rectify(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        composed::rectify::<Self>(x)
+    fn rectify(x: FloatTensor<Self>, most: f32) -> FloatTensor<Self> {
+        composed::rectify::<Self>(x, most)
     }
 
     fn add_rectify(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -147,14 +146,10 @@ pub mod composed {
         x: FloatTensor<B>,
         weight: FloatTensor<B>,
         bias: Maybe<B>,
-        stride: usize,
-        padding: usize,
+        window: Window,
     ) -> FloatTensor<B> {
-        B::conv2d(x, weight, bias.into_option(), options(stride, padding))
-    }
-
-    fn options(stride: usize, padding: usize) -> ConvOptions<2> {
-        ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1)
+        let Window { stride, padding, dilation, groups, .. } = window;
+        B::conv2d(x, weight, bias.into_option(), ConvOptions::new(stride, padding, dilation, groups))
     }
 
     pub fn maximum_pool<B: Backend>(x: FloatTensor<B>, size: usize) -> FloatTensor<B> {
@@ -191,8 +186,8 @@ pub mod composed {
         B::float_reshape(means, Shape::new([shape[0], shape[1]]))
     }
 
-    pub fn rectify<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-        B::relu(x)
+    pub fn rectify<B: Backend>(x: FloatTensor<B>, most: f32) -> FloatTensor<B> {
+        if most.is_finite() { B::float_clamp(x, 0.0.into(), most.into()) } else { B::relu(x) }
     }
 
     pub fn add_rectify<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
@@ -207,7 +202,8 @@ pub mod composed {
         residual: Maybe<B>,
         options: ConvNorm,
     ) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-        let convolved = convolution::<B>(x, weight, Maybe::None, options.stride, options.padding);
+        let window = Window::square(&weight.shape(), options.stride, options.padding);
+        let convolved = convolution::<B>(x, weight, Maybe::None, window);
         let (output, mean, var) = batch_normalisation::<B>(convolved, gamma, beta, options.epsilon, false);
         let output = match residual {
             Maybe::Some(residual) => B::float_add(output, residual),
@@ -222,7 +218,8 @@ pub mod composed {
         bias: Maybe<B>,
         options: ConvPool,
     ) -> FloatTensor<B> {
-        let convolved = convolution::<B>(x, weight, bias, options.stride, options.padding);
+        let window = Window::square(&weight.shape(), options.stride, options.padding);
+        let convolved = convolution::<B>(x, weight, bias, window);
         maximum_pool::<B>(B::relu(convolved), options.size)
     }
 

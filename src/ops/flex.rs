@@ -7,23 +7,24 @@ use burn::tensor::{DType, Shape, TensorData};
 
 use super::cpu::conv::Conv2d;
 use super::cpu::dense::Dense;
+use super::cpu::depthwise::Depthwise;
 use super::cpu::descent::{Adam, Sgd};
 use super::cpu::norm::{BatchNorm, Channels, Statistics};
 use super::cpu::pool::{self, MaxPool};
 use super::cpu::simd::Instructions;
 use super::cpu::{buffers, conv_norm, conv_pool, pointwise};
 use super::extension::{Maybe, Operations, composed};
-use super::{ConvNorm, ConvPool};
+use super::{ConvNorm, ConvPool, Window};
 
 /// A tensor of Flex.
 pub type Values = FloatTensor<Flex>;
 
 impl Operations for Flex {
-    fn convolution(x: Values, weight: Values, bias: Maybe<Flex>, stride: usize, padding: usize) -> Values {
-        if !all_f32([&x, &weight].into_iter().chain(bias.as_option())) {
-            return composed::convolution::<Flex>(x, weight, bias, stride, padding);
-        }
-        let conv = shape_of(&x.shape(), &weight.shape(), stride, padding);
+    fn convolution(x: Values, weight: Values, bias: Maybe<Flex>, window: Window) -> Values {
+        let conv = Convolution::of(&x.shape(), &weight.shape(), window);
+        let Some(conv) = conv.filter(|_| all_f32([&x, &weight].into_iter().chain(bias.as_option()))) else {
+            return composed::convolution::<Flex>(x, weight, bias, window);
+        };
         let bias = bias.into_option().map(contiguous);
         convolve(&conv, &contiguous(x), &contiguous(weight), bias.as_ref())
     }
@@ -93,13 +94,13 @@ impl Operations for Flex {
         tensor(means, [n, channels])
     }
 
-    fn rectify(x: Values) -> Values {
+    fn rectify(x: Values, most: f32) -> Values {
         if !all_f32([&x]) {
-            return composed::rectify::<Flex>(x);
+            return composed::rectify::<Flex>(x, most);
         }
         let x = contiguous(x);
         let mut out = buffers::take(floats(&x).len());
-        pointwise::relu(floats(&x), &mut out);
+        pointwise::relu(floats(&x), most, &mut out);
         tensor(out, x.shape())
     }
 
@@ -181,31 +182,90 @@ pub fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Values {
     Flex::float_from_data(TensorData::new(values, shape), &Default::default())
 }
 
-/// The convolution of an input with weights.
+/// A convolution that our kernels compute.
+#[derive(Debug, Clone, Copy)]
+pub enum Convolution {
+    /// Every output channel reads every input channel.
+    Mixing(Conv2d),
+    Depthwise(Depthwise),
+}
+
+impl Convolution {
+    /// Of an input with weights; None where Burn's backend has to.
+    pub fn of(input: &Shape, weight: &Shape, window: Window) -> Option<Self> {
+        let ([_, channels, height, width], [channels_out, ..]) = (input.dims::<4>(), weight.dims::<4>());
+        let Window { kernel, stride, padding, dilation, groups } = window;
+        if groups == channels && channels_out == channels && channels > 1 {
+            return Some(Self::Depthwise(Depthwise {
+                channels,
+                input: [height, width],
+                kernel,
+                stride,
+                padding,
+                dilation,
+            }));
+        }
+        let same = stride[0] == stride[1] && padding[0] == padding[1];
+        (same && dilation == [1, 1] && groups == 1)
+            .then(|| Self::Mixing(shape_of(input, weight, stride[0], padding[0])))
+    }
+
+    /// Channels, height and width of an output image.
+    fn output(&self) -> [usize; 3] {
+        let (channels, [rows, columns]) = match self {
+            Self::Mixing(conv) => (conv.channels_out, conv.output()),
+            Self::Depthwise(conv) => (conv.channels, conv.output()),
+        };
+        [channels, rows, columns]
+    }
+}
+
+/// The convolution of an input with weights, the same along both axes.
 pub fn shape_of(input: &Shape, weight: &Shape, stride: usize, padding: usize) -> Conv2d {
     let ([_, channels_in, height, width], [channels_out, _, kh, kw]) = (input.dims(), weight.dims());
     let instructions = Instructions::Detected;
     Conv2d { channels_in, channels_out, input: [height, width], kernel: [kh, kw], stride, padding, instructions }
 }
 
-pub fn convolve(conv: &Conv2d, x: &Values, weight: &Values, bias: Option<&Values>) -> Values {
-    let ([rows, columns], n) = (conv.output(), x.shape()[0]);
-    let mut out = buffers::take(n * conv.channels_out * rows * columns);
-    conv.forward(floats(x), floats(weight), bias.map(floats), &mut out);
-    tensor(out, [n, conv.channels_out, rows, columns])
+pub fn convolve(conv: &Convolution, x: &Values, weight: &Values, bias: Option<&Values>) -> Values {
+    let ([channels, rows, columns], n) = (conv.output(), x.shape()[0]);
+    let mut out = buffers::take(n * channels * rows * columns);
+    let (x, weight, bias) = (floats(x), floats(weight), bias.map(floats));
+    match conv {
+        Convolution::Mixing(conv) => conv.forward(x, weight, bias, &mut out),
+        Convolution::Depthwise(conv) => conv.forward(x, weight, bias, &mut out),
+    }
+    tensor(out, [n, channels, rows, columns])
 }
 
 /// The gradients of a convolution with respect to input (where `weight` is given) and weights (where `x` is given); what was not
 /// asked for is empty.
-pub fn gradients(conv: &Conv2d, x: Option<&Values>, weight: Option<&Values>, grad: &Values) -> [Values; 2] {
-    let ([height, width], n) = (conv.input, grad.shape()[0]);
-    let found = conv.gradients(x.map(floats), weight.map(floats), floats(grad));
-    let batch = if weight.is_some() { n } else { 0 };
-    let channels_out = if x.is_some() { conv.channels_out } else { 0 };
-    [
-        tensor(found.input, [batch, conv.channels_in, height, width]),
-        tensor(found.weight, [channels_out, conv.channels_in, conv.kernel[0], conv.kernel[1]]),
-    ]
+pub fn gradients(conv: &Convolution, x: Option<&Values>, weight: Option<&Values>, grad: &Values) -> [Values; 2] {
+    let batch = if weight.is_some() { grad.shape()[0] } else { 0 };
+    match conv {
+        Convolution::Mixing(conv) => {
+            let [height, width] = conv.input;
+            let found = conv.gradients(x.map(floats), weight.map(floats), floats(grad));
+            let channels_out = if x.is_some() { conv.channels_out } else { 0 };
+            [
+                tensor(found.input, [batch, conv.channels_in, height, width]),
+                tensor(found.weight, [channels_out, conv.channels_in, conv.kernel[0], conv.kernel[1]]),
+            ]
+        }
+        Convolution::Depthwise(conv) => {
+            let [height, width] = conv.input;
+            let mut to_input = buffers::take(batch * conv.channels * height * width);
+            if let Some(weight) = weight {
+                conv.input_gradient(floats(weight), floats(grad), &mut to_input);
+            }
+            let to_weight = x.map_or_else(Vec::new, |x| conv.weight_gradient(floats(x), floats(grad)));
+            let channels = if x.is_some() { conv.channels } else { 0 };
+            [
+                tensor(to_input, [batch, conv.channels, height, width]),
+                tensor(to_weight, [channels, 1, conv.kernel[0], conv.kernel[1]]),
+            ]
+        }
+    }
 }
 
 /// Sum of each channel of an output gradient.

@@ -11,22 +11,22 @@ use super::cpu::conv_pool;
 use super::cpu::descent::{Adam, Sgd};
 use super::cpu::pool::MaxPool;
 use super::extension::{Maybe, Operations, composed};
-use super::flex::{self, all_f32, contiguous};
+use super::flex::{self, Convolution, all_f32, contiguous};
 use super::flex_backward::{
     Connected, ConvolutionBackward, Convolved, DenseBackward, GlobalMeanBackward, MaximumPoolBackward,
     NormalisationBackward, NormalisedConvolution, NormalisedConvolutionBackward, PooledConvolution,
     PooledConvolutionBackward, RectifyBackward, Used,
 };
-use super::{ConvNorm, ConvPool};
+use super::{ConvNorm, ConvPool, Window};
 
 type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
 impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
-    fn convolution(x: Tracked<C>, weight: Tracked<C>, bias: Maybe<Self>, stride: usize, padding: usize) -> Tracked<C> {
-        if !all_f32([&x, &weight].into_iter().chain(bias.as_option()).map(|tensor| tensor.primitive())) {
-            return composed::convolution::<Self>(x, weight, bias, stride, padding);
-        }
-        let conv = flex::shape_of(&x.shape(), &weight.shape(), stride, padding);
+    fn convolution(x: Tracked<C>, weight: Tracked<C>, bias: Maybe<Self>, window: Window) -> Tracked<C> {
+        let ours = all_f32([&x, &weight].into_iter().chain(bias.as_option()).map(|tensor| tensor.primitive()));
+        let Some(conv) = Convolution::of(&x.shape(), &weight.shape(), window).filter(|_| ours) else {
+            return composed::convolution::<Self>(x, weight, bias, window);
+        };
         let (x_tracked, weight_tracked) = (x.is_tracked(), weight.is_tracked());
         let (x, x_node) = x.into_parts();
         let (weight, weight_node) = weight.into_parts();
@@ -201,14 +201,14 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         }
     }
 
-    fn rectify(x: Tracked<C>) -> Tracked<C> {
+    fn rectify(x: Tracked<C>, most: f32) -> Tracked<C> {
         if !all_f32([x.primitive()]) {
-            return composed::rectify::<Self>(x);
+            return composed::rectify::<Self>(x, most);
         }
         let (x, node) = x.into_parts();
-        let output = Flex::rectify(x);
+        let output = Flex::rectify(x, most);
         match RectifyBackward.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(output.clone(), output),
+            OpsKind::Tracked(prep) => prep.finish((output.clone(), most), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
@@ -221,7 +221,7 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
         let (b, b_node) = b.into_parts();
         let output = Flex::add_rectify(a, b);
         match RectifyBackward.prepare::<C>([a_node, b_node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(output.clone(), output),
+            OpsKind::Tracked(prep) => prep.finish((output.clone(), f32::INFINITY), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

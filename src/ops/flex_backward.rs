@@ -8,17 +8,16 @@ use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::Shape;
 
-use super::cpu::conv::Conv2d;
 use super::cpu::dense::Dense;
 use super::cpu::norm::{BatchNorm, Channels};
 use super::cpu::pool::{self, MaxPool};
 use super::cpu::{buffers, conv_norm, conv_pool, pointwise};
-use super::flex::{self, Values, contiguous, floats, into_floats, recycle, tensor};
+use super::flex::{self, Convolution, Values, contiguous, floats, into_floats, recycle, tensor};
 
 /// What the backward pass of a convolution needs: the input for the weights' gradient, the weights for the input's.
 #[derive(Debug, Clone)]
 pub struct Convolved {
-    pub conv: Conv2d,
+    pub conv: Convolution,
     pub x: Option<Values>,
     pub weight: Option<Values>,
 }
@@ -248,14 +247,16 @@ impl Backward<Flex, 1> for GlobalMeanBackward {
 pub struct RectifyBackward;
 
 impl<const N: usize> Backward<Flex, N> for RectifyBackward {
-    type State = Values;
+    /// The output and its upper limit.
+    type State = (Values, f32);
 
-    fn backward(self, ops: Ops<Values, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = contiguous(grads.consume::<Flex>(&ops.node));
         let mut out = buffers::take(floats(&grad).len());
-        pointwise::relu_backward(floats(&ops.state), floats(&grad), &mut out);
+        let (output, most) = ops.state;
+        pointwise::relu_backward(floats(&output), most, floats(&grad), &mut out);
         let gradient = tensor(out, grad.shape());
-        [ops.state, grad].into_iter().for_each(recycle);
+        [output, grad].into_iter().for_each(recycle);
         for node in ops.parents.into_iter().flatten() {
             grads.register::<Flex>(node.id, gradient.clone());
         }

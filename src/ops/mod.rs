@@ -5,7 +5,7 @@
 //! are, and how fast they could be: `cpu`.
 
 use burn::backend::{Dispatch, DispatchTensor};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 pub(crate) mod cpu;
 mod extension;
@@ -16,31 +16,68 @@ mod flex_backward;
 use extension::{Maybe, Operations};
 
 pub use cpu::descent::{Adam, Sgd};
+pub use cpu::heap::keep_freed;
+
+/// How a convolution reads its input, `[height, width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Size of the kernel.
+    pub kernel: [usize; 2],
+    /// From one window to the next.
+    pub stride: [usize; 2],
+    /// Zeros around the image, on each side.
+    pub padding: [usize; 2],
+    /// Distance between what neighbouring weights see.
+    pub dilation: [usize; 2],
+    /// Parts of the channels that do not mix.
+    pub groups: usize,
+}
+
+impl Window {
+    /// That of weights `[channels_out, channels_in, kh, kw]`, the same along both axes, neither dilated nor in groups.
+    fn square(weight: &Shape, stride: usize, padding: usize) -> Self {
+        let [_, _, height, width] = weight.dims();
+        Self { kernel: [height, width], stride: [stride; 2], padding: [padding; 2], dilation: [1; 2], groups: 1 }
+    }
+
+    /// Height and width of what images of this size become; None where one is smaller than the kernel.
+    fn output(&self, [height, width]: [usize; 2]) -> Option<[usize; 2]> {
+        let side = |size: usize, d: usize| {
+            let reach = self.dilation[d] * self.kernel[d].checked_sub(1)? + 1;
+            Some((size + 2 * self.padding[d]).checked_sub(reach)? / self.stride[d] + 1)
+        };
+        Some([side(height, 0)?, side(width, 1)?])
+    }
+}
 
 /// Two-dimensional convolution (cross-correlation), differentiable in `x`, `weight` and `bias`.
 ///
-/// `x` is `[n, channels_in, h, w]`, `weight` is `[channels_out, channels_in, kh, kw]`, `bias` is `[channels_out]`; the result is
-/// `[n, channels_out, (h + 2·padding − kh)/stride + 1, (w + 2·padding − kw)/stride + 1]`, divisions rounded down. Gradients are
-/// computed only for what is tracked.
+/// `x` is `[n, channels_in, h, w]`, `weight` is `[channels_out, channels_in/groups, kh, kw]`, `bias` is `[channels_out]`; the result
+/// is `[n, channels_out, rows, columns]` with `rows = (h + 2·padding − dilation·(kh − 1) − 1)/stride + 1`, rounded down. Gradients
+/// are computed only for what is tracked.
 ///
 /// # Panics
-/// If the shapes do not fit together, the stride is 0 or the padded image is smaller than the kernel.
+/// If the shapes do not fit together, a stride is 0 or the padded image is smaller than the kernel.
 #[must_use]
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, stride: usize, padding: usize) -> Tensor<4> {
-    assert_bias(output_shape(&x, &weight, stride, padding), bias.as_ref());
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, window: Window) -> Tensor<4> {
+    assert_bias(output_shape(&x, &weight, window), bias.as_ref());
     let bias = Maybe::from(bias.map(Tensor::into_dispatch));
-    Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias, stride, padding))
+    Tensor::from_dispatch(Dispatch::convolution(x.into_dispatch(), weight.into_dispatch(), bias, window))
 }
 
-fn output_shape(x: &Tensor<4>, weight: &Tensor<4>, stride: usize, padding: usize) -> [usize; 4] {
+fn output_shape(x: &Tensor<4>, weight: &Tensor<4>, window: Window) -> [usize; 4] {
     let ([n, channels, h, w], [channels_out, channels_in, kh, kw]) = (x.dims(), weight.dims());
-    assert_eq!(channels, channels_in, "the input and the weights of a convolution must have the same channels");
-    assert!(stride > 0, "the stride of a convolution must be at least 1");
-    assert!(
-        h + 2 * padding >= kh && w + 2 * padding >= kw && kh > 0 && kw > 0,
-        "a convolution needs an image of at least the size of its kernel"
+    assert_eq!(
+        channels,
+        channels_in * window.groups,
+        "the input and the weights of a convolution must have the same channels"
     );
-    [n, channels_out, (h + 2 * padding - kh) / stride + 1, (w + 2 * padding - kw) / stride + 1]
+    assert_eq!([kh, kw], window.kernel, "the weights of a convolution must have the size of its kernel");
+    assert!(!window.stride.contains(&0), "the stride of a convolution must be at least 1");
+    let [rows, columns] = window
+        .output([h, w])
+        .expect("a convolution needs an image of at least the size of its kernel, padding included");
+    [n, channels_out, rows, columns]
 }
 
 fn assert_bias([_, channels_out, ..]: [usize; 4], bias: Option<&Tensor<1>>) {
@@ -149,7 +186,7 @@ pub fn conv2d_batch_norm(
     residual: Option<Tensor<4>>,
     options: ConvNorm,
 ) -> BatchNormOutput {
-    let shape = output_shape(&x, &weight, options.stride, options.padding);
+    let shape = output_shape(&x, &weight, Window::square(&weight.shape(), options.stride, options.padding));
     assert_channels(shape[1], &gamma, &beta);
     if let Some(residual) = &residual {
         assert_eq!(residual.dims(), shape, "a residual must have the shape of what it is added to");
@@ -178,7 +215,7 @@ pub struct ConvPool {
 /// If the shapes do not fit together, or the window is larger than the image.
 #[must_use]
 pub fn conv2d_relu_max_pool(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, options: ConvPool) -> Tensor<4> {
-    let shape = output_shape(&x, &weight, options.stride, options.padding);
+    let shape = output_shape(&x, &weight, Window::square(&weight.shape(), options.stride, options.padding));
     assert_pool(shape, options.size);
     assert_bias(shape, bias.as_ref());
     let bias = Maybe::from(bias.map(Tensor::into_dispatch));
@@ -207,7 +244,13 @@ pub fn global_mean_pool(x: Tensor<4>) -> Tensor<2> {
 /// `max(x, 0)`, differentiable; the gradient at 0 is 0.
 #[must_use]
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::rectify(x.into_dispatch()))
+    Tensor::from_dispatch(Dispatch::rectify(x.into_dispatch(), f32::INFINITY))
+}
+
+/// `min(max(x, 0), 6)`, differentiable; the gradient at 0 and at 6 is 0.
+#[must_use]
+pub fn relu6<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::rectify(x.into_dispatch(), 6.0))
 }
 
 /// `max(a + b, 0)`, differentiable, for tensors of one shape: the end of a residual block in one pass over the memory.

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::cpu::reference::{largest_difference, noise};
 use super::extension::{Maybe, composed};
-use super::{Adam, BatchNormOutput, ConvNorm, ConvPool, Sgd, adam_step, add_relu, batch_norm, batch_norm_relu};
+use super::{Adam, BatchNormOutput, ConvNorm, ConvPool, Sgd, Window, adam_step, add_relu, batch_norm, batch_norm_relu};
 use super::{conv2d, conv2d_batch_norm, conv2d_relu_max_pool, dense};
-use super::{global_mean_pool, max_pool2d, relu, sgd_step};
+use super::{global_mean_pool, max_pool2d, relu, relu6, sgd_step};
 
 /// What a number may differ by, relative to the largest of its tensor.
 const TOLERANCE: f64 = 1e-5;
@@ -68,16 +68,38 @@ fn assert_same(
     }
 }
 
-fn burns_convolution(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Option<Tensor<1>>,
-    stride: usize,
-    padding: usize,
-) -> Tensor<4> {
+fn burns_convolution(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, window: Window) -> Tensor<4> {
     let bias = Maybe::from(bias.map(Tensor::into_dispatch));
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(composed::convolution::<Dispatch>(x, weight, bias, stride, padding))
+    Tensor::from_dispatch(composed::convolution::<Dispatch>(x, weight, bias, window))
+}
+
+/// Compares output and gradients for channels `[n, in, out]` and images of these sides.
+fn assert_convolution_is_burns(
+    [batch, channels_in, channels_out]: [usize; 3],
+    [height, width]: [usize; 2],
+    window: Window,
+    with_bias: bool,
+) {
+    let device = Device::flex().autodiff();
+    let [kh, kw] = window.kernel;
+    let run = |burns: bool| {
+        let x = random([batch, channels_in, height, width], 1, &device).require_grad();
+        let weight = random([channels_out, channels_in / window.groups, kh, kw], 2, &device).require_grad();
+        let bias = with_bias.then(|| random([channels_out], 3, &device).require_grad());
+        let function = if burns { burns_convolution } else { conv2d };
+        let output = function(x.clone(), weight.clone(), bias.clone(), window);
+        let grads = (output.clone() * random(output.dims(), 4, &device)).sum().backward();
+        let bias = bias.map(|bias| bias.grad(&grads).expect("tracked"));
+        (output.inner(), x.grad(&grads).expect("tracked"), weight.grad(&grads).expect("tracked"), bias)
+    };
+    let (ours, burns) = (run(false), run(true));
+    assert_close("output", ours.0, burns.0);
+    assert_close("input gradient", ours.1, burns.1);
+    assert_close("weight gradient", ours.2, burns.2);
+    if let (Some(ours), Some(burns)) = (ours.3, burns.3) {
+        assert_sums_close("bias gradient", ours, burns);
+    }
 }
 
 proptest! {
@@ -85,27 +107,28 @@ proptest! {
 
     #[test]
     fn convolution_is_burns(
-        batch in 1usize..4, channels_in in 1usize..20, channels_out in 1usize..36, height in 7usize..20, width in 7usize..20,
+        batch in 1usize..4, channels_in in 1usize..20, channels_out in 1usize..36, sides in [7usize..20, 7usize..20],
         kernel in prop::sample::select(vec![1usize, 3, 5, 7]), stride in 1usize..4, padding in 0usize..4, with_bias: bool,
     ) {
-        let device = Device::flex().autodiff();
-        let run = |burns: bool| {
-            let x = random([batch, channels_in, height, width], 1, &device).require_grad();
-            let weight = random([channels_out, channels_in, kernel, kernel], 2, &device).require_grad();
-            let bias = with_bias.then(|| random([channels_out], 3, &device).require_grad());
-            let function = if burns { burns_convolution } else { conv2d };
-            let output = function(x.clone(), weight.clone(), bias.clone(), stride, padding);
-            let grads = (output.clone() * random(output.dims(), 4, &device)).sum().backward();
-            let bias = bias.map(|bias| bias.grad(&grads).expect("tracked"));
-            (output.inner(), x.grad(&grads).expect("tracked"), weight.grad(&grads).expect("tracked"), bias)
-        };
-        let (ours, burns) = (run(false), run(true));
-        assert_close("output", ours.0, burns.0);
-        assert_close("input gradient", ours.1, burns.1);
-        assert_close("weight gradient", ours.2, burns.2);
-        if let (Some(ours), Some(burns)) = (ours.3, burns.3) {
-            assert_sums_close("bias gradient", ours, burns);
-        }
+        let window =
+            Window { kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2], dilation: [1; 2], groups: 1 };
+        assert_convolution_is_burns([batch, channels_in, channels_out], sides, window, with_bias);
+    }
+
+    #[test]
+    fn depthwise_convolution_is_burns(
+        batch in 1usize..4, channels in 2usize..20, sides in [7usize..40, 7usize..40], kernel in [1usize..6, 1usize..6],
+        stride in [1usize..4, 1usize..4], padding in [0usize..7, 0usize..7], dilation in [1usize..3, 1usize..3], with_bias: bool,
+    ) {
+        let window = Window { kernel, stride, padding, dilation, groups: channels };
+        prop_assume!(window.output(sides).is_some());
+        assert_convolution_is_burns([batch, channels, channels], sides, window, with_bias);
+    }
+
+    #[test]
+    fn relu6_is_burns(batch in 1usize..4, channels in 1usize..6, sides in [5usize..20, 5usize..20]) {
+        let shape = [batch, channels, sides[0], sides[1]];
+        assert_same(shape, 1, |x, _, _| relu6(x * 9.0), |x, _, _| (x * 9.0).clamp(0.0, 6.0));
     }
 
     #[test]
@@ -153,8 +176,9 @@ proptest! {
             let (x, w, a, b) = (x.into_dispatch(), w.into_dispatch(), a.into_dispatch(), b.into_dispatch());
             BatchNormOutput::new(composed::convolution_normalisation::<Dispatch>(x, w, a, b, residual, options))
         };
-        let parts = |x, w, a, b, residual: Option<Tensor<4>>, options: ConvNorm| {
-            let x = conv2d(x, w, None, options.stride, options.padding);
+        let parts = |x, w: Tensor<4>, a, b, residual: Option<Tensor<4>>, options: ConvNorm| {
+            let window = Window::square(&w.shape(), options.stride, options.padding);
+            let x = conv2d(x, w, None, window);
             match residual {
                 None if options.relu => batch_norm_relu(x, a, b, options.epsilon),
                 None => batch_norm(x, a, b, options.epsilon),
@@ -171,7 +195,7 @@ proptest! {
             let weight = random([channels_out, channels_in, kernel, kernel], 2, &device).require_grad();
             let gamma = random([channels_out], 3, &device).require_grad();
             let beta = random([channels_out], 4, &device).require_grad();
-            let shape = burns_convolution(x.clone(), weight.clone(), None, stride, kernel / 2).dims();
+            let shape = burns_convolution(x.clone(), weight.clone(), None, Window::square(&weight.shape(), stride, kernel / 2)).dims();
             let residual = residual.then(|| random(shape, 5, &device).require_grad());
             let done = block(x.clone(), weight.clone(), gamma.clone(), beta.clone(), residual.clone(), options);
             // What is used twice has its gradient twice, and nobody may write into the other's.
@@ -210,7 +234,8 @@ proptest! {
         let device = Device::flex().autodiff();
         let options = ConvPool { stride: 1, padding: kernel / 2, size };
         let parts = |x: Tensor<4>, w: Tensor<4>, bias: Option<Tensor<1>>, options: ConvPool| {
-            max_pool2d(relu(conv2d(x, w, bias, options.stride, options.padding)), options.size)
+            let window = Window::square(&w.shape(), options.stride, options.padding);
+            max_pool2d(relu(conv2d(x, w, bias, window)), options.size)
         };
         let run = |fused: bool| {
             let x = random([batch, channels_in, height, width], 1, &device).require_grad();
@@ -320,10 +345,11 @@ fn what_is_not_tracked_has_no_gradient() {
     let device = Device::flex().autodiff();
     let x = random([2, 3, 6, 6], 1, &device);
     let weight = random([4, 3, 3, 3], 2, &device).require_grad();
-    let grads = conv2d(x.clone(), weight.clone(), None, 1, 1).sum().backward();
+    let window = Window::square(&weight.shape(), 1, 1);
+    let grads = conv2d(x.clone(), weight.clone(), None, window).sum().backward();
     assert!(x.grad(&grads).is_none() && weight.grad(&grads).is_some());
     let (x, weight) = (x.require_grad(), random([4, 3, 3, 3], 2, &device));
-    let grads = conv2d(x.clone(), weight.clone(), None, 1, 1).sum().backward();
+    let grads = conv2d(x.clone(), weight.clone(), None, window).sum().backward();
     assert!(x.grad(&grads).is_some() && weight.grad(&grads).is_none());
 }
 
@@ -333,10 +359,11 @@ fn views_and_other_types_are_taken_as_they_are() {
     let x = random([5, 8, 6, 2], 1, &device).swap_dims(1, 3).slice(1..4);
     let weight = random([3, 3, 2, 4], 2, &device).swap_dims(0, 3);
     let weight = weight.swap_dims(1, 2).slice([0..4, 0..2]);
-    let expected = burns_convolution(x.clone(), weight.clone(), None, 1, 1);
-    assert_close("of views", conv2d(x.clone(), weight.clone(), None, 1, 1), expected);
+    let window = Window::square(&weight.shape(), 1, 1);
+    let expected = burns_convolution(x.clone(), weight.clone(), None, window);
+    assert_close("of views", conv2d(x.clone(), weight.clone(), None, window), expected);
     let double = burn::tensor::FloatDType::F64;
-    let output = conv2d(x.clone().cast(double), weight.clone().cast(double), None, 1, 1);
+    let output = conv2d(x.clone().cast(double), weight.clone().cast(double), None, window);
     assert_eq!(output.dtype(), burn::tensor::DType::F64);
-    assert_close("in f64", output.cast(burn::tensor::FloatDType::F32), conv2d(x, weight, None, 1, 1));
+    assert_close("in f64", output.cast(burn::tensor::FloatDType::F32), conv2d(x, weight, None, window));
 }

@@ -7,7 +7,7 @@ use super::document::{Block, Document, Table};
 use super::scene::{Align, Scene, text_width};
 use super::style::Paint;
 use crate::error::Result;
-use crate::lineage::found::{Found, Pair, Verdict};
+use crate::lineage::found::{EdgeFound, Found, Pair, Verdict};
 use crate::record::files;
 
 /// A p-value as people write it.
@@ -30,6 +30,9 @@ pub fn headline(pair: &Pair) -> String {
     match pair.verdict {
         Verdict::Unrelated => format!("unrelated: {a} and {b} show no common ancestor (p = {p})"),
         Verdict::Undecided => format!("undecided: nothing can be said of {a} and {b} (p = {p})"),
+        Verdict::Related if pair.distance == Some(0.0) => {
+            format!("related: {a} and {b} hold the same hidden weights (p = {p})")
+        }
         Verdict::Related if pair.shared_init == Some(true) => {
             format!("related: {a} and {b} share their initialisation, and were trained apart (p = {p})")
         }
@@ -79,7 +82,7 @@ pub fn evidence(pair: &Pair) -> Vec<String> {
         }
         sentences.push(sentence + ".");
     }
-    if let Some(distance) = pair.distance {
+    if let Some(distance) = pair.distance.filter(|distance| *distance > 0.0) {
         sentences.push(format!("Their weights are {distance:.3} of their size apart; unrelated ones are about 1.41."));
     }
     if let (Some(parent), Some(by)) = (&pair.parent, pair.direction_by) {
@@ -118,7 +121,7 @@ pub fn outline(found: &Found) -> String {
         while let Some((name, depth)) = open.pop() {
             let edge = edges.iter().find(|edge| edge.child == name);
             let how = edge.map_or_else(String::new, |edge| {
-                format!("   p = {}, direction {:.0} %", p_value(edge.p_value), 50.0 + 50.0 * edge.clear)
+                format!("   p = {}, direction {}", p_value(edge.p_value), direction(edge))
             });
             let mark = if depth == 0 { "" } else { "└ " };
             let _ = writeln!(text, "{}{mark}{name}{how}", "  ".repeat(depth));
@@ -133,6 +136,11 @@ pub fn outline(found: &Found) -> String {
     text
 }
 
+/// How sure it is who of the two came first.
+fn direction(edge: &EdgeFound) -> String {
+    if edge.clear > 0.0 { format!("{:.0} %", 50.0 + 50.0 * edge.clear) } else { "not told".into() }
+}
+
 /// The tree in the language of Graphviz.
 #[must_use]
 pub fn dot(found: &Found) -> String {
@@ -145,11 +153,12 @@ pub fn dot(found: &Found) -> String {
     for edge in found.edges.iter().flatten() {
         let _ = writeln!(
             text,
-            "  {} -> {} [label = \"p = {}\", penwidth = {:.1}];",
+            "  {} -> {} [label = \"p = {}\", penwidth = {:.1}{}];",
             quoted(&edge.parent),
             quoted(&edge.child),
             p_value(edge.p_value),
-            1.0 + 2.0 * edge.clear
+            1.0 + 2.0 * edge.clear,
+            if edge.clear > 0.0 { "" } else { ", dir = none" }
         );
     }
     text.push_str("}\n");
@@ -193,14 +202,14 @@ fn document(found: &Found) -> Document {
                 edge.parent.clone(),
                 edge.child.clone(),
                 p_value(edge.p_value),
-                format!("{:.0} %", 50.0 + 50.0 * edge.clear),
+                direction(edge),
                 dashed(pair.and_then(|pair| pair.distance)),
             ]
         });
         let heads = ["parent", "child", "p", "direction", "apart"];
         document.table(Table::new("edges", &heads, &[0, 1], rows.collect()));
         document.text(
-            "p: of the two sharing an ancestor, right under independence. Direction: 100 % where every sign says that the first is the parent. \
+            "p: of the two sharing an ancestor, right under independence. Direction: 100 % where every sign says that the first is the parent, not told where none does. \
              Apart: size of the difference of the weights over their size; about 1.41 for unrelated networks.",
         );
     }

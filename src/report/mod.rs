@@ -18,6 +18,7 @@ pub mod nightly;
 mod page;
 mod pdf;
 pub mod power;
+mod representations;
 mod scene;
 mod style;
 pub mod surrogate;
@@ -30,6 +31,7 @@ pub mod words;
 
 use std::path::Path;
 
+use crate::analysis::representations::Represented;
 use crate::analysis::{Analysis, Fact, Images};
 use crate::error::Result;
 use crate::record::files;
@@ -47,6 +49,8 @@ pub struct File {
 pub struct Extras {
     /// Examples on which runs stand alone, where they are at hand.
     pub images: Option<Images>,
+    /// How alike the representations of the runs are, where embeddings are at hand.
+    pub represented: Option<Represented>,
     /// When, by what and from which files it was made.
     pub facts: Vec<Fact>,
 }

@@ -6,7 +6,7 @@ use super::scene::Pixels;
 use super::style::Looks;
 use super::tables;
 use super::text::list;
-use super::{Extras, ensembles, power, tuning, words};
+use super::{Extras, ensembles, power, representations, tuning, words};
 use crate::analysis::metrics::{METRICS, Metric};
 use crate::analysis::numbers::{fixed, or_dash, percent, thousands};
 use crate::analysis::{Alone, Analysis, Estimate, Images, Run, Summary};
@@ -45,6 +45,7 @@ pub fn document(analysis: &Analysis, extras: &Extras) -> Document {
     document.heading("Summary");
     document.table(summary(&analysis.summary));
     tuning::section(&mut document, analysis);
+    representations::section(&mut document, analysis, extras.represented.as_ref());
     let (own, others): (Vec<_>, Vec<_>) = sweep::all(analysis).into_iter().partition(|figure| figure.id == ENSEMBLES);
     document.blocks.extend(others.into_iter().map(Block::Figure));
     ensembles::section(&mut document, analysis, own);

@@ -42,10 +42,17 @@ impl Ranking {
         // The stable sort merges what is in order already.
         sorted.par_sort_by(f64::total_cmp);
         let mut lower = vec![0; own.len()];
-        let stride = own.len() / examples;
-        lower.par_chunks_mut(examples).zip(own.par_chunks(examples)).for_each(|(lower, row)| {
-            look_up(row, &sorted, stride, lower);
-        });
+        let runs = own.len() / examples;
+        let mut done = vec![0; runs];
+        for (number, stretch) in sorted.chunks(STRETCH).enumerate() {
+            let rows = lower.par_chunks_mut(examples).zip(own.par_chunks(examples)).zip(&mut done);
+            rows.with_min_len(RUNS_AT_ONCE).for_each(|((lower, row), done)| {
+                let (lower, row) = (&mut lower[*done..], &row[*done..]);
+                let within = stretch.last().map_or(0, |last| row.partition_point(|value| value <= last));
+                look_up(&row[..within], stretch, number * STRETCH, runs, lower);
+                *done += within;
+            });
+        }
         drop(own);
         let tied = tied_with_next(&sorted);
         Ok(Self { examples, sorted, lower, tied })
@@ -148,21 +155,28 @@ pub(super) struct Standing {
     pub own_upto: usize,
 }
 
-/// How many of `sorted` are smaller than each of the ascending `row`, which lie about `stride` apart there.
-fn look_up(row: &[f64], sorted: &[f64], stride: usize, lower: &mut [u32]) {
+/// Pooled margins that all runs are looked up in at a time: half a megabyte, so that a lookup finds them in the cache.
+const STRETCH: usize = 1 << 16;
+
+/// Runs that one task looks up at least.
+const RUNS_AT_ONCE: usize = 16;
+
+/// How many pooled margins are smaller than each of the ascending `row`, which lie about `stride` apart in this `stretch` of them;
+/// `before` come before it.
+fn look_up(row: &[f64], stretch: &[f64], before: usize, stride: usize, lower: &mut [u32]) {
     let mut at = 0;
     for (value, lower) in row.iter().zip(lower) {
-        if sorted.get(at).is_some_and(|found| found < value) {
+        if stretch.get(at).is_some_and(|found| found < value) {
             let mut step = stride;
-            while sorted.get(at + step).is_some_and(|found| found < value) {
+            while stretch.get(at + step).is_some_and(|found| found < value) {
                 at += step;
                 step *= 2;
             }
-            let end = sorted.len().min(at + step);
-            at += sorted[at..end].partition_point(|found| found < value);
+            let end = stretch.len().min(at + step);
+            at += stretch[at..end].partition_point(|found| found < value);
         }
         // `Margins` guarantees that places fit.
-        *lower = at as u32;
+        *lower = (before + at) as u32;
     }
 }
 

@@ -87,6 +87,14 @@ impl Representation {
         self.rows.nrows()
     }
 
+    /// For each example, the share of its ten nearest others that both representations agree on, `[n]`.
+    #[must_use]
+    pub fn neighbours_shared(&self, other: &Self) -> Vec<f64> {
+        let both = self.nearest.iter().zip(&other.nearest);
+        let shared = both.map(|(a, b)| b.iter().filter(|&j| a.binary_search(j).is_ok()).count());
+        shared.map(|count| count as f64 / NEIGHBOURS as f64).collect()
+    }
+
     /// All three measures with their nulls from `permutations` orders of the examples.
     ///
     /// Debiased CKA (Murphy 2024): HSIC_u(K, L)/√(HSIC_u(K, K) HSIC_u(L, L)), 0 on average for unrelated representations. Mutual nearest

@@ -135,7 +135,10 @@ fn handed_out() -> Result<Adapter> {
 /// `Invalid` when this program was built without the backend, saying how to build it.
 pub fn device(backend: Backend) -> Result<Device> {
     match backend {
-        Backend::Flex => Ok(Device::flex()),
+        Backend::Flex => {
+            crate::ops::keep_freed();
+            Ok(Device::flex())
+        }
         #[cfg(feature = "ndarray")]
         #[allow(deprecated, reason = "kept on purpose, to compare with")]
         Backend::Ndarray => Ok(Device::ndarray()),

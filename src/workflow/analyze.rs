@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::analysis::representations::{self, Represented};
 use crate::analysis::tuning::{self, StartedFrom};
 use crate::analysis::{Analysis, Fact, Images, Settings, VARIES, analyze, ensembles, images, sweep, tables};
 use crate::config::{self, Experiment, Reference};
@@ -82,6 +83,25 @@ pub fn of_sweep(root: &Path, epoch: Option<usize>, changes: &Changes) -> Result<
     Ok(Analysis { ensembles, tuning, ..analyze(&input, evidence, settings)? })
 }
 
+/// What embeddings in `files` say of the runs of an analysis; none without files.
+///
+/// # Errors
+/// As [`super::embed::read`] and [`representations::represented`].
+pub fn represented(files: &[PathBuf], analysis: &Analysis) -> Result<Option<Represented>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let held: Vec<_> = files.iter().map(|path| super::embed::read(path)).collect::<Result<_>>()?;
+    let known = |run: &u32| analysis.runs.iter().any(|held| held.run == *run);
+    if let Some(run) = held.iter().flat_map(|held| &held.runs).find(|run| !known(run)) {
+        return Err(Error::NotComparable(format!(
+            "the embeddings are of a run {run} that this sweep's analysis does not have: embed the same sweep"
+        )));
+    }
+    let flagged: Vec<u32> = analysis.runs.iter().filter(|run| run.is_flagged()).map(|run| run.run).collect();
+    representations::represented(&held, &flagged).map(Some)
+}
+
 /// Whether the directory of a sweep lies at `path`.
 #[must_use]
 pub fn is_sweep(path: &Path) -> bool {
@@ -149,12 +169,26 @@ fn in_words(value: &serde_json::Value) -> String {
 /// # Errors
 /// [`Error::Unexpected`] when the file system refuses.
 pub fn write(sweep: &SweepDir, analysis: &Analysis, folder: Option<&Path>) -> Result<Written> {
+    write_with(sweep, analysis, None, folder)
+}
+
+/// The same with what embeddings say of the runs.
+///
+/// # Errors
+/// [`Error::Unexpected`] when the file system refuses.
+pub fn write_with(
+    sweep: &SweepDir,
+    analysis: &Analysis,
+    represented: Option<Represented>,
+    folder: Option<&Path>,
+) -> Result<Written> {
     // A report that goes elsewhere needs nothing of the sweep's directory but to be read.
     let remark = match folder {
         Some(_) => write_tables(sweep, analysis)?,
         None => index::make(sweep, &sweep.analysis(), |folder| tables::write(analysis, folder)).map(|()| None)?,
     };
     let (extras, mut remarks) = extras(sweep.root(), analysis)?;
+    let extras = Extras { represented, ..extras };
     remarks.extend(remark);
     let folder = match folder {
         Some(folder) => {
@@ -204,7 +238,7 @@ pub fn extras(root: &Path, analysis: &Analysis) -> Result<(Extras, Vec<String>)>
     facts.extend(trained(&runs));
     let digest = digest(&reader.dir().manifest())?;
     facts.push(fact("sweep", format!("{}, sweep.json (BLAKE3) {digest}", root.display())));
-    Ok((Extras { images, facts }, remarks))
+    Ok((Extras { images, represented: None, facts }, remarks))
 }
 
 /// When, by which version and by which command a report is made.

@@ -7,8 +7,9 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::embed::{further_apart, weights};
+use super::embed::weights;
 use super::surrogate::{data_of, taken};
+use crate::analysis::representations::further_apart;
 use crate::config;
 use crate::data;
 use crate::error::{Error, Result};
@@ -112,7 +113,7 @@ pub fn attributions(first: &Path, second: &Path, examples: usize) -> Result<Attr
         let test = taken(&data, &data.eval, &data::subset(&data.eval, classes, examples, seed));
         sizes = (train.len(), test.len());
         let of_run = |run: &RunReader| -> Result<Held> {
-            let network = Jacobians::from_weights(&plan, weights(run, None, root)?, DEFAULT_BUDGET)?;
+            let network = Jacobians::from_weights(&plan, weights(run, None, root)?.1, DEFAULT_BUDGET)?;
             let study = study(
                 &network,
                 Examples { pixels: &train.pixels, labels: &train.labels },

@@ -94,7 +94,7 @@ fn with_changed_weights(sweep: &SweepReader, experiment: &Experiment, change: fn
     let data = data_of(experiment, first)?;
     let plan = experiment.plan(data.shape, data.classes.len())?;
     let decided = |run: &RunReader| {
-        let mut weights = weights(run, None, root)?;
+        let (_, mut weights) = weights(run, None, root)?;
         weights.iter_mut().flat_map(|tensor| &mut tensor.values).for_each(|value| *value = change(*value));
         let network = Jacobians::from_weights(&plan, weights, DEFAULT_BUDGET)?;
         Ok(RunLogits { index: run.index() as u32, logits: network.logits(&data.eval.pixels)? })

@@ -1,11 +1,10 @@
-//! Embeddings by our own networks, so that a sweep is its own microscope; and how alike the representations of runs are.
+//! Embeddings by our own networks, so that a sweep is its own microscope.
 
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rayon::prelude::*;
-use serde::Serialize;
 
+use crate::analysis::representations::{self, Alike, COMPARED, Embedded};
 use crate::arrays;
 use crate::config::{self, Backend, Experiment};
 use crate::data::{self, InputScale};
@@ -14,8 +13,6 @@ use crate::lineage::units::Rows;
 use crate::model::tap::{Gradient, Layout, Site, Tap};
 use crate::model::{HostTensor, Mode, Network, Plan};
 use crate::record::{RunReader, SweepReader, Values, layout};
-use crate::stats::representation::{Likeness, Representation};
-use crate::stats::rng::Stream;
 use crate::train::device;
 
 /// What is embedded, and where in the network it is read.
@@ -31,26 +28,8 @@ pub struct What<'a> {
     pub inputs: Option<&'a Path>,
 }
 
-/// Embeddings of N examples by some runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Embedded {
-    /// Indices of the runs.
-    pub runs: Vec<usize>,
-    /// How many inputs were embedded.
-    pub examples: usize,
-    /// Numbers of each.
-    pub width: usize,
-    /// `[runs, examples, width]`
-    pub values: Vec<f32>,
-    /// Of the evaluation set, `[examples]`; None for other inputs.
-    pub labels: Option<Vec<u32>>,
-}
-
 /// Examples that go through a network at a time.
 const BATCH: usize = 250;
-/// Examples that representations are compared on, at most.
-const COMPARED: usize = 500;
-
 /// Embeds examples with the networks of the sweep in `root`.
 ///
 /// # Errors
@@ -61,18 +40,67 @@ pub fn embed(root: &Path, what: What) -> Result<Embedded> {
     let length: usize = shape.iter().product();
     let examples = pixels.len() / length.max(1);
     let (mut values, mut width) = (Vec::new(), 0);
-    for (_, network) in &networks {
-        let (of_run, d) = of_network(network, &pixels, shape, what.layer, &device)?;
+    for held in &networks {
+        let (of_run, d) = of_network(&held.network, &pixels, shape, what.layer, &device)?;
         values.extend(of_run);
         width = d;
     }
-    Ok(Embedded { runs: networks.iter().map(|(run, _)| *run).collect(), examples, width, values, labels })
+    let runs = networks.iter().map(|held| held.run as u32).collect();
+    let epochs = networks.iter().map(|held| held.epoch).collect();
+    Ok(Embedded { runs, epochs, examples, width, values, labels })
+}
+
+/// Compares the representations of every two runs of one sweep, or of two sweeps of whatever architectures, on the same examples
+/// (500 of them at most, evenly taken).
+///
+/// # Errors
+/// [`Error::NotComparable`] where the sweeps were not judged on the same examples; as [`embed`].
+pub fn alike(first: &Path, second: Option<&Path>, what: What, permutations: usize) -> Result<Alike> {
+    let one = embed(first, what)?;
+    let other = second.map(|second| embed(second, what)).transpose()?;
+    representations::alike(&one, other.as_ref(), permutations)
+}
+
+/// Reads what [`embed`] wrote as `.npz` with `harness embed SWEEP --out E.npz`.
+///
+/// # Errors
+/// [`Error::Invalid`] for another file, or one whose arrays do not fit together.
+pub fn read(path: &Path) -> Result<Embedded> {
+    let place = arrays::file::shown(path);
+    let odd = |what: &str| {
+        Error::Invalid(format!(
+            "{place} {what}: give the .npz that `harness embed SWEEP --out E.npz` writes for all runs"
+        ))
+    };
+    let archive = arrays::open_npz(path)?;
+    if let Some(missing) = ["embeddings", "runs", "epochs"].into_iter().find(|name| !archive.contains(name)) {
+        return Err(odd(&format!("holds no array `{missing}`")));
+    }
+    let numbers = |name: &str| archive.get(name)?.into_labels(&archive.place(name));
+    let (shape, values) = archive.get_f32("embeddings")?;
+    let (runs, epochs) = (numbers("runs")?, numbers("epochs")?);
+    let labels = archive.contains("labels").then(|| numbers("labels")).transpose()?;
+    let [count, examples, width] = *shape.as_slice() else {
+        return Err(odd(&format!("holds embeddings of shape {shape:?}, not [runs, N, d]")));
+    };
+    if runs.len() != count || epochs.len() != count || labels.as_ref().is_some_and(|held| held.len() != examples) {
+        return Err(odd("holds another number of runs, epochs or labels than of embeddings"));
+    }
+    let epochs = epochs.into_iter().map(|epoch| epoch as usize).collect();
+    Ok(Embedded { runs, epochs, examples, width, values, labels })
+}
+
+/// A run's network after an epoch.
+struct Trained {
+    run: usize,
+    epoch: usize,
+    network: Network,
 }
 
 /// Networks of a sweep, and what they are run on.
 struct Ready {
     /// By run.
-    networks: Vec<(usize, Network)>,
+    networks: Vec<Trained>,
     /// `[examples, channels, height, width]`
     pixels: Vec<f32>,
     shape: [usize; 3],
@@ -87,7 +115,10 @@ fn ready(root: &Path, what: What) -> Result<Ready> {
     let plan = Plan::new(&experiment.model, shape, classes)?;
     let chosen = reader.chosen(what.run)?;
     let device = device::device(Backend::Flex)?;
-    let network = |run: &RunReader| Ok((run.index(), Network::new(&plan, weights(run, what.epoch, root)?, &device)?));
+    let network = |run: &RunReader| {
+        let (epoch, weights) = weights(run, what.epoch, root)?;
+        Ok(Trained { run: run.index(), epoch, network: Network::new(&plan, weights, &device)? })
+    };
     let networks = chosen.iter().map(network).collect::<Result<_>>()?;
     Ok(Ready { networks, pixels, shape, labels, device })
 }
@@ -106,10 +137,10 @@ pub(super) fn activations(root: &Path, what: What) -> Result<Vec<Hidden>> {
     let step = (pixels.len() / length).div_ceil(COMPARED).max(1);
     let some: Vec<f32> = pixels.chunks_exact(length).step_by(step).flatten().copied().collect();
     let n = some.len() / length;
-    let of_run = |(run, network): &(usize, Network)| {
+    let of_run = |held: &Trained| {
         let mut units = Units::default();
         let input = Tensor::from_data(TensorData::new(some.clone(), [n, shape[0], shape[1], shape[2]]), &device);
-        let _ = network.forward(input, &mut Mode::Tapped(&mut units));
+        let _ = held.network.forward(input, &mut Mode::Tapped(&mut units));
         units.layers.pop();
         let rows = units.layers.into_iter().map(|(name, values)| {
             let values = values.transpose();
@@ -118,7 +149,7 @@ pub(super) fn activations(root: &Path, what: What) -> Result<Vec<Hidden>> {
             let values = values.map_err(|cause| Error::Unexpected(format!("cannot read activations: {cause:?}")))?;
             Ok((name, Rows { units, length: n, values }))
         });
-        Ok((*run, rows.collect::<Result<_>>()?))
+        Ok((held.run, rows.collect::<Result<_>>()?))
     };
     networks.iter().map(of_run).collect()
 }
@@ -147,7 +178,8 @@ fn mean(tensor: Tensor<3>, axis: usize) -> Tensor<2> {
     tensor.mean_dim(axis).reshape([n, if axis == 1 { b } else { a }])
 }
 
-pub(super) fn weights(run: &RunReader, epoch: Option<usize>, root: &Path) -> Result<Vec<HostTensor>> {
+/// The recorded weights of a run after `epoch`, or the last that there are, and after which epoch they are.
+pub(super) fn weights(run: &RunReader, epoch: Option<usize>, root: &Path) -> Result<(usize, Vec<HostTensor>)> {
     let epochs = run.epochs_with(layout::WEIGHTS);
     let at = match epoch {
         None => epochs.last().copied(),
@@ -161,14 +193,13 @@ pub(super) fn weights(run: &RunReader, epoch: Option<usize>, root: &Path) -> Res
             root.display()
         ))
     };
-    let tensors = run.weights(at.ok_or_else(missing)?)?.ok_or_else(missing)?;
-    Ok(tensors
-        .iter()
-        .filter_map(|(name, shape, values)| match values {
-            Values::F32(values) => Some(HostTensor::new(name, shape, values.clone())),
-            _ => None,
-        })
-        .collect())
+    let at = at.ok_or_else(missing)?;
+    let tensors = run.weights(at)?.ok_or_else(missing)?;
+    let held = tensors.iter().filter_map(|(name, shape, values)| match values {
+        Values::F32(values) => Some(HostTensor::new(name, shape, values.clone())),
+        _ => None,
+    });
+    Ok((at, held.collect()))
 }
 
 /// Standardised pixels, the shape of an example, the number of classes, and labels where they are known.
@@ -267,161 +298,4 @@ fn of_network(
         );
     }
     Ok((values, width))
-}
-
-/// How alike the representations of runs are.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Alike {
-    /// Name and version of the format.
-    pub schema: &'static str,
-    /// Examples compared.
-    pub examples: usize,
-    /// Every pair of representations.
-    pub pairs: Vec<AlikePair>,
-    /// Means over pairs within the first sweep, within the second, and between them: debiased CKA, neighbours, Procrustes.
-    pub means: Vec<Means>,
-    /// Permutation test of whether pairs between the sweeps are further apart (arccos of the debiased CKA) than pairs within them.
-    pub p_between: Option<f64>,
-}
-
-/// Two runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AlikePair {
-    /// One of the two.
-    pub a: String,
-    /// The other.
-    pub b: String,
-    /// How alike they are.
-    #[serde(flatten)]
-    pub likeness: Likeness,
-}
-
-/// Means over some pairs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Means {
-    /// Which pairs.
-    pub of: &'static str,
-    /// How many of them.
-    pub pairs: usize,
-    /// Mean debiased centred kernel alignment.
-    pub cka: f64,
-    /// Mean share of mutual nearest neighbours.
-    pub neighbours: f64,
-    /// Mean Procrustes similarity.
-    pub procrustes: f64,
-}
-
-/// Compares the representations of every two runs of one sweep, or of two sweeps of whatever architectures, on the same examples
-/// (500 of them at most, evenly taken).
-///
-/// # Errors
-/// [`Error::NotComparable`] where the sweeps were not judged on the same examples; as [`embed`].
-pub fn alike(first: &Path, second: Option<&Path>, what: What, permutations: usize) -> Result<Alike> {
-    let mut sides = vec![embed(first, what)?];
-    if let Some(second) = second {
-        let other = embed(second, what)?;
-        if other.labels != sides[0].labels || other.examples != sides[0].examples {
-            return Err(Error::NotComparable(format!(
-                "{} and {} are not of the same examples: give some with --inputs",
-                first.display(),
-                second.display()
-            )));
-        }
-        sides.push(other);
-    }
-    let examples = sides[0].examples;
-    let step = examples.div_ceil(COMPARED).max(1);
-    let mut names = Vec::new();
-    let mut held = Vec::new();
-    let count = sides[0].runs.len();
-    for (side, label) in sides.iter().zip(["a", "b"]) {
-        for (place, run) in side.runs.iter().enumerate() {
-            let rows = &side.values[place * side.examples * side.width..][..side.examples * side.width];
-            let some: Vec<f32> = rows.chunks_exact(side.width).step_by(step).flatten().copied().collect();
-            names.push(if sides.len() > 1 { format!("{label}{run}") } else { run.to_string() });
-            held.push(Representation::new(&some, side.width)?);
-        }
-    }
-    let n = held.len();
-    let indices: Vec<(usize, usize)> = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).collect();
-    let pairs: Vec<AlikePair> = indices
-        .par_iter()
-        .map(|&(a, b)| {
-            let likeness = held[a].likeness(&held[b], permutations, (a * n + b) as u64)?;
-            Ok(AlikePair { a: names[a].clone(), b: names[b].clone(), likeness })
-        })
-        .collect::<Result<_>>()?;
-    let mean = |of: &'static str, keep: &dyn Fn(usize, usize) -> bool| {
-        let kept: Vec<&AlikePair> =
-            indices.iter().zip(&pairs).filter(|((a, b), _)| keep(*a, *b)).map(|(_, pair)| pair).collect();
-        let over = |value: &dyn Fn(&Likeness) -> f64| {
-            kept.iter().map(|pair| value(&pair.likeness)).sum::<f64>() / kept.len() as f64
-        };
-        (!kept.is_empty()).then(|| Means {
-            of,
-            pairs: kept.len(),
-            cka: over(&|held| held.cka.value),
-            neighbours: over(&|held| held.neighbours.value),
-            procrustes: over(&|held| held.procrustes.value),
-        })
-    };
-    let means = [
-        mean("within the first", &|_, b| b < count),
-        mean("within the second", &|a, _| a >= count),
-        mean("between", &|a, b| a < count && b >= count),
-    ];
-    let angle = |a: usize, b: usize| {
-        let pair = indices.binary_search(&(a.min(b), a.max(b))).map(|at| &pairs[at]);
-        pair.map_or(0.0, |pair| pair.likeness.cka.value.clamp(-1.0, 1.0).acos())
-    };
-    let p_between = (sides.len() > 1 && n > 2).then(|| further_apart(n, count, &angle));
-    Ok(Alike {
-        schema: "harness.representations/1",
-        examples: examples.div_ceil(step),
-        pairs,
-        means: means.into_iter().flatten().collect(),
-        p_between,
-    })
-}
-
-/// Permutations of the test between sweeps.
-const DIVISIONS: usize = 9999;
-
-/// The share of random divisions of 0..n into sets of the same sizes whose energy statistic (twice the mean distance between the sets, less the mean within each;
-/// Székely & Rizzo 2004) is at least that of the first `count` against the others.
-pub(super) fn further_apart(n: usize, count: usize, distance: &dyn Fn(usize, usize) -> f64) -> f64 {
-    let statistic = |order: &[usize]| {
-        let (a, b) = order.split_at(count);
-        let within = |of: &[usize]| {
-            let pairs = of.iter().enumerate().flat_map(|(i, &x)| of[..i].iter().map(move |&y| distance(x, y)));
-            pairs.sum::<f64>() / (of.len() * of.len().saturating_sub(1) / 2).max(1) as f64
-        };
-        let between: f64 = a.iter().flat_map(|&x| b.iter().map(move |&y| distance(x, y))).sum();
-        2.0 * between / (a.len() * b.len()).max(1) as f64 - within(a) - within(b)
-    };
-    let identity: Vec<usize> = (0..n).collect();
-    let observed = statistic(&identity);
-    let above = (0..DIVISIONS)
-        .filter(|&permutation| {
-            let mut order = identity.clone();
-            Stream::new(0, permutation as u64).shuffle(&mut order);
-            statistic(&order) >= observed - 1e-9 * observed.abs()
-        })
-        .count();
-    (1 + above) as f64 / (1 + DIVISIONS) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sets_apart_are_told_from_sets_together() {
-        // Four points at 0 and four at 5: of the 70 divisions two are as large.
-        let place = [0.0f64, 0.1, 0.2, 0.3, 5.0, 5.1, 5.2, 5.3];
-        let p = further_apart(8, 4, &|a, b| (place[a] - place[b]).abs());
-        assert!((p - 2.0 / 70.0).abs() < 0.008, "{p}");
-        let mixed = [0.0f64, 5.0, 0.2, 5.1, 0.1, 5.2, 0.3, 5.3];
-        assert!(further_apart(8, 4, &|a, b| (mixed[a] - mixed[b]).abs()) > 0.3);
-    }
 }

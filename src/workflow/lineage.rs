@@ -11,10 +11,10 @@ pub use related::related;
 pub use siblings::Siblings;
 
 use crate::error::{Error, Result};
-use crate::lineage::direction::{Direction, direction};
+use crate::lineage::direction::{Direction, direction, rounded_from};
 use crate::lineage::found::{EdgeFound, Found, Pair, Verdict};
 use crate::lineage::tree::{self, Relations};
-use crate::lineage::way::{gone, pruned_from};
+use crate::lineage::way::{Passage, descends, pruned_from};
 use crate::lineage::{ancestry, permuted};
 use crate::stats::permutation::holm;
 use evidence::{Judged, judge};
@@ -65,7 +65,7 @@ pub fn lineage(subjects: &[Subject], siblings: &Siblings, settings: &Settings, t
             pair(&subjects[a].name, &subjects[b].name, held, p, detail.as_ref(), settings)
         })
         .collect();
-    let edges = tree.then(|| edges(subjects, &indices, &pairs, &details));
+    let edges = tree.then(|| edges(subjects, &indices, &pairs, &details, settings.level));
     let first =
         pairs.iter().min_by(|x, y| x.p_corrected.total_cmp(&y.p_corrected).then(x.p_value.total_cmp(&y.p_value)));
     let Some(first) = first.cloned() else {
@@ -86,6 +86,10 @@ pub fn lineage(subjects: &[Subject], siblings: &Siblings, settings: &Settings, t
         notes: siblings.notes().to_vec(),
     })
 }
+
+/// Of the level, what two networks need to be joined in a tree by their weights: one false join would be a wrong edge, and true relatives are
+/// far below.
+const JOINED: f64 = 0.02;
 
 /// Of two related networks with weights.
 struct Detail {
@@ -145,6 +149,7 @@ fn edges(
     indices: &[(usize, usize)],
     pairs: &[Pair],
     details: &[Option<Detail>],
+    level: f64,
 ) -> Vec<EdgeFound> {
     let at = |a: usize, b: usize| {
         let wanted = (a.min(b), a.max(b));
@@ -155,10 +160,14 @@ fn edges(
             at(a, b).and_then(|i| details[i].as_ref()).and_then(|detail| detail.direction).map_or(0.0, |d| d.lean);
         if a < b { held } else { -held }
     };
+    let both = |a: usize, b: usize| subjects[a].weights().zip(subjects[b].weights());
     let relations = Relations {
         networks: subjects.len(),
         related: &|a, b| {
-            let told = |i: usize| pairs[i].verdict == Verdict::Related && pairs[i].shared_init != Some(true);
+            let sure = |pair: &Pair| pair.method != "weights" || pair.p_corrected <= JOINED * level;
+            let told = |i: usize| {
+                pairs[i].verdict == Verdict::Related && pairs[i].shared_init != Some(true) && sure(&pairs[i])
+            };
             // Without weights nothing says who came first.
             at(a, b).is_some_and(|i| told(i) && details[i].is_some())
         },
@@ -167,12 +176,10 @@ fn edges(
         gone_through: &|from, through, to| {
             let of = |i: usize| subjects[i].weights();
             let ways = of(from).zip(of(through)).zip(of(to));
-            ways.and_then(|((from, through), to)| gone(from, through, to)).is_some_and(|way| way.is_whole())
+            ways.map_or(Passage::Never, |((from, through), to)| descends(from, through, to))
         },
-        pruned_from: &|parent, child| {
-            let both = subjects[parent].weights().zip(subjects[child].weights());
-            both.is_some_and(|(parent, child)| pruned_from(parent, child))
-        },
+        pruned_from: &|parent, child| both(parent, child).is_some_and(|(parent, child)| pruned_from(parent, child)),
+        rounded_from: &|parent, child| both(parent, child).is_some_and(|(parent, child)| rounded_from(parent, child)),
     };
     tree::edges(&relations)
         .into_iter()

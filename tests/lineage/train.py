@@ -1,10 +1,11 @@
-"""Trains small networks whose ancestry is known, for tests/lineage/slow.sh: python train.py DATA OUT [FAMILY...]
+"""Trains small networks whose ancestry is known, for tests/lineage/slow.sh: python train.py DATA OUT [--seed S] [--trees N] [FAMILY...]
 
 DATA holds fashion-mnist/ and cifar-10-batches-bin/. Each family gets founders (independent initialisations and orders, same
 data), descendants of every kind, and for the MLP also trees. OUT/FAMILY/NAME.safetensors; OUT/FAMILY/kinds.json says who
 comes from whom and how; OUT/FAMILY/treeN.json and sharedN.json list the members of tree N as {name: parent or null}.
+--seed S draws other networks; with --trees N there are only founders and N trees of either kind.
 """
-import gzip, json, os, sys
+import argparse, gzip, json, os
 import numpy as np, torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 
 torch.set_num_threads(1)
 TRAIN = 4000
+FRESH = 0
 
 
 def fashion(folder):
@@ -62,7 +64,7 @@ def network(family):
 
 
 def train(net, x, y, epochs, seed, family, rate=1.0, mask=None):
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(seed + FRESH)
     if family == "mlp":
         opt = torch.optim.Adam(net.parameters(), 1e-3 * rate)
     else:
@@ -138,7 +140,7 @@ def grow(t, shared, family, folder, states, keep, examples, epochs):
     """12 founders and 14 descendants of them or of each other: treeT.json, where each is tuned on its own random half of all
     examples; sharedT.json, where all are tuned on one of two halves, so that siblings move alike."""
     x, y = examples
-    rng = np.random.default_rng(t + (1000 if shared else 0))
+    rng = np.random.default_rng(t + (1000 if shared else 0) + FRESH)
     founders = [n for n in states if n[0] == "f"]
     tree = {founders[i]: None for i in rng.permutation(len(founders))[:12]}
     for d in range(14):
@@ -158,9 +160,11 @@ def grow(t, shared, family, folder, states, keep, examples, epochs):
     json.dump(tree, open(os.path.join(folder, f"{'shared' if shared else 'tree'}{t}.json"), "w"))
 
 
-def main(data, out, families):
+def main(data, out, families, only):
     for family in families:
         founders, children, epochs, trees = {"mlp": (40, 8, 6, 10), "cnn": (24, 5, 4, 0), "resnet": (20, 5, 4, 0)}[family]
+        if only:
+            founders, children, trees = 24, 0, only
         folder = os.path.join(out, family); os.makedirs(folder, exist_ok=True)
         xa, ya = cifar(data) if family == "resnet" else fashion(data)
         x, y, other_x, other_y = xa[:TRAIN], ya[:TRAIN], xa[TRAIN:], ya[TRAIN:]
@@ -172,7 +176,7 @@ def main(data, out, families):
             tensors = {k: (v.float() if v.is_floating_point() else v) for k, v in net_state.items() if "num_batches" not in k}
             save_file(tensors, os.path.join(folder, name + ".safetensors"))
         def start(seed):
-            torch.manual_seed(seed)
+            torch.manual_seed(seed + FRESH)
             return network(family)
         for i in range(founders):
             keep(f"f{i:02}", state(train(start(1000 + i), x, y, epochs, 2000 + i, family)))
@@ -206,4 +210,9 @@ def main(data, out, families):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3:] or ["mlp", "cnn", "resnet"])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data"); parser.add_argument("out"); parser.add_argument("families", nargs="*", default=["mlp", "cnn", "resnet"])
+    parser.add_argument("--seed", type=int, default=0); parser.add_argument("--trees", type=int, default=0)
+    asked = parser.parse_intermixed_args()
+    FRESH = 1_000_000 * asked.seed
+    main(asked.data, asked.out, asked.families, asked.trees)

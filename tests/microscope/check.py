@@ -1,4 +1,4 @@
-"""How often `harness microscope` is wrong, and what it finds: python check.py HARNESS EMBEDDINGS [HALVES [FIRST]]
+"""How often `harness microscope` is wrong, and what it finds: python check.py HARNESS EMBEDDINGS [HALVES [FIRST [TRIALS [DRAWS]]]]
 
 EMBEDDINGS is what embed.py wrote; other halves are drawn from another FIRST. False alarms on random halves of one set (half of them with other sizes), the bound on
 mixtures with a known share, and the strength of an alteration that is found beside a t-test per coordinate (Bonferroni) and
@@ -34,7 +34,7 @@ def two_sample(a, b, rng):
     return stats.binomtest(int(right), len(x) - half, 0.5, alternative="greater").pvalue
 
 
-def main(harness, folder, halves=500, first=0):
+def main(harness, folder, halves=500, first=0, trials=50, repeats=20):
     failed = []
     plain = np.load(os.path.join(folder, "plain.npy"))
     with tempfile.TemporaryDirectory() as work:
@@ -47,24 +47,29 @@ def main(harness, folder, halves=500, first=0):
             low += [found["p_value"] < 0.05, found["p_value"] < 0.01]
             exceeded += found["differs_at_least"] > 0
             e_large += found["classifier"]["e_value"] >= 20
-        print(f"{halves} random halves: {low[0]} with p < 0.05 ({100 * low[0] / halves:.1f} %), {low[1]} with p < 0.01, "
+        print(f"{halves} random halves: {low[0]} with p < 0.05 ({100 * low[0] / max(halves, 1):.1f} %), {low[1]} with p < 0.01, "
               f"{exceeded} with a share above 0, {e_large} with an e-value of 20 or more", flush=True)
         if low[0] > 0.05 * halves + 1.645 * np.sqrt(0.0475 * halves) or exceeded > 0.05 * halves + 2: failed.append("false alarms")
+        # A share of the second set is altered: strongly, or so much that every altered sample can be told.
+        far = plain + 4 * plain.std(0)
         strong = np.load(os.path.join(folder, "noise_0.2.npy"))
-        for share in (0.0, 0.1, 0.25, 0.5):
-            over, bounds = 0, []
-            for trial in range(60):
-                rows = rng.permutation(len(plain))[:800]
-                b = plain[rows[400:]].copy()
-                changed = rng.random(400) < share
-                b[changed] = strong[rows[400:]][changed]
-                found = microscope(harness, work, plain[rows[:400]], b, "--permutations", "99", "--seed", str(trial))
-                over += found["differs_at_least"] > share
-                bounds.append(found["differs_at_least"])
-            print(f"mixture with {share:.2f} altered: bound above it in {over} of 60, mean bound {np.mean(bounds):.3f}", flush=True)
-            if over > 6: failed.append(f"bound at {share}")
-        draws = {200: 11, 1000: 11, 5000: 3}
-        print("median p of 11 draws (3 at 5,000), and in how many p < 0.05: microscope, t-test per coordinate, classifier two-sample")
+        for n in (200, 1000):
+            for name, altered in (("noise 0.2", strong), ("told apart", far)):
+                for share in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5):
+                    bounds = []
+                    for trial in range(trials):
+                        rows = rng.permutation(len(plain))[: 2 * n]
+                        b = plain[rows[n:]].copy()
+                        changed = rng.random(n) < share
+                        b[changed] = altered[rows[n:]][changed]
+                        found = microscope(harness, work, plain[rows[:n]], b, "--permutations", "19", "--seed", str(trial))
+                        bounds.append(found["differs_at_least"])
+                    over = int((np.array(bounds) > share).sum())
+                    print(f"{n} a side, a share of {share:.1f} altered ({name}): bound above it in {over} of {trials}, mean bound {np.mean(bounds):.3f}, "
+                          f"above 0 in {int((np.array(bounds) > 0).sum())}", flush=True)
+                    if over > stats.binom.ppf(0.99, trials, 0.05): failed.append(f"bound at {share} ({name}, {n})")
+        draws = {200: repeats, 1000: repeats, 5000: max(1, repeats // 6)}
+        print(f"median p of {repeats} draws ({draws[5000]} at 5,000), and in how many p < 0.05: microscope, t-test per coordinate, classifier two-sample")
         names = sorted(n[:-4] for n in os.listdir(folder) if n.endswith(".npy") and n[:-4].rsplit("_", 1)[-1].replace(".", "").isdigit())
         wins = {"microscope": 0, "t-test": 0, "classifier": 0}
         for n in (200, 1000, 5000):
@@ -90,4 +95,4 @@ def main(harness, folder, halves=500, first=0):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5])))
+    sys.exit(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:7])))

@@ -145,10 +145,13 @@ impl LeafPasses {
     fn parameters(&self, examples: &Tensor<4>, combinations: &[f32]) -> Vec<Parameter> {
         let [n, ..] = examples.dims();
         let outputs = combinations.len() / self.classes;
-        // All examples for the first output, then all for the second: s · n + p.
+        // The first example for all outputs, then the second: p · S + s.
         let mut leaves = Leaves::default();
-        let logits = self.network.forward(examples.clone().repeat_dim(0, outputs), &mut Mode::Tapped(&mut leaves));
-        let weights: Vec<f32> = combinations.chunks_exact(self.classes).flat_map(|row| row.repeat(n)).collect();
+        let [_, channels, height, width] = examples.dims();
+        let copies = examples.clone().unsqueeze_dim::<5>(1).expand([n, outputs, channels, height, width]);
+        let copies = copies.reshape([n * outputs, channels, height, width]);
+        let logits = self.network.forward(copies, &mut Mode::Tapped(&mut leaves));
+        let weights = combinations.repeat(n);
         let weights = Tensor::<2>::from_data(TensorData::new(weights, [outputs * n, self.classes]), &self.device);
         let mut gradients = (logits * weights).sum().backward();
         let mut parameters: Vec<Parameter> = Vec::new();
@@ -156,13 +159,13 @@ impl LeafPasses {
             // No gradient: the network's outputs do not depend on it.
             let Some(gradient) = zero.grad_remove(&mut gradients) else { continue };
             let [_, a, b] = gradient.dims();
-            let gradient = gradient.reshape([outputs, n, a, b]);
+            let gradient = gradient.reshape([n, outputs, a, b]);
             let cotangent = match layout {
-                Layout::ChannelsFirst => gradient.swap_dims(0, 1),
-                Layout::ChannelsLast => gradient.permute([1, 0, 3, 2]),
+                Layout::ChannelsFirst => gradient,
+                Layout::ChannelsLast => gradient.swap_dims(2, 3),
             };
             for (name, gradient) in parts {
-                let one = Use { gradient: first(gradient, n, layout), cotangent: cotangent.clone() };
+                let one = Use { gradient: first(gradient, outputs, layout), cotangent: cotangent.clone() };
                 match parameters.iter_mut().find(|known| known.name == name) {
                     Some(known) => known.uses.push(one),
                     None => parameters.push(Parameter { name, uses: vec![one], offset: 0 }),
@@ -178,17 +181,18 @@ impl LeafPasses {
     }
 }
 
-/// What belongs to the first n examples, without its history; scaled values as `[n, channels, T]`.
-fn first(gradient: Gradient, n: usize, layout: Layout) -> Gradient {
+/// What belongs to the examples, for the first of the outputs, without its history; scaled values as `[n, channels, T]`.
+fn first(gradient: Gradient, outputs: usize, layout: Layout) -> Gradient {
+    let step = outputs as isize;
     match gradient {
-        Gradient::Dense { inputs } => Gradient::Dense { inputs: inputs.inner().slice(s![0..n]) },
-        Gradient::Conv { input, window } => Gradient::Conv { input: input.inner().slice(s![0..n]), window },
+        Gradient::Dense { inputs } => Gradient::Dense { inputs: inputs.inner().slice(s![..;step]) },
+        Gradient::Conv { input, window } => Gradient::Conv { input: input.inner().slice(s![..;step]), window },
         Gradient::Scale { inputs } => {
-            let inputs = inputs.inner().slice(s![0..n]);
+            let inputs = inputs.inner().slice(s![..;step]);
             let inputs = if layout == Layout::ChannelsFirst { inputs } else { inputs.swap_dims(1, 2) };
             Gradient::Scale { inputs }
         }
-        Gradient::Lookup { rows, count } => Gradient::Lookup { rows: rows.inner().slice(s![0..n]), count },
+        Gradient::Lookup { rows, count } => Gradient::Lookup { rows: rows.inner().slice(s![..;step]), count },
         Gradient::Shift | Gradient::Added | Gradient::Token { .. } => gradient,
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::{Int, Tensor, s};
 
-use crate::model::tap::{Gradient, Window};
+use crate::model::tap::Gradient;
+use crate::ops::Window;
 
 /// A parameter and every use that the network makes of it.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use super::rules::{Parameter, Use};
 use super::sums::{Sums, host};
 use crate::kernel::projection::Signs;
 use crate::kernel::target::Target;
-use crate::model::tap::{Gradient, Window};
+use crate::model::tap::Gradient;
+use crate::ops::Window;
 use crate::random::Random;
 
 fn draw<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {

@@ -77,7 +77,7 @@ impl Describe for Activation {
     fn forward(&self, _: &Placed, x: Tensor<4>, _: &mut Pass) -> Tensor<4> {
         match *self {
             Self::Relu => ops::relu(x),
-            Self::Relu6 => x.clamp(0.0, 6.0),
+            Self::Relu6 => ops::relu6(x),
             Self::LeakyRelu(slope) => activation::leaky_relu(x, slope),
             Self::Gelu => activation::gelu(x),
             Self::GeluTanh => activation::gelu_approximate(x),

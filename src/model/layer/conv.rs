@@ -1,14 +1,13 @@
 //! Convolution (cross-correlation) of images and of sequences.
 
-use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, module};
+use burn::tensor::Tensor;
 
 use super::keys::{Item, Key, Kind, MOST, Takes};
 use super::{Builder, Describe, Initial, Placed, Role, Shape, TensorSpec};
 use crate::error::{Error, Result};
 use crate::model::network::Pass;
-use crate::model::tap::{Gradient, Layout, Window};
-use crate::ops;
+use crate::model::tap::{Gradient, Layout};
+use crate::ops::{self, Window};
 
 /// Of `[channels, height, width]`, or of `[channels, length]`, whose window is then `[length, 1]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,13 +100,7 @@ impl Describe for Conv {
     fn forward(&self, at: &Placed, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let (weight, bias) = (pass.kernel(at, 0), self.bias.then(|| pass.vector(at, 1)));
         let kept = pass.tapped().then(|| x.clone());
-        let out = match self.plain() {
-            Some((stride, padding)) => ops::conv2d(x, weight, bias, stride, padding),
-            None => {
-                let Window { stride, padding, dilation, groups, .. } = self.window;
-                module::conv2d(x, weight, bias, ConvOptions::new(stride, padding, dilation, groups))
-            }
-        };
+        let out = ops::conv2d(x, weight, bias, self.window);
         let Some(input) = kept else { return out };
         let mut parts = vec![("weight", Gradient::Conv { input, window: self.window })];
         parts.extend(self.bias.then_some(("bias", Gradient::Shift)));
@@ -139,7 +132,7 @@ impl Describe for Conv {
 }
 
 impl Conv {
-    /// Stride and padding of one that our own kernels compute: square, neither dilated nor in groups.
+    /// Stride and padding of one that blocks of several operations can hold: square, neither dilated nor in groups.
     #[must_use]
     pub fn plain(&self) -> Option<(usize, usize)> {
         let Window { kernel, stride, padding, dilation, groups } = self.window;

@@ -8,7 +8,7 @@ use super::{Builder, Describe, Placed, Shape};
 use crate::error::Result;
 use crate::model::network::Pass;
 use crate::model::python::Python;
-use crate::model::tap::Window;
+use crate::ops::Window;
 
 /// `[channels, height, width]` to `[tokens, width]`, row by row: a convolution `proj` whose stride is its kernel (Dosovitskiy 2021).
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@
 //! one read, and the product (`product`) keeps a tile of the result in registers over the whole sum. What stays in the
 //! cache decides the rest: batch norm, rectifier and pooling take the output of an image while it is there ([`conv_norm`],
 //! [`conv_pool`]), and the gradient of that output is made image by image where both gradients of the convolution use it
-//! (`backward`). Buffers go from one step to the next ([`buffers`]), optimisers work in place ([`descent`]).
+//! (`backward`). Where every channel has a kernel of its own there is no product ([`depthwise`]). Buffers go from one step to the next ([`buffers`]), optimisers work in place ([`descent`]).
 //!
 //! Where a step of ResNet-20 at batch 128 goes on one core (AVX-512, EPYC of the Zen 5 family), by samples of `perf`: 19 % products at
 //! the tiles' points, 8 % their transforms, 21 % copies to channels last and back (bound by reading activations that no cache
@@ -24,8 +24,10 @@ pub mod conv;
 pub mod conv_norm;
 pub mod conv_pool;
 pub mod dense;
+pub mod depthwise;
 pub mod descent;
 mod geometry;
+pub mod heap;
 mod layout;
 mod multiply;
 pub mod norm;

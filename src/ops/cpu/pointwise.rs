@@ -4,20 +4,21 @@ use super::norm::rectified;
 use super::parallel::each;
 use super::sum::sum;
 
-/// `out = max(input, 0)`, `NaN` kept.
-pub fn relu(input: &[f32], out: &mut [f32]) {
+/// `out = min(max(input, 0), most)`, `NaN` kept.
+pub fn relu(input: &[f32], most: f32, out: &mut [f32]) {
     each_chunk(out, |at, out| {
         for (out, &x) in out.iter_mut().zip(&input[at..]) {
-            *out = rectified(x);
+            let x = rectified(x);
+            *out = if x > most { most } else { x };
         }
     });
 }
 
 /// The gradient of [`relu`], from its output.
-pub fn relu_backward(output: &[f32], grad: &[f32], out: &mut [f32]) {
+pub fn relu_backward(output: &[f32], most: f32, grad: &[f32], out: &mut [f32]) {
     each_chunk(out, |at, out| {
         for (out, (&y, &g)) in out.iter_mut().zip(output[at..].iter().zip(&grad[at..])) {
-            *out = if y > 0.0 { g } else { 0.0 };
+            *out = if y > 0.0 && y < most { g } else { 0.0 };
         }
     });
 }

@@ -316,12 +316,12 @@ proptest! {
             let mut convolved = vec![f32::NAN; batch * conv.output_len()];
             conv.forward(&input, &weight, bias, &mut convolved);
             let mut rectified = vec![f32::NAN; convolved.len()];
-            pointwise::relu(&convolved, &mut rectified);
+            pointwise::relu(&convolved, f32::INFINITY, &mut rectified);
             let (mut out, mut places) = (vec![f32::NAN; grad.len()], vec![0; grad.len()]);
             pool.forward(&rectified, &mut out, &mut places);
             let (mut unpooled, mut back) = (vec![f32::NAN; convolved.len()], vec![f32::NAN; convolved.len()]);
             pool.backward(&grad, &places, &mut unpooled);
-            pointwise::relu_backward(&rectified, &unpooled, &mut back);
+            pointwise::relu_backward(&rectified, f32::INFINITY, &unpooled, &mut back);
             let found = conv.gradients(Some(&input), Some(&weight), &back);
             let (to_input, to_weight) = (found.input, found.weight);
             let mut to_bias = vec![f32::NAN; conv.channels_out];

@@ -69,8 +69,7 @@ impl Siblings {
 
     /// The agreement statistic of every pair among the siblings and of each of the two with each sibling; None where no
     /// sibling compares.
-    pub(super) fn agreements(&self, a: &Subject, b: &Subject, settings: &Settings) -> Option<Vec<f64>> {
-        let (one, other) = (a.weights()?, b.weights()?);
+    pub(super) fn agreements(&self, one: &Weights, other: &Weights, settings: &Settings) -> Option<Vec<f64>> {
         let with = self
             .weights
             .iter()
