@@ -79,11 +79,11 @@ lineage() {
     local founder child
     for founder in 0 1; do
         child=founders/runs/000$founder/checkpoints/0015/weights.safetensors
-        [ -d "child-$founder/runs" ] || "$harness" run "$configs/finetune.toml" --quiet --out "child-$founder" --runs 2 --set "model.weights=$child"
+        [ -d "child-$founder/runs" ] || "$harness" run "$configs/finetune.toml" --quiet --out "child-$founder" --runs 2 --set "name=child-$founder" --set "model.weights=$child"
     done
     child=child-0/runs/0000/checkpoints/0010/weights.safetensors
     [ -d grandchild/runs ] || "$harness" run "$configs/finetune.toml" --quiet --out grandchild --runs 1 --set "model.weights=$child" \
-        --set model.head=keep --set sweep.seed=7
+        --set name=grandchild --set model.head=keep --set sweep.seed=7
     "$harness" lineage founders child-0 child-1 grandchild --out tree
     put lineage tree/*
 }

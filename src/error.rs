@@ -135,6 +135,12 @@ impl Error {
         }
     }
 
+    /// Whether files of a sweep are damaged, or belong to another.
+    #[must_use]
+    pub fn is_corrupt(&self) -> bool {
+        self.exit_code() == exit::CORRUPT
+    }
+
     /// An error of the file system at `path`, as a sentence: `cannot {verb} {path}: {cause}`.
     #[must_use]
     pub fn io(verb: &str, path: &Path, cause: &io::Error) -> Self {

@@ -1,5 +1,7 @@
 //! Curves of many runs with the band of the typical ones.
 
+use std::collections::HashSet;
+
 use super::evidence::RawSeries;
 use super::schema::{Band, Curve, Curves, Series};
 use crate::stats::descriptive::{ascending, quantile_sorted};
@@ -9,15 +11,22 @@ use crate::stats::{Margins, Ranking};
 const PLACES: usize = 241;
 /// Share of the pooled margins left out at each end of the axis.
 const TAIL: f64 = 0.002;
+/// Runs of which every curve and every pair is listed: of more they would take more room and time than everything else. Of more,
+/// the curves of the atypical runs are listed, beside the band of the typical ones.
+pub const MOST_LISTED: usize = 1000;
 
 /// Quantiles 5 %, 50 % and 95 % at each place over `rows`, each of `places` values; a value that is missing does not
 /// count.
 #[must_use]
 pub fn band<'a>(rows: impl Iterator<Item = &'a [Option<f64>]> + Clone, places: usize) -> Band {
+    band_at(places, |place| rows.clone().filter_map(|row| row.get(place).copied().flatten()).collect())
+}
+
+/// The same of the values that `at` gives for each place.
+fn band_at(places: usize, at: impl Fn(usize) -> Vec<f64>) -> Band {
     let mut band = Band::default();
     for place in 0..places {
-        let values: Vec<f64> = rows.clone().filter_map(|row| row.get(place).copied().flatten()).collect();
-        let sorted = ascending(&values);
+        let sorted = ascending(&at(place));
         let at = |q| (!sorted.is_empty()).then(|| quantile_sorted(&sorted, q));
         band.low.push(at(0.05));
         band.median.push(at(0.5));
@@ -74,16 +83,21 @@ pub fn margins(margins: &Margins<'_>, ranking: &Ranking, indices: &[u32], typica
     let pooled = ranking.sorted();
     let (low, high) = (quantile_sorted(pooled, TAIL), quantile_sorted(pooled, 1.0 - TAIL));
     let x: Vec<f64> = (0..PLACES).map(|place| low + (high - low) * place as f64 / (PLACES - 1) as f64).collect();
-    let runs = indices
-        .iter()
-        .zip(margins.rows())
-        .map(|(&run, row)| {
-            let sorted = ascending(row);
-            let share = |x: f64| sorted.partition_point(|&margin| margin <= x) as f64 / sorted.len() as f64;
-            Curve { run, y: x.iter().map(|&x| Some(share(x))).collect() }
-        })
-        .collect();
-    curves(x, runs, typical)
+    let rows: Vec<Vec<f64>> = margins.rows().map(ascending).collect();
+    let share = |row: &[f64], x: f64| row.partition_point(|&margin| margin <= x) as f64 / row.len() as f64;
+    of_runs(x.clone(), indices, typical, |run, place| share(&rows[run], x[place]))
+}
+
+/// Curves over `x` of `y(run, place)`, with the band of the `typical` runs.
+fn of_runs(x: Vec<f64>, indices: &[u32], typical: &[u32], y: impl Fn(usize, usize) -> f64) -> Curves {
+    let known: HashSet<u32> = typical.iter().copied().collect();
+    let of_typical = |place: usize| {
+        let runs = indices.iter().enumerate().filter(|(_, run)| known.contains(run));
+        runs.map(|(run, _)| y(run, place)).collect()
+    };
+    let drawn = indices.iter().enumerate().filter(|(_, run)| indices.len() <= MOST_LISTED || !known.contains(run));
+    let curve = |(place, &run): (usize, &u32)| Curve { run, y: (0..x.len()).map(|at| Some(y(place, at))).collect() };
+    Curves { band: band_at(x.len(), of_typical), runs: drawn.map(curve).collect(), x }
 }
 
 /// d_α of each run against the pooled others, for α from 0 to one half.
@@ -91,9 +105,7 @@ pub fn margins(margins: &Margins<'_>, ranking: &Ranking, indices: &[u32], typica
 pub fn trimming(ranking: &Ranking, indices: &[u32], typical: &[u32]) -> Curves {
     let levels: Vec<f64> = (0..=50).map(|level| f64::from(level) / 100.0).collect();
     let distances = ranking.map(|_, plateaus| plateaus.curve(&levels));
-    let runs =
-        indices.iter().zip(distances).map(|(&run, y)| Curve { run, y: y.into_iter().map(Some).collect() }).collect();
-    curves(levels, runs, typical)
+    of_runs(levels, indices, typical, |run, place| distances[run][place])
 }
 
 #[cfg(test)]
@@ -128,6 +140,10 @@ mod tests {
         // The last place leaves a thousandth of the pooled margins to its right, here at most one margin.
         assert!(ecdf.runs.iter().all(|curve| curve.y.last().copied().flatten() >= Some(0.95)));
         assert!(ecdf.runs.iter().all(|curve| curve.y.windows(2).all(|pair| pair[0] <= pair[1])));
+        // Of very many runs the atypical ones are drawn.
+        let many: Vec<u32> = (0..=MOST_LISTED as u32).collect();
+        let drawn = of_runs(vec![0.0], &many, &many[1..], |run, _| run as f64);
+        assert_eq!((drawn.runs.len(), drawn.runs[0].run, drawn.band.median[0]), (1, 0, Some(500.5)));
         let trimming = trimming(&ranking, &[0, 1], &[0, 1]);
         assert_eq!(trimming.runs[1].y[0], Some(ranking.plateaus(1).ks()));
     }

@@ -208,10 +208,7 @@ impl Part {
     /// Columns `label` and `z0` …, and perhaps `example`; with a column `run`, of several runs.
     fn of_parquet(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        if path.is_dir() {
-            return Err(Error::Invalid(format!("{place} is a directory, not a Parquet file")));
-        }
-        let bytes = std::fs::read(path).map_err(|cause| Error::Invalid(format!("cannot read {place}: {cause}")))?;
+        let bytes = arrays::file::bytes(path, "a Parquet file")?;
         let decoded = table::decode(&bytes, &place)?;
         if RunsTable::is_one(&decoded) {
             let RunsTable { labels, classes, values } = RunsTable::read(&decoded, &place)?;

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::curves::MOST_LISTED;
 use super::evidence::{Evidence, RawSeries};
 use super::flags::{self, ByClass, Ground, Limits};
 use super::independence::{Standing, independence, standings};
@@ -25,8 +26,6 @@ use crate::stats::{Logits, Margins, Pairs, alpha, churn, margins, variance};
 
 /// Margins of at least this size saturate: the authors of Banerjee 2025 set them to 0.
 const SATURATED: f64 = 15.0;
-/// Runs whose pairs are listed; of more they would take more room and time than everything else.
-const MOST_PAIRED: usize = 1000;
 /// Runs that ambiguity is rarefied to.
 const RAREFIED: usize = 5;
 /// A larger share of saturated margins is worth a note.
@@ -191,15 +190,15 @@ impl Findings {
             ));
         }
         self.delta_relative = Some(against.levels.delta_relative);
-        if soft.len() <= MOST_PAIRED {
+        if soft.len() <= MOST_LISTED {
             self.churn = Some(churn::pairwise(&measured.decisions)?);
             self.soft_churn = Some(churn::pairwise_soft(soft)?);
         } else {
             self.notes.push(format!(
-                "Pairs of runs are not listed: there are {} runs, and they are up to {}; churn and distances of each run \
-                 are over all others as ever.",
+                "Pairs of runs are not listed, nor are the curves of typical runs: there are {} runs, and they are up to {}; \
+                 churn and distances of each run are over all others as ever.",
                 thousands(soft.len()),
-                thousands(MOST_PAIRED)
+                thousands(MOST_LISTED)
             ));
         }
         let multiplicity = churn::multiplicity(&measured.decisions, &measured.votes);
@@ -360,7 +359,7 @@ fn all_pairs<T: Real>(
     found: &Findings,
     evidence: &Evidence,
 ) -> Vec<Pair> {
-    if distinct.len() > MOST_PAIRED {
+    if distinct.len() > MOST_LISTED {
         return Vec::new();
     }
     // The position among the distinct runs that each finite run stands at.

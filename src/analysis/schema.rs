@@ -218,7 +218,7 @@ impl LeftOut {
     /// The run `run`, which this error kept out.
     #[must_use]
     pub fn new(run: u32, error: &crate::error::Error) -> Self {
-        Self { run, why: error.to_string(), damaged: matches!(error, crate::error::Error::Corrupt(_)) }
+        Self { run, why: error.to_string(), damaged: error.is_corrupt() }
     }
 }
 

@@ -82,7 +82,7 @@ struct Chosen {
 fn chosen(sweep: &SweepReader, epoch: Option<usize>, known: Known) -> Result<(Chosen, Evidence)> {
     let root = sweep.dir().root().display();
     let (runs, broken) = sweep.runs();
-    if let (true, Some(held)) = (runs.is_empty(), broken.iter().find(|held| matches!(held.why, Error::Corrupt(_)))) {
+    if let (true, Some(held)) = (runs.is_empty(), broken.iter().find(|held| held.why.is_corrupt())) {
         return Err(Error::Corrupt(format!("no run of {root} can be relied on; run {}: {}", held.run, held.why)));
     }
     let mut left_out: Vec<LeftOut> = broken.iter().map(|held| LeftOut::new(held.run as u32, &held.why)).collect();

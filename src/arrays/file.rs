@@ -1,7 +1,7 @@
 //! Opening a file that somebody else wrote, and saying in one sentence what is wrong with it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result, again, exit};
@@ -35,6 +35,17 @@ pub(crate) fn open(path: &Path, expected: &str) -> Result<Opened> {
         return Err(invalid(path, format!("is empty, but {expected} is expected; copy or download it again")));
     }
     Ok(Opened { file, length })
+}
+
+/// All bytes of `path`, which must be a regular file.
+///
+/// # Errors
+/// As [`open`]; the file cannot be read to its end.
+pub(crate) fn bytes(path: &Path, expected: &str) -> Result<Vec<u8>> {
+    let mut opened = open(path, expected)?;
+    let mut bytes = Vec::new();
+    opened.file.read_to_end(&mut bytes).map_err(|cause| broken(&shown(path), &cause))?;
+    Ok(bytes)
 }
 
 /// The error of finding or opening an input file. Whatever the cause, the path is what a user can put right.

@@ -39,7 +39,7 @@ pub(super) fn stored(root: &Path) -> Result<Experiment> {
     }
     let dir = SweepDir::new(root);
     match sweep::open(root, differing_keys) {
-        Err(Error::Corrupt(_)) if dir.refuse_links().is_ok() && dir.experiment().is_file() => {}
+        Err(error) if error.is_corrupt() && dir.refuse_links().is_ok() && dir.experiment().is_file() => {}
         opened => {
             opened?;
         }

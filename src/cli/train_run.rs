@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::config::{self, Experiment};
 use crate::error::{Error, Result};
-use crate::record::{Begin, RunManifest, RunWriter, Status, SweepDir, SweepManifest, tidy};
+use crate::record::{Begin, RunManifest, RunWriter, Status, SweepDir, SweepManifest, foreign, tidy};
 use crate::sweep::{self, Lease, ProgressLine, Reporter, Stop};
 use crate::train;
 use crate::train::run::{Job, execute};
@@ -58,17 +58,7 @@ pub fn run(args: &TrainRunArgs) -> Result<()> {
         return complete(&dir, &manifest, &experiment, index);
     }
     let data = train::load(&experiment)?;
-    if let Some(known) = manifest.data()
-        && known != data.digest
-    {
-        return Err(Error::Invalid(format!(
-            "the data are not those that {} was begun with (their digest was {}, and is {} now): put the old data back, or \
-             begin another sweep with --out",
-            args.sweep.display(),
-            known.get(..12).unwrap_or(known),
-            data.digest.get(..12).unwrap_or(&data.digest)
-        )));
-    }
+    sweep::same_data(&dir, manifest.data(), Some(&data.digest))?;
     let identity = sweep::identity(&manifest, &experiment, &data.digest, index);
     let begun = RunWriter::begin(&run_dir, lease.attempt(), &identity)?;
     if let Begin::Start(_, Some(why)) = &begun {
@@ -97,11 +87,8 @@ fn complete(dir: &SweepDir, manifest: &SweepManifest, experiment: &Experiment, i
     let run = dir.run(index);
     if let Some(found) = RunManifest::read(&run)?.and_then(|found| found.identity) {
         let data = manifest.data().unwrap_or(&found.data);
-        if let Some(complaint) = sweep::identity(manifest, experiment, data, index).complaint(&found) {
-            return Err(Error::Corrupt(format!(
-                "{} {complaint}: move it away to train run {index}",
-                run.root().display()
-            )));
+        if let Some(stranger) = sweep::identity(manifest, experiment, data, index).stranger(&found) {
+            return Err(foreign(&run, stranger));
         }
     }
     tidy(&run)

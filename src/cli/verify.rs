@@ -43,10 +43,11 @@ pub fn run(args: &VerifyArgs) -> Result<()> {
         open(&args.sweep, &resume::stored(&args.sweep)?)?;
         print("wrote sweep.json again from experiment.toml\n")?;
     }
-    for sentence in record::repair(&sweep)? {
+    let (done, left) = record::repair(&sweep)?;
+    for sentence in done {
         print(&format!("{sentence}\n"))?;
     }
-    match record::verify(&sweep)?.len() {
+    match left.len() {
         0 => Ok(()),
         left => Err(Error::Corrupt(format!("{left} of {noun} in {root} are left; they are not the program's to mend"))),
     }

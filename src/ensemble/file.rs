@@ -95,9 +95,9 @@ impl EnsembleFile {
     pub fn check_model(&self, folder: &Path) -> Result<()> {
         let Some(entry) = &self.model_file else { return Ok(()) };
         let path = folder.join(&entry.path);
-        match entry.complaint_at(&path) {
+        match entry.damage_at(&path) {
             None => Ok(()),
-            Some(complaint) => Err(Error::Corrupt(format!("{} {complaint}", path.display()))),
+            Some(damage) => Err(damage.of(path.display(), "")),
         }
     }
 
@@ -110,6 +110,9 @@ impl EnsembleFile {
         let shown = path.display();
         let bytes = read_limited(path, LONGEST, "an ensemble file")?;
         let invalid = |what: String| Error::Invalid(format!("{shown} is not an ensemble that can be read: {what}"));
+        if checksum::is_damaged(&bytes) {
+            return Err(Error::Corrupt(format!("{shown} is not as it was written: its digest does not match")));
+        }
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|cause| invalid(cause.to_string()))?;
         match value.get("schema").and_then(serde_json::Value::as_str) {
             Some(SCHEMA) => {}
@@ -120,7 +123,9 @@ impl EnsembleFile {
         let found: Self = serde_json::from_value(value).map_err(|cause| invalid(cause.to_string()))?;
         // The first version had neither a digest of its own nor one of its model file.
         if (has_digest || found.model_file.is_some()) && !checksum::intact(&bytes) {
-            return Err(Error::Corrupt(format!("{shown} is not as it was written: its digest does not match")));
+            return Err(Error::Corrupt(format!(
+                "{shown} is not as it was written: its digest is cut or in another place"
+            )));
         }
         if !(found.temperature > 0.0 && found.temperature.is_finite()) {
             return Err(invalid(format!("its temperature is {}, but temperatures are positive", found.temperature)));
@@ -169,8 +174,8 @@ pub fn read_member(folder: &Path, entry: &FileEntry) -> Result<Vec<u8>> {
     let bytes = files::read_if_there(&path)?.ok_or_else(|| {
         Error::Invalid(format!("{} is missing, though the ensemble names it; copy the whole folder", path.display()))
     })?;
-    match entry.complaint(&bytes) {
-        Some(complaint) => Err(Error::Corrupt(format!("{} {complaint}", path.display()))),
+    match entry.damage(&bytes) {
+        Some(damage) => Err(damage.of(path.display(), "")),
         None => Ok(bytes),
     }
 }

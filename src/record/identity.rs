@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{RunManifest, SweepManifest};
-
-/// Hex digits of a digest that messages show.
-const SHOWN: usize = 12;
+use super::wrong::Stranger;
 
 /// What a run belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -25,32 +23,26 @@ pub struct RunIdentity {
 }
 
 impl RunIdentity {
-    /// Why something of the identity `found` is not this run's, to be read after its name; `None` if it is.
+    /// Why something of the identity `found` is not this run's; `None` if it is.
     #[must_use]
-    pub fn complaint(&self, found: &Self) -> Option<String> {
-        if self.training != found.training {
-            return Some(other_experiment(&found.training, &self.training));
-        }
-        if self.data != found.data {
-            return Some(other_data(&found.data, &self.data));
-        }
-        if self.run != found.run {
-            return Some(format!("is of run {}", found.run));
-        }
-        (self.streams != found.streams).then(|| "was drawn from other random streams".into())
+    pub fn stranger(&self, found: &Self) -> Option<Stranger> {
+        experiment(Some(&found.training), Some(&self.training))
+            .or_else(|| data(Some(&found.data), Some(&self.data)))
+            .or_else(|| (self.run != found.run).then_some(Stranger::Run(found.run)))
+            .or_else(|| (self.streams != found.streams).then_some(Stranger::Streams))
     }
 }
 
-fn other_experiment(found: &str, expected: &str) -> String {
-    format!("belongs to another experiment ({}, and this sweep trains {})", short(found), short(expected))
+/// A stranger, if both experiments are known and they differ.
+fn experiment(found: Option<&String>, expected: Option<&String>) -> Option<Stranger> {
+    let (found, expected) = (found?.clone(), expected?.clone());
+    (found != expected).then_some(Stranger::Experiment { found, expected })
 }
 
-fn other_data(found: &str, expected: &str) -> String {
-    format!("was trained on other data ({}, and this sweep is of {})", short(found), short(expected))
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..SHOWN).unwrap_or(digest)
+/// A stranger, if both digests of data are known and they differ.
+fn data(found: Option<&String>, expected: Option<&String>) -> Option<Stranger> {
+    let (found, expected) = (found?.clone(), expected?.clone());
+    (found != expected).then_some(Stranger::Data { found, expected })
 }
 
 /// What every run of a sweep must agree with. What the sweep itself does not say, because an older version made it, is
@@ -91,55 +83,41 @@ impl Expected {
 
     /// Why a saved state of the identity `found` is not that of run `index` of the sweep; `None` if it may be.
     #[must_use]
-    pub fn complaint_of_state(&self, found: &RunIdentity, index: usize) -> Option<String> {
-        let differs =
-            |expected: &Option<String>, found: &str| expected.as_ref().filter(|known| *known != found).cloned();
-        if let Some(expected) = differs(&self.training, &found.training) {
-            return Some(other_experiment(&found.training, &expected));
-        }
-        if let Some(expected) = differs(&self.data, &found.data) {
-            return Some(other_data(&found.data, &expected));
-        }
-        (found.run != index).then(|| format!("is of run {}", found.run))
+    pub fn stranger_of_state(&self, found: &RunIdentity, index: usize) -> Option<Stranger> {
+        experiment(Some(&found.training), self.training.as_ref())
+            .or_else(|| data(Some(&found.data), self.data.as_ref()))
+            .or_else(|| (found.run != index).then_some(Stranger::Run(found.run)))
     }
 
-    /// Why the complete run of this manifest does not belong to the sweep, to be read after its name; `None` if it does.
-    pub fn complaint(&mut self, run: &RunManifest, index: usize) -> Option<String> {
-        if run.run != index || run.identity.as_ref().is_some_and(|found| found.run != index) {
-            return Some(format!("is run {} of its sweep", run.run));
-        }
+    /// Why the complete run of this manifest does not belong to the sweep; `None` if it does.
+    pub fn stranger(&mut self, run: &RunManifest, index: usize) -> Option<Stranger> {
         let identity = run.identity.as_ref();
+        if let Some(other) =
+            [Some(run.run), identity.map(|found| found.run)].into_iter().flatten().find(|run| *run != index)
+        {
+            return Some(Stranger::Run(other));
+        }
         if identity.is_some() && self.first_version {
-            return Some(
-                "was trained by a newer version of harness than its sweep.json says: that belongs to another sweep"
-                    .into(),
-            );
+            return Some(Stranger::Newer);
         }
         if identity.is_none()
             && self.training.is_some()
             && !self.first_version
             && run.digest != self.older.get(&index).cloned()
         {
-            return Some(
-                "does not say to which experiment it belongs, as runs of an older version of harness do not".into(),
-            );
+            return Some(Stranger::Older);
         }
-        let data = run.outcome.as_ref().and_then(|outcome| outcome.provenance.data_digest.as_deref());
-        if let (Some(identity), Some(data)) = (identity, data)
-            && identity.data != data
+        let told = run.outcome.as_ref().and_then(|outcome| outcome.provenance.data_digest.as_ref());
+        if let (Some(identity), Some(told)) = (identity, told)
+            && identity.data != *told
         {
-            return Some("names two data sets, so that nobody knows which it was trained on".into());
+            return Some(Stranger::TwoDataSets);
         }
-        if let (Some(found), Some(expected)) = (identity.map(|found| &found.training), &self.training)
-            && found != expected
-        {
-            return Some(other_experiment(found, expected));
-        }
-        let data = identity.map(|found| found.data.as_str()).or(data);
-        if let (Some(found), Some(expected)) = (data, &self.data)
-            && found != expected
-        {
-            return Some(other_data(found, expected));
+        let told = identity.map(|found| &found.data).or(told);
+        let other = experiment(identity.map(|found| &found.training), self.training.as_ref())
+            .or_else(|| data(told, self.data.as_ref()));
+        if other.is_some() {
+            return other;
         }
         let size = run.outcome.as_ref().map(|outcome| {
             [outcome.examples as u64, outcome.classes as u64, outcome.parameters, outcome.epochs as u64]
@@ -147,20 +125,18 @@ impl Expected {
         if let (Some(found), Some(expected)) = (size, self.size)
             && found != expected
         {
-            return Some(format!(
-                "belongs to another experiment: its examples, classes, parameters and epochs are {found:?}, those of the other runs {expected:?}"
-            ));
+            return Some(Stranger::Sizes { found, expected });
         }
         let streams = run.outcome.iter().flat_map(|outcome| &outcome.streams);
         let shared = streams.filter(|(_, stream)| !stream.varies);
         for (name, stream) in shared.clone() {
             if self.shared.get(name).is_some_and(|seed| *seed != stream.seed) {
-                return Some(format!("was drawn from another seed: its stream `{name}` is not that of the other runs"));
+                return Some(Stranger::Seed(name.clone()));
             }
         }
         self.shared.extend(shared.map(|(name, stream)| (name.clone(), stream.seed.clone())));
         self.training = self.training.take().or_else(|| identity.map(|found| found.training.clone()));
-        self.data = self.data.take().or_else(|| data.map(str::to_owned));
+        self.data = self.data.take().or_else(|| told.cloned());
         self.size = self.size.or(size);
         None
     }
@@ -192,48 +168,52 @@ mod tests {
     fn strangers_are_told_by_experiment_data_index_and_seed() {
         let sweep = SweepManifest { training: Some(identity(0).training), ..sweep_manifest("", 3) };
         let mut expected = Expected::of(&sweep);
-        assert_eq!(expected.complaint(&run(0, |_| {}), 0), None);
-        assert_eq!(expected.complaint(&run(1, |_| {}), 1), None);
-        let mut stranger = |change: fn(&mut RunManifest)| expected.complaint(&run(2, change), 2).unwrap();
-        assert!(stranger(|run| run.run = 1).contains("run 1 of its sweep"));
-        assert!(stranger(|run| run.identity.as_mut().unwrap().run = 1).contains("of its sweep"));
-        assert!(stranger(|run| run.identity.as_mut().unwrap().training = "ff".into()).contains("another experiment"));
-        assert!(stranger(|run| run.identity.as_mut().unwrap().data = "ff".into()).contains("other data"));
-        assert!(
-            stranger(|run| {
-                run.identity.as_mut().unwrap().data = "ff".into();
-                run.outcome.as_mut().unwrap().provenance.data_digest = Some("ff".into());
-            })
-            .contains("other data")
+        assert_eq!(expected.stranger(&run(0, |_| {}), 0), None);
+        assert_eq!(expected.stranger(&run(1, |_| {}), 1), None);
+        let mut stranger = |change: fn(&mut RunManifest)| expected.stranger(&run(2, change), 2).unwrap();
+        assert_eq!(stranger(|run| run.run = 1), Stranger::Run(1));
+        assert_eq!(stranger(|run| run.identity.as_mut().unwrap().run = 1), Stranger::Run(1));
+        let ff = || "ff".to_owned();
+        assert_eq!(
+            stranger(|run| run.identity.as_mut().unwrap().training = "ff".into()),
+            Stranger::Experiment { found: ff(), expected: "0f".into() }
+        );
+        assert_eq!(
+            stranger(|run| run.identity.as_mut().unwrap().data = "ff".into()),
+            Stranger::Data { found: ff(), expected: "da".into() }
+        );
+        assert_eq!(
+            stranger(|run| run.outcome.as_mut().unwrap().provenance.data_digest = Some("ff".into())),
+            Stranger::TwoDataSets
         );
         let shared = |run: &mut RunManifest, seed: &str| {
             let streams = &mut run.outcome.as_mut().unwrap().streams;
             streams.insert("bit".into(), StreamSeed { seed: seed.into(), varies: false });
         };
-        assert_eq!(expected.complaint(&run(0, |run| shared(run, "01")), 0), None);
-        let complaint = expected.complaint(&run(1, |run| shared(run, "02")), 1).unwrap();
-        assert!(complaint.contains("another seed"), "{complaint}");
+        assert_eq!(expected.stranger(&run(0, |run| shared(run, "01")), 0), None);
+        assert_eq!(expected.stranger(&run(1, |run| shared(run, "02")), 1), Some(Stranger::Seed("bit".into())));
     }
 
     #[test]
     fn of_an_old_sweep_the_first_run_says_what_the_others_must_be() {
         let mut expected = Expected::of(&SweepManifest { training: None, ..sweep_manifest("", 3) });
-        assert!(expected.complaint(&run(0, |_| {}), 0).unwrap().contains("newer version"));
+        assert_eq!(expected.stranger(&run(0, |_| {}), 0), Some(Stranger::Newer));
         let old = |index, digest: &str| {
             run(index, |run| {
                 run.identity = None;
                 run.outcome.as_mut().unwrap().provenance.data_digest = Some(digest.into());
             })
         };
-        assert_eq!(expected.complaint(&old(0, "aa"), 0), None);
-        assert_eq!(expected.complaint(&old(1, "aa"), 1), None);
-        assert!(expected.complaint(&old(2, "bb"), 2).unwrap().contains("other data"));
+        assert_eq!(expected.stranger(&old(0, "aa"), 0), None);
+        assert_eq!(expected.stranger(&old(1, "aa"), 1), None);
+        let other = Stranger::Data { found: "bb".into(), expected: "aa".into() };
+        assert_eq!(expected.stranger(&old(2, "bb"), 2), Some(other));
         assert_eq!(expected.data(), Some("aa"));
         let longer = run(2, |run| {
             run.identity = None;
             run.outcome.as_mut().unwrap().epochs += 1;
         });
-        assert!(expected.complaint(&longer, 2).unwrap().contains("epochs"));
+        assert!(matches!(expected.stranger(&longer, 2), Some(Stranger::Sizes { .. })));
     }
 
     #[test]
@@ -247,15 +227,15 @@ mod tests {
                 run.digest = Some(digest.into());
             })
         };
-        assert_eq!(expected.complaint(&old(1, "11"), 1), None);
-        assert!(expected.complaint(&old(1, "22"), 1).unwrap().contains("older version"));
-        assert!(expected.complaint(&old(2, "11"), 2).unwrap().contains("older version"));
+        assert_eq!(expected.stranger(&old(1, "11"), 1), None);
+        assert_eq!(expected.stranger(&old(1, "22"), 1), Some(Stranger::Older));
+        assert_eq!(expected.stranger(&old(2, "11"), 2), Some(Stranger::Older));
     }
 
     #[test]
     fn an_identity_is_its_own_and_no_other() {
         let own = identity(3);
-        assert_eq!(own.complaint(&own.clone()), None);
+        assert_eq!(own.stranger(&own.clone()), None);
         let others = [
             RunIdentity { training: "x".into(), ..own.clone() },
             RunIdentity { data: "x".into(), ..own.clone() },
@@ -263,7 +243,7 @@ mod tests {
             RunIdentity { streams: BTreeMap::new(), ..own.clone() },
         ];
         for other in others {
-            assert!(own.complaint(&other).is_some(), "{other:?}");
+            assert!(own.stranger(&other).is_some(), "{other:?}");
         }
     }
 }

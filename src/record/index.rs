@@ -11,6 +11,7 @@ use super::checksum::{self, Schema};
 use super::files::{self, Found};
 use super::layout::{self, SweepDir};
 use super::manifest::{FileEntry, RunManifest, Status};
+use super::wrong::Damage;
 use crate::error::{Error, Result};
 
 /// Name of the index.
@@ -102,7 +103,7 @@ pub fn read(folder: &Path, name: &str) -> Result<Option<Vec<u8>>> {
     let Ok(Some(index)) = load(folder) else { return Ok(None) };
     let Some(entry) = index.files.into_iter().find(|entry| entry.path == name) else { return Ok(None) };
     let Ok(bytes) = files::read_if_there(&folder.join(name)) else { return Ok(None) };
-    Ok(bytes.filter(|bytes| entry.complaint(bytes).is_none()))
+    Ok(bytes.filter(|bytes| entry.damage(bytes).is_none()))
 }
 
 /// What is wrong with a derived file.
@@ -131,8 +132,9 @@ pub(super) fn complaints(folder: &Path) -> Result<Vec<(PathBuf, String, Wrong)>>
     let mut found = Vec::new();
     for entry in &index.files {
         let path = folder.join(&entry.path);
-        let linked = files::refuse_links(folder, &path).err().map(|error| format!("cannot be read: {error}"));
-        found.extend(linked.or_else(|| entry.complaint_at(&path)).map(|complaint| (path, complaint, Wrong::Damaged)));
+        let linked = files::refuse_links(folder, &path).err().map(Damage::Unreadable);
+        let damage = linked.or_else(|| entry.damage_at(&path));
+        found.extend(damage.map(|damage| (path, damage.to_string(), Wrong::Damaged)));
     }
     let listed: BTreeSet<&str> = index.files.iter().map(|entry| entry.path.as_str()).collect();
     for file in there {
@@ -167,16 +169,17 @@ pub(super) fn mend(folder: &Path, is_analysis: bool) -> Result<()> {
         }
         return Ok(());
     };
-    for entry in &index.files {
+    let mut whole = Vec::with_capacity(index.files.len());
+    for entry in index.files {
         let path = folder.join(&entry.path);
-        if files::refuse_links(folder, &path).is_ok()
-            && matches!(files::look(&path)?, Found::File(_))
-            && entry.complaint_at(&path).is_some()
-        {
-            files::remove(&path)?;
+        let linked = files::refuse_links(folder, &path).is_err();
+        match entry.damage_at(&path) {
+            None if !linked => whole.push(entry),
+            Some(Damage::Size { .. } | Damage::Contents) if !linked => drop(files::remove(&path)?),
+            _ => {}
         }
     }
-    index.files.retain(|entry| entry.complaint_at(&folder.join(&entry.path)).is_none());
+    index.files = whole;
     index.schema = SCHEMA.name();
     store(folder, &index)
 }

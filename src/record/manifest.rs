@@ -2,7 +2,8 @@
 //! [`super::checksum`]).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,15 @@ use super::files::{self, Found, PlainFolders};
 use super::identity::RunIdentity;
 use super::layout::{RunDir, SweepDir};
 use super::provenance::Provenance;
+use super::wrong::Damage;
 use crate::error::{Error, Result};
 
 /// Name and version of `run.json`. Version 1 had no `identity`.
 pub const RUN_SCHEMA: Schema = Schema { family: "harness.run", major: 1, minor: 1 };
 /// Name and version of `sweep.json`. Version 1 had no `training`, and no digest of the data.
 pub const SWEEP_SCHEMA: Schema = Schema { family: "harness.sweep", major: 1, minor: 1 };
+/// Bytes of a file that are read at a time.
+const PIECE: usize = 1 << 18;
 /// No sweep has more runs, whatever its files say: as the experiment's own limit.
 pub const MOST_RUNS: usize = 100_000;
 
@@ -41,37 +45,46 @@ impl FileEntry {
 
     /// What is wrong with `bytes` as the contents of this file; `None` if nothing is.
     #[must_use]
-    pub fn complaint(&self, bytes: &[u8]) -> Option<String> {
+    pub fn damage(&self, bytes: &[u8]) -> Option<Damage> {
         if bytes.len() as u64 != self.bytes {
-            return Some(format!("holds {} bytes where {} were written", bytes.len(), self.bytes));
+            return Some(Damage::Size { found: bytes.len() as u64, written: self.bytes });
         }
         self.other_contents(&blake3::hash(bytes))
     }
 
+    /// What is wrong with the file `path`, as far as can be seen without opening it; `None` if nothing is.
+    #[must_use]
+    pub fn visible_damage(&self, path: &Path) -> Option<Damage> {
+        match files::look(path) {
+            Ok(Found::File(bytes)) if bytes == self.bytes => None,
+            Ok(Found::File(found)) => Some(Damage::Size { found, written: self.bytes }),
+            Ok(Found::Nothing) => Some(Damage::Missing),
+            Ok(Found::Folder) => Some(Damage::Odd("a folder")),
+            Ok(Found::Odd(what)) => Some(Damage::Odd(what)),
+            Err(error) => Some(Damage::Unreadable(error)),
+        }
+    }
+
     /// What is wrong with the file `path`, which is read piece by piece; `None` if nothing is.
     #[must_use]
-    pub fn complaint_at(&self, path: &Path) -> Option<String> {
-        let unreadable = |cause: &dyn std::fmt::Display| Some(format!("cannot be read: {cause}"));
-        match files::look(path) {
-            Ok(Found::Nothing) => return Some("is missing".into()),
-            Ok(Found::File(bytes)) if bytes == self.bytes => {}
-            Ok(Found::File(bytes)) => return Some(format!("holds {bytes} bytes where {} were written", self.bytes)),
-            Ok(Found::Folder) => return Some("is a folder where a file was written".into()),
-            Ok(Found::Odd(what)) => return Some(format!("is {what} where a file was written: it is not opened")),
-            Err(error) => return unreadable(&error),
+    pub fn damage_at(&self, path: &Path) -> Option<Damage> {
+        if let Some(damage) = self.visible_damage(path) {
+            return Some(damage);
         }
         let mut hasher = blake3::Hasher::new();
-        match std::fs::File::open(path)
-            .and_then(|file| io::copy(&mut io::BufReader::with_capacity(1 << 18, file), &mut hasher))
-        {
-            Err(cause) => unreadable(&cause),
+        // Most files are small: no more memory is asked for than they have bytes.
+        let room = usize::try_from(self.bytes).unwrap_or(usize::MAX).clamp(1, PIECE);
+        let read = File::open(path).and_then(|file| {
+            io::copy(&mut io::BufReader::with_capacity(room, file.take(self.bytes.saturating_add(1))), &mut hasher)
+        });
+        match read {
+            Err(cause) => Some(Damage::Unreadable(Error::io("read", path, &cause))),
             Ok(_) => self.other_contents(&hasher.finalize()),
         }
     }
 
-    fn other_contents(&self, found: &blake3::Hash) -> Option<String> {
-        let same = found.to_hex().as_str() == self.blake3;
-        (!same).then(|| "does not have the contents that were written: its BLAKE3 digest differs".into())
+    fn other_contents(&self, found: &blake3::Hash) -> Option<Damage> {
+        (found.to_hex().as_str() != self.blake3).then_some(Damage::Contents)
     }
 
     /// Refuses entries that name files outside the folder of the list `list`.
@@ -261,9 +274,9 @@ mod tests {
         let entry = FileEntry::of("checkpoints/0001/soft.parquet", b"abc");
         // BLAKE3 of "abc", from the published test vectors of its reference implementation.
         assert_eq!(entry.blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
-        assert_eq!(entry.complaint(b"abc"), None);
-        assert!(entry.complaint(b"ab").unwrap().contains("2 bytes where 3"));
-        assert!(entry.complaint(b"abd").unwrap().contains("BLAKE3"));
+        assert_eq!(entry.damage(b"abc"), None);
+        assert_eq!(entry.damage(b"ab"), Some(Damage::Size { found: 2, written: 3 }));
+        assert_eq!(entry.damage(b"abd"), Some(Damage::Contents));
     }
 
     #[test]
@@ -271,13 +284,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("soft.parquet");
         let entry = FileEntry::of("soft.parquet", b"abc");
-        assert_eq!(entry.complaint_at(&path).unwrap(), "is missing");
-        for (bytes, complaint) in [(b"abc".as_slice(), None), (b"ab", Some("2 bytes")), (b"abd", Some("BLAKE3"))] {
+        assert_eq!(entry.damage_at(&path), Some(Damage::Missing));
+        for bytes in [b"abc".as_slice(), b"ab", b"abd", b"abcd", b""] {
             std::fs::write(&path, bytes).unwrap();
-            let found = entry.complaint_at(&path);
-            assert_eq!(found, entry.complaint(bytes));
-            assert_eq!(found.is_some_and(|found| found.contains(complaint.unwrap_or("?"))), complaint.is_some());
+            assert_eq!(entry.damage_at(&path), entry.damage(bytes));
+            assert_eq!(entry.visible_damage(&path).is_none(), bytes.len() == 3);
         }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let error = entry.damage_at(&path).unwrap().of("soft.parquet", "look");
+        assert_eq!(error.to_string(), "soft.parquet is a folder where a file was written: it is not opened; look");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(error.is_corrupt() && cause.starts_with("is a folder"), "{cause}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod tensors;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod verify;
+mod wrong;
 
 pub use identity::{Expected, RunIdentity};
 pub use layout::{RunDir, SweepDir};
@@ -33,8 +34,9 @@ pub use metrics::EpochMetrics;
 pub use nights::{Accepted, NightValues};
 pub use provenance::{Origin, Provenance};
 pub use reader::{LeftOut, RunReader, SweepReader};
-pub use run::{Begin, RunWriter, forget, record_failure, tidy};
+pub use run::{Begin, RunWriter, foreign, forget, record_failure, tidy};
 pub use soft::SoftDecisions;
 pub use state::{SavedState, StateFile};
 pub use tensors::{Tensors, Values};
 pub use verify::{Completeness, Problem, look_through, repair, verify};
+pub use wrong::{Damage, Stranger};

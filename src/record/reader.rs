@@ -13,6 +13,7 @@ use super::metrics::{self, EpochMetrics};
 use super::run::foreign;
 use super::soft::SoftDecisions;
 use super::tensors::Tensors;
+use super::wrong::Damage;
 use crate::error::{Error, Result};
 
 /// Reads a complete run; every file is checked against the manifest before it is believed.
@@ -43,10 +44,10 @@ impl RunReader {
             }
             return Err(Error::RunsFailed(format!("{name} is not complete; `harness resume` goes on with it")));
         };
-        if let Some(complaint) =
-            (manifest.status == Status::Complete).then(|| expected.complaint(&manifest, dir.index())).flatten()
+        if let Some(stranger) =
+            (manifest.status == Status::Complete).then(|| expected.stranger(&manifest, dir.index())).flatten()
         {
-            return Err(foreign(dir, &complaint));
+            return Err(foreign(dir, stranger));
         }
         match (manifest.status, manifest.outcome.take()) {
             (Status::Complete, Some(outcome)) => Ok(Self { dir: dir.clone(), manifest, outcome }),
@@ -69,9 +70,8 @@ impl RunReader {
         self.manifest.refuse_links(&self.dir)?;
         for entry in self.manifest.files.iter().filter(|entry| !weights(&entry.path)) {
             let path = self.dir.root().join(&entry.path);
-            if let Some(complaint) = entry.complaint_at(&path) {
-                let what = path.display();
-                return Err(Error::Corrupt(format!("{what} {complaint}; `harness resume` trains the run again")));
+            if let Some(damage) = entry.damage_at(&path) {
+                return Err(damage.of(path.display(), "`harness resume` trains the run again"));
             }
         }
         Ok(())
@@ -170,10 +170,10 @@ impl RunReader {
         let path = self.dir.root().join(file);
         let what = path.display().to_string();
         files::refuse_links(&self.dir.sweep(), &path)?;
-        let bytes = files::read_if_there(&path)?
-            .ok_or_else(|| Error::Corrupt(format!("{what} is missing; `harness verify --repair` forgets the run")))?;
-        match entry.complaint(&bytes) {
-            Some(complaint) => Err(Error::Corrupt(format!("{what} {complaint}"))),
+        let remedy = "`harness resume` trains the run again";
+        let bytes = files::read_if_there(&path)?.ok_or_else(|| Damage::Missing.of(&what, remedy))?;
+        match entry.damage(&bytes) {
+            Some(damage) => Err(damage.of(what, remedy)),
             None => Ok(Some((bytes, what))),
         }
     }
@@ -243,7 +243,7 @@ impl SweepReader {
         let root = self.dir.root().display();
         let Some(run) = only else {
             let (runs, left_out) = self.runs();
-            return match left_out.into_iter().find(|held| matches!(held.why, Error::Corrupt(_))) {
+            return match left_out.into_iter().find(|held| held.why.is_corrupt()) {
                 Some(held) => Err(Error::Corrupt(format!("run {}: {}", held.run, held.why))),
                 None if runs.is_empty() => Err(Error::Invalid(format!("{root} has no complete run"))),
                 None => Ok(runs),
@@ -347,10 +347,10 @@ mod tests {
         let (runs, left_out) = reader.runs();
         assert_eq!(runs.iter().map(RunReader::index).collect::<Vec<_>>(), [0]);
         let why: Vec<String> = left_out.iter().map(|run| run.why.to_string()).collect();
-        for (why, expected) in why.iter().zip(["another experiment", "data", "run 0 of its sweep"]) {
+        for (why, expected) in why.iter().zip(["another experiment", "data", "is of run 0"]) {
             assert!(why.contains(expected), "{why}");
         }
-        assert!(left_out.iter().all(|run| matches!(run.why, Error::Corrupt(_))));
+        assert!(left_out.iter().all(|run| run.why.is_corrupt()));
         assert!(reader.run(1).is_err() && reader.run(0).is_ok());
     }
 

@@ -17,7 +17,8 @@ use super::metrics::{self, EpochMetrics};
 use super::soft::SoftDecisions;
 use super::state::{SavedState, StateFile};
 use super::tensors::Tensors;
-use crate::error::{Error, Result};
+use super::wrong::Stranger;
+use crate::error::{Error, Result, exit};
 
 /// How a run begins.
 #[derive(Debug)]
@@ -55,8 +56,8 @@ impl RunWriter {
             Ok(Some(manifest)) => {
                 RUN_SCHEMA.refuse_newer(&manifest.schema, &dir.manifest())?;
                 if manifest.status == Status::Complete {
-                    if let Some(complaint) = manifest.identity.as_ref().and_then(|found| identity.complaint(found)) {
-                        return Err(foreign(dir, &complaint));
+                    if let Some(stranger) = manifest.identity.as_ref().and_then(|found| identity.stranger(found)) {
+                        return Err(foreign(dir, stranger));
                     }
                     tidy(dir)?;
                     return Ok(Begin::Complete);
@@ -65,7 +66,7 @@ impl RunWriter {
                 files::remove(&dir.manifest())?;
             }
             // One whose manifest is damaged is made again.
-            Err(Error::Corrupt(_)) => {
+            Err(error) if error.is_corrupt() => {
                 files::remove(&dir.manifest())?;
             }
             Ok(None) => {}
@@ -266,12 +267,10 @@ pub fn forget(dir: &RunDir) -> Result<()> {
 }
 
 /// The error that says that what lies in the place of a run is not the run.
-pub(super) fn foreign(dir: &RunDir, complaint: &str) -> Error {
-    Error::Corrupt(format!(
-        "{} {complaint}: move it away, and `harness resume` trains run {}",
-        dir.root().display(),
-        dir.index()
-    ))
+pub fn foreign(dir: &RunDir, stranger: Stranger) -> Error {
+    let (root, run) = (dir.root().display(), dir.index());
+    let sentence = format!("{root} {stranger}: move it away, and `harness resume` trains run {run}");
+    Error::caused(exit::CORRUPT, sentence, stranger)
 }
 
 /// Removes from a complete run what only an unfinished one needs.
@@ -299,7 +298,7 @@ enum Saved {
 fn saved_state(dir: &RunDir, identity: &RunIdentity) -> Result<Saved> {
     let path = dir.state();
     let bytes = match files::read_if_there(&path) {
-        Err(Error::Corrupt(why)) => return Ok(Saved::Unusable(why)),
+        Err(error) if error.is_corrupt() => return Ok(Saved::Unusable(error.to_string())),
         read => read?,
     };
     let Some(bytes) = bytes else { return Ok(Saved::None) };
@@ -317,14 +316,14 @@ fn saved_state(dir: &RunDir, identity: &RunIdentity) -> Result<Saved> {
         let why = format!("{name} was saved by an older version of harness, which did not say for which experiment");
         return Ok(Saved::Unusable(why));
     };
-    if let Some(complaint) = identity.complaint(&found) {
-        return Ok(Saved::Unusable(format!("{name} {complaint}")));
+    if let Some(stranger) = identity.stranger(&found) {
+        return Ok(Saved::Unusable(format!("{name} {stranger}")));
     }
     for entry in &entries {
         let path = dir.root().join(&entry.path);
         files::refuse_links(&dir.sweep(), &path)?;
-        if let Some(complaint) = entry.complaint_at(&path) {
-            return Ok(Saved::Unusable(format!("{} {complaint}", path.display())));
+        if let Some(damage) = entry.damage_at(&path) {
+            return Ok(Saved::Unusable(format!("{} {damage}", path.display())));
         }
     }
     Ok(Saved::Usable(Box::new(state), entries))

@@ -66,14 +66,14 @@ pub fn leave_one_out(ranking: &Ranking, epsilon: f64) -> Result<Levels> {
 
 /// Margins of a class from which on its own work is divided among the threads.
 const SHARED_OUT: usize = 1 << 16;
+/// Classes whose levels are held at a time before they are divided by run.
+const CLASSES: usize = 1 << 12;
 
 /// One run's levels on the one-vs-rest margins of each class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassLevels {
     /// Exact level for each class, `[C]`.
     pub alpha: Vec<f64>,
-    /// The same at each class's own `delta_relative`, `[C]`.
-    pub alpha_relative: Vec<f64>,
     /// The class with the largest level; of those that tie the one with the largest KS distance, then the lowest.
     pub worst_class: usize,
     /// KS distance on that class.
@@ -88,31 +88,36 @@ pub fn one_vs_rest<T: Real>(runs: &[Logits<'_, T>], epsilon: f64) -> Result<Vec<
     check_same(runs)?;
     let (examples, classes) = (runs[0].examples(), runs[0].classes());
     let sums: Vec<Vec<(f64, f64)>> = runs.par_iter().map(log_sums).collect();
+    let delta = threshold(examples, epsilon)?;
     let of_class = |class| {
         let mut margins = vec![0.0; runs.len() * examples];
         let rows = margins.par_chunks_mut(examples).zip(runs.par_iter().zip(&sums));
         rows.for_each(|(row, (run, sums))| fill_class_margins(run, class, sums, row));
         Margins::new(&margins, runs.len(), examples)?;
-        leave_one_out(&Ranking::of(margins, examples)?, epsilon)
+        // Level and KS distance of each run.
+        Ok(Ranking::of(margins, examples)?.map(|_, plateaus| (plateaus.level(delta), plateaus.ks())))
     };
-    // Large classes have work for every thread; many small ones are shared out.
-    let by_class: Vec<Levels> = match runs.len() * examples {
-        SHARED_OUT.. => (0..classes).map(of_class).collect::<Result<_>>()?,
-        _ => (0..classes).into_par_iter().map(of_class).collect::<Result<_>>()?,
-    };
-    Ok((0..runs.len())
-        .map(|m| {
-            let level = |class: usize| by_class[class].runs[m];
-            let key = |class: usize| (level(class).alpha, level(class).ks);
-            let worst_class = (1..classes).fold(0, |worst, class| if key(class) > key(worst) { class } else { worst });
-            ClassLevels {
-                alpha: (0..classes).map(|c| level(c).alpha).collect(),
-                alpha_relative: (0..classes).map(|c| level(c).alpha_relative).collect(),
-                worst_class,
-                worst_ks: level(worst_class).ks,
+    let mut found: Vec<ClassLevels> = (0..runs.len())
+        .map(|_| ClassLevels { alpha: Vec::with_capacity(classes), worst_class: 0, worst_ks: f64::NEG_INFINITY })
+        .collect();
+    for start in (0..classes).step_by(CLASSES) {
+        let block = start..classes.min(start + CLASSES);
+        // Large classes have work for every thread; many small ones are shared out.
+        let by_class: Vec<Vec<(f64, f64)>> = match runs.len() * examples {
+            SHARED_OUT.. => block.map(of_class).collect::<Result<_>>()?,
+            _ => block.into_par_iter().map(of_class).collect::<Result<_>>()?,
+        };
+        for (class, levels) in (start..).zip(by_class) {
+            for (found, (alpha, ks)) in found.iter_mut().zip(levels) {
+                let worst = found.alpha.get(found.worst_class).copied().unwrap_or(0.0);
+                if (alpha, ks) > (worst, found.worst_ks) {
+                    (found.worst_class, found.worst_ks) = (class, ks);
+                }
+                found.alpha.push(alpha);
             }
-        })
-        .collect())
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use super::logits::{Logits, Real, argmax, softmax_into};
 /// The number of bins that every ECE of the project uses.
 pub const BINS: usize = 15;
 
+/// Classes whose bins are held at a time: of a million classes they would take many times the room of the logits.
+const CLASSES: usize = 1 << 11;
+
 /// One row of the reliability table: the examples whose top probability lies in (low, high] (the first bin is closed at 0).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bin {
@@ -56,11 +59,11 @@ pub fn calibration<T: Real>(logits: &Logits<'_, T>, bins: usize) -> Calibration 
     assert!(bins > 0, "calibration needs at least one bin");
     let classes = logits.classes();
     let mut top = Tally::new(bins);
-    let mut by_class = vec![Tally::new(bins); classes];
-    let mut points = Vec::with_capacity(logits.examples());
+    let mut by_class = vec![Tally::new(bins); classes.min(CLASSES)];
+    let (mut points, mut log_sums) = (Vec::with_capacity(logits.examples()), Vec::with_capacity(logits.examples()));
     let mut p = vec![0.0; classes];
     for (row, y) in logits.rows() {
-        softmax_into(row, &mut p);
+        log_sums.push(softmax_into(row, &mut p));
         let choice = argmax(row);
         top.add(p[choice], choice == y);
         points.push((p[choice], choice == y));
@@ -68,10 +71,20 @@ pub fn calibration<T: Real>(logits: &Logits<'_, T>, bins: usize) -> Calibration 
             tally.add(p, c == y);
         }
     }
+    let mut errors: f64 = by_class.iter().map(Tally::error).sum();
+    for start in (CLASSES..classes).step_by(CLASSES) {
+        by_class = vec![Tally::new(bins); CLASSES.min(classes - start)];
+        for ((row, y), log_sum) in logits.rows().zip(&log_sums) {
+            for (c, (tally, &z)) in (start..).zip(by_class.iter_mut().zip(&row[start..])) {
+                tally.add((z.into() - log_sum).exp(), c == y);
+            }
+        }
+        errors += by_class.iter().map(Tally::error).sum::<f64>();
+    }
     Calibration {
         ece: top.error(),
         ece_adaptive: equal_mass(points, bins),
-        ece_classwise: by_class.iter().map(Tally::error).sum::<f64>() / classes as f64,
+        ece_classwise: errors / classes as f64,
         bins: top.table(),
     }
 }
@@ -191,6 +204,22 @@ mod tests {
         assert_eq!(t.counts, [2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         t.add(f64::from_bits((1.0f64 / 15.0).to_bits() + 1), true);
         assert_eq!(t.counts[1], 2);
+    }
+
+    #[test]
+    fn classes_beyond_those_held_at_a_time_count_alike() {
+        let (classes, examples) = (2 * CLASSES + 7, 3);
+        let z: Vec<f64> = (0..examples * classes).map(|place| ((place * 37) % 11) as f64).collect();
+        let labels = [5, CLASSES as u32 + 3, 2 * CLASSES as u32 + 6];
+        let logits = Logits::new(&z, &labels, classes).unwrap();
+        let mut tallies = vec![Tally::new(BINS); classes];
+        let mut p = vec![0.0; classes];
+        for (row, y) in logits.rows() {
+            softmax_into(row, &mut p);
+            tallies.iter_mut().zip(&p).enumerate().for_each(|(class, (tally, &p))| tally.add(p, class == y));
+        }
+        let expected = tallies.iter().map(Tally::error).sum::<f64>() / classes as f64;
+        assert!(close(calibration(&logits, BINS).ece_classwise, expected, 1e-15) && expected > 0.0);
     }
 
     #[test]

@@ -95,10 +95,9 @@ pub fn pairwise_soft<T: Real>(runs: &[Logits<'_, T>]) -> Result<Pairs> {
     for start in (0..examples).step_by(per_block) {
         let width = per_block.min(examples - start) * classes;
         block.par_chunks_mut(width).zip(runs).for_each(|(p, run)| {
-            let z = &run.values()[start * classes..][..width];
-            z.chunks_exact(classes).zip(p.chunks_exact_mut(classes)).for_each(|(z, p)| {
-                softmax_into(z, p);
-            });
+            for (i, p) in p.chunks_exact_mut(classes).enumerate() {
+                softmax_into(run.row(start + i), p);
+            }
         });
         sums.par_iter_mut().enumerate().for_each(|(a, sums)| {
             let p = &block[a * width..][..width];

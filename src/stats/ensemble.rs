@@ -21,6 +21,25 @@ pub enum Combination {
     Logits,
 }
 
+impl Combination {
+    /// Writes what a run with the logits `row` `[C]` adds to the sum of an ensemble into `out` `[C]`.
+    pub(super) fn term<T: Real>(self, row: &[T], out: &mut [f64]) {
+        match self {
+            Self::Probabilities => drop(softmax_into(row, out)),
+            Self::Logits => out.iter_mut().zip(row).for_each(|(out, &z)| *out = z.into()),
+        }
+    }
+
+    /// The logit of a class of which the terms of so many members add up to `sum`: the logarithm of the mean probability, of
+    /// at least 1e-300, or the mean logit. NaN for no members.
+    pub(super) fn logit(self, sum: f64, members: f64) -> f64 {
+        match self {
+            Self::Probabilities => (sum / members).max(TINY).ln(),
+            Self::Logits => sum / members,
+        }
+    }
+}
+
 /// A mean prediction to which members are added one after the other; each subset of a random order costs one addition.
 #[derive(Debug, Clone)]
 pub struct Ensemble<'a> {
@@ -50,18 +69,13 @@ impl<'a> Ensemble<'a> {
     /// # Errors
     /// [`Error::Invalid`] if its shape differs.
     pub fn add<T: Real>(&mut self, run: &Logits<'_, T>) -> Result<()> {
-        if run.values().len() != self.sums.len() || run.classes() != self.classes {
+        if run.examples() != self.labels.len() || run.classes() != self.classes {
             return Err(Error::Invalid("a run of another shape cannot join an ensemble".into()));
         }
-        let mut p = vec![0.0; self.classes];
+        let mut term = vec![0.0; self.classes];
         for (sums, (z, _)) in self.sums.chunks_exact_mut(self.classes).zip(run.rows()) {
-            match self.combination {
-                Combination::Probabilities => {
-                    softmax_into(z, &mut p);
-                    sums.iter_mut().zip(&p).for_each(|(s, p)| *s += p);
-                }
-                Combination::Logits => sums.iter_mut().zip(z).for_each(|(s, &z)| *s += z.into()),
-            }
+            self.combination.term(z, &mut term);
+            sums.iter_mut().zip(&term).for_each(|(sum, term)| *sum += term);
         }
         self.members += 1;
         Ok(())
@@ -72,10 +86,7 @@ impl<'a> Ensemble<'a> {
     #[must_use]
     pub fn logits(&self) -> Vec<f64> {
         let members = self.members as f64;
-        match self.combination {
-            Combination::Probabilities => self.sums.iter().map(|s| (s / members).max(TINY).ln()).collect(),
-            Combination::Logits => self.sums.iter().map(|s| s / members).collect(),
-        }
+        self.sums.iter().map(|&sum| self.combination.logit(sum, members)).collect()
     }
 
     /// The labels that the ensemble is judged by.
@@ -134,31 +145,32 @@ pub fn greedy<T: Real>(runs: &[Logits<'_, T>], size: usize, combination: Combina
                 runs.len(),
                 size,
                 best.len(),
-                |m| table[m].as_slice(),
+                |m, sums| sums.iter_mut().zip(&table[m]).for_each(|(sum, p)| *sum += p),
                 |sums, joining, members| {
-                    let each = sums.iter().zip(joining).zip(&best);
+                    let each = sums.iter().zip(&table[joining]).zip(&best);
                     each.map(|((s, p), best)| -best - ((s + p) / members).max(TINY).ln()).sum::<f64>()
                         / best.len() as f64
                 },
             ))
         }
         Combination::Logits => {
-            let table: Vec<Vec<f64>> =
-                runs.par_iter().map(|run| run.values().iter().map(|&z| z.into()).collect()).collect();
-            let (classes, labels) = (runs[0].classes(), runs[0].labels());
+            let (examples, classes) = (runs[0].examples(), runs[0].classes());
             Ok(forward(
                 runs.len(),
                 size,
-                table[0].len(),
-                |m| table[m].as_slice(),
+                examples * classes,
+                |m, sums| {
+                    let terms = runs[m].rows().flat_map(|(row, _)| row);
+                    sums.iter_mut().zip(terms).for_each(|(sum, &z)| *sum += z.into());
+                },
                 |sums, joining, members| {
                     let (mut z, mut p) = (vec![0.0; classes], vec![0.0; classes]);
-                    let rows = sums.chunks_exact(classes).zip(joining.chunks_exact(classes)).zip(labels);
-                    let nll = rows.map(|((sums, joining), &y)| {
-                        z.iter_mut().zip(sums).zip(joining).for_each(|((z, s), j)| *z = (s + j) / members);
-                        softmax_into(&z, &mut p) - z[y as usize]
+                    let rows = sums.chunks_exact(classes).zip(runs[joining].rows());
+                    let nll = rows.map(|(sums, (row, y))| {
+                        z.iter_mut().zip(sums).zip(row).for_each(|((z, s), &j)| *z = (s + j.into()) / members);
+                        softmax_into(&z, &mut p) - z[y]
                     });
-                    nll.sum::<f64>() / labels.len() as f64
+                    nll.sum::<f64>() / examples as f64
                 },
             ))
         }
@@ -184,23 +196,23 @@ fn label_probabilities<T: Real>(runs: &[Logits<'_, T>]) -> (Vec<Vec<f64>>, Vec<f
     (table, best)
 }
 
-/// Forward selection among `runs`, of which `terms(m)` are added up; `nll(sums, joining, members)` judges.
-fn forward<'a>(
+/// Forward selection among `runs`: `add(m, sums)` adds a run to `width` sums, `nll(sums, joining, members)` judges.
+fn forward(
     runs: usize,
     size: usize,
     width: usize,
-    terms: impl Fn(usize) -> &'a [f64] + Sync,
-    nll: impl Fn(&[f64], &[f64], f64) -> f64 + Sync,
+    add: impl Fn(usize, &mut [f64]),
+    nll: impl Fn(&[f64], usize, f64) -> f64 + Sync,
 ) -> Vec<Step> {
     let mut left: Vec<usize> = (0..runs).collect();
     let mut sums = vec![0.0; width];
     let mut steps = Vec::new();
     while steps.len() < size && !left.is_empty() {
         let members = (steps.len() + 1) as f64;
-        let scores: Vec<f64> = left.par_iter().map(|&m| nll(&sums, terms(m), members)).collect();
+        let scores: Vec<f64> = left.par_iter().map(|&m| nll(&sums, m, members)).collect();
         let best = (1..left.len()).fold(0, |best, i| if scores[i] < scores[best] { i } else { best });
         let run = left.remove(best);
-        sums.iter_mut().zip(terms(run)).for_each(|(s, t)| *s += t);
+        add(run, &mut sums);
         steps.push(Step { run, nll: scores[best] });
     }
     steps

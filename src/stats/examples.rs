@@ -6,9 +6,31 @@ use rayon::prelude::*;
 use super::bootstrap::{Bootstrap, Interval};
 use super::calibration::{BINS, Tally};
 use super::descriptive::{ascending, mean, quantile_sorted};
-use super::logits::{Logits, Real, argmax, softmax_into};
+use super::logits::{Logits, Real, argmax};
 use super::rng::Stream;
 use crate::error::{Error, Result};
+
+/// What one predictor makes of one example.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// Whether the decision is right.
+    pub hit: bool,
+    /// −log p_y in nats.
+    pub nll: f64,
+    /// Top probability.
+    pub confidence: f64,
+}
+
+impl Outcome {
+    /// The outcome of the logits `row` for an example of this label. NaN logits give a NaN outcome.
+    #[must_use]
+    pub fn of<T: Real>(row: &[T], label: usize) -> Self {
+        let choice = argmax(row);
+        let top: f64 = row[choice].into();
+        let sum: f64 = row.iter().map(|&z| (z.into() - top).exp()).sum();
+        Self { hit: choice == label, nll: top + sum.ln() - row[label].into(), confidence: 1.0 / sum }
+    }
+}
 
 /// What one predictor, a run or an ensemble, makes of each of N examples.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,15 +47,29 @@ impl Outcomes {
     /// The outcomes of one run's or ensemble's logits. NaN logits give NaN outcomes, which the intervals refuse.
     #[must_use]
     pub fn of<T: Real>(logits: &Logits<'_, T>) -> Self {
-        let mut p = vec![0.0; logits.classes()];
-        let mut outcomes = Self { hits: Vec::new(), nll: Vec::new(), confidence: Vec::new() };
-        for (row, y) in logits.rows() {
-            let choice = argmax(row);
-            outcomes.nll.push(softmax_into(row, &mut p) - row[y].into());
-            outcomes.hits.push(f64::from(u8::from(choice == y)));
-            outcomes.confidence.push(p[choice]);
-        }
-        outcomes
+        logits.rows().map(|(row, label)| Outcome::of(row, label)).collect()
+    }
+
+    /// Those of `examples`, in this order.
+    ///
+    /// # Panics
+    /// If one of them is not below N.
+    #[must_use]
+    pub fn select(&self, examples: &[u32]) -> Self {
+        let of = |values: &[f64]| examples.iter().map(|&example| values[example as usize]).collect();
+        Self { hits: of(&self.hits), nll: of(&self.nll), confidence: of(&self.confidence) }
+    }
+
+    /// Accuracy in [0, 1].
+    #[must_use]
+    pub fn mean_accuracy(&self) -> f64 {
+        mean(&self.hits)
+    }
+
+    /// Expected calibration error in [0, 1], 15 equal-width bins.
+    #[must_use]
+    pub fn calibration_error(&self) -> f64 {
+        self.ece_of(0..self.hits.len())
     }
 
     /// Accuracy in [0, 1] with its interval over examples.
@@ -94,7 +130,7 @@ impl Outcomes {
         // The same checks as for every other interval.
         Bootstrap { resamples: resamples.min(1), ..*bootstrap }.mean(&self.confidence)?;
         let n = self.hits.len();
-        let estimate = self.ece_of(0..n);
+        let estimate = self.calibration_error();
         let draws: Vec<f64> = (0..resamples)
             .into_par_iter()
             .map(|i| {
@@ -112,6 +148,18 @@ impl Outcomes {
         let mut tally = Tally::new(BINS);
         examples.for_each(|i| tally.add(self.confidence[i], self.hits[i] > 0.0));
         tally.error()
+    }
+}
+
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(all: I) -> Self {
+        let mut outcomes = Self { hits: Vec::new(), nll: Vec::new(), confidence: Vec::new() };
+        for Outcome { hit, nll, confidence } in all {
+            outcomes.hits.push(f64::from(u8::from(hit)));
+            outcomes.nll.push(nll);
+            outcomes.confidence.push(confidence);
+        }
+        outcomes
     }
 }
 

@@ -7,7 +7,8 @@ pub trait Real: Copy + Send + Sync + Into<f64> {}
 impl Real for f32 {}
 impl Real for f64 {}
 
-/// The logits `[N, C]` of one run, row after row, and the labels `[N]`.
+/// The logits `[N, C]` of one run, row after row, and the labels `[N]`; or those of some of its examples, which are not
+/// copied.
 ///
 /// Mean probabilities are passed as their logarithms: their softmax is themselves.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +16,8 @@ pub struct Logits<'a, T = f32> {
     values: &'a [T],
     labels: &'a [u32],
     classes: usize,
+    /// The row of each example, where only some take part.
+    chosen: Option<&'a [u32]>,
 }
 
 impl<'a, T: Real> Logits<'a, T> {
@@ -44,7 +47,20 @@ impl<'a, T: Real> Logits<'a, T> {
                 classes - 1
             )));
         }
-        Ok(Self { values, labels, classes })
+        Ok(Self { values, labels, classes, chosen: None })
+    }
+
+    /// Only the rows `chosen` of `values` `[N, C]`, in this order, with their `labels`, one for each of `chosen`.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`Error::Invalid`] if a row is chosen that is not there.
+    pub fn of_rows(values: &'a [T], chosen: &'a [u32], labels: &'a [u32], classes: usize) -> Result<Self> {
+        let rows = values.len() / classes.max(1);
+        if let Some(row) = chosen.iter().find(|&&row| row as usize >= rows) {
+            return Err(Error::Invalid(format!("example {row} was chosen of {rows}")));
+        }
+        let first = values.get(..chosen.len().saturating_mul(classes)).unwrap_or(values);
+        Ok(Self { values, chosen: Some(chosen), ..Self::new(first, labels, classes)? })
     }
 
     /// Number of examples N, at least 1.
@@ -65,30 +81,26 @@ impl<'a, T: Real> Logits<'a, T> {
         self.labels
     }
 
-    /// The logits `[N, C]`, row after row.
+    /// The logits `[C]` of an example.
+    ///
+    /// # Panics
+    /// If `example` is not below N.
     #[must_use]
-    pub fn values(&self) -> &'a [T] {
-        self.values
+    pub fn row(&self, example: usize) -> &'a [T] {
+        let place = self.chosen.map_or(example, |chosen| chosen[example] as usize);
+        &self.values[place * self.classes..][..self.classes]
     }
 
     /// The logits and the label of each example, in order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = (&'a [T], usize)> + use<'a, T> {
-        self.values.chunks_exact(self.classes).zip(self.labels.iter().map(|&y| y as usize))
-    }
-
-    /// A copy of the logits and labels of the examples that are to be kept, for [`Self::new`]; examples beyond the end of
-    /// `keep` are not.
-    #[must_use]
-    pub fn select(&self, keep: &[bool]) -> (Vec<T>, Vec<u32>) {
-        let kept = || keep.iter().enumerate().filter(|&(i, &k)| k && i < self.labels.len()).map(|(i, _)| i);
-        let values = kept().flat_map(|i| &self.values[i * self.classes..][..self.classes]).copied().collect();
-        (values, kept().map(|i| self.labels[i]).collect())
+        let this = *self;
+        self.labels.iter().enumerate().map(move |(example, &y)| (this.row(example), y as usize))
     }
 
     /// Whether every logit is finite; a run for which this is false has diverged and takes part in no reference.
     #[must_use]
     pub fn is_finite(&self) -> bool {
-        self.values.iter().all(|&v| v.into().is_finite())
+        self.rows().all(|(row, _)| row.iter().all(|&v| v.into().is_finite()))
     }
 }
 
@@ -179,9 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn keeps_what_is_selected() {
-        let logits = Logits::new(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[0, 1, 0], 2).unwrap();
-        assert_eq!(logits.select(&[true, false, true, true]), (vec![1.0, 2.0, 5.0, 6.0], vec![0, 0]));
+    fn some_of_the_rows() {
+        let z = [1.0f32, 2.0, 3.0, 4.0, 5.0, f32::NAN];
+        let some = Logits::of_rows(&z, &[1, 0], &[0, 1], 2).unwrap();
+        assert_eq!(some.rows().collect::<Vec<_>>(), [(&z[2..4], 0), (&z[..2], 1)]);
+        assert!(some.is_finite() && some.examples() == 2);
+        assert!(Logits::of_rows(&z, &[3], &[0], 2).is_err() && Logits::of_rows(&z, &[0, 1], &[0], 2).is_err());
+        assert!(Logits::of_rows(&z, &[0], &[2], 2).is_err() && Logits::of_rows(&z, &[], &[], 2).is_err());
     }
 
     #[test]

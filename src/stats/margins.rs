@@ -71,10 +71,16 @@ impl<'a> Margins<'a> {
 /// z_y − log Σ_{k≠y} exp z_k for more.
 #[must_use]
 pub fn label_margins<T: Real>(logits: &Logits<'_, T>) -> Vec<f64> {
-    if logits.classes() == 2 {
-        return class_margins(logits, 1);
-    }
-    logits.rows().map(|(z, y)| log_odds(z, y)).collect()
+    logits.rows().map(|(z, y)| label_margin(z, y)).collect()
+}
+
+/// The label margin of one example with the logits `row` `[C]`.
+///
+/// # Panics
+/// If `label` is not below C.
+#[must_use]
+pub fn label_margin<T: Real>(row: &[T], label: usize) -> f64 {
+    log_odds(row, if row.len() == 2 { 1 } else { label })
 }
 
 /// The one-vs-rest margin of `class` on each example, `[N]`: z_c − log Σ_{k≠c} exp z_k.

@@ -40,6 +40,7 @@ pub mod rng;
 pub mod sample;
 pub mod scores;
 pub mod spectra;
+pub mod subsets;
 pub mod temperature;
 pub mod trimming;
 pub mod variance;

@@ -63,7 +63,7 @@ pub fn rashomon<T: Real>(runs: &[Logits<'_, T>]) -> Result<Rashomon> {
         .map_init(Default::default, |(p, kept): &mut (Vec<f64>, Vec<f64>), i| {
             p.resize(runs.len() * classes, 0.0);
             for (p, run) in p.chunks_exact_mut(classes).zip(runs) {
-                softmax_into(&run.values()[i * classes..][..classes], p);
+                softmax_into(run.row(i), p);
             }
             // Classes that no run takes for possible have no say; of a thousand that is nearly all.
             let said: Vec<usize> =

@@ -67,7 +67,7 @@ pub fn fit<T: Real>(logits: &Logits<'_, T>) -> Result<Temperature> {
 /// The logits divided by `temperature`, `[N, C]`, in f64.
 #[must_use]
 pub fn scale<T: Real>(logits: &Logits<'_, T>, temperature: f64) -> Vec<f64> {
-    logits.values().iter().map(|&z| z.into() / temperature).collect()
+    logits.rows().flat_map(|(row, _)| row).map(|&z| z.into() / temperature).collect()
 }
 
 /// Mean NLL at an inverse temperature, and its first two derivatives by it.

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::config::{Experiment, Stream};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 use crate::record::files::Anchor;
-use crate::record::{Expected, RunIdentity, RunManifest, Status, StreamSeed, SweepDir, SweepManifest, files};
+use crate::record::{
+    Damage, Expected, RunIdentity, RunManifest, Status, Stranger, StreamSeed, SweepDir, SweepManifest, files,
+};
 
 /// What run `run` of the sweep belongs to, trained on the data of the digest `data`.
 #[must_use]
@@ -24,9 +26,9 @@ pub fn identity(manifest: &SweepManifest, experiment: &Experiment, data: &str, r
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// A file of it is not as it was written: it can be trained again.
-    Damaged { run: usize, what: String },
+    Damaged { run: usize, file: String, damage: Damage },
     /// It belongs to another experiment, other data, another run or other seeds: it is not ours to remove.
-    Foreign { run: usize, what: String },
+    Foreign { run: usize, stranger: Stranger },
 }
 
 /// Reads every file of every complete run of the sweep and says which runs cannot be relied on, in order.
@@ -38,24 +40,27 @@ pub fn inspect(sweep: &SweepDir, manifest: &SweepManifest, experiment: &Experime
     for run in 0..manifest.runs {
         match RunManifest::read(&sweep.run(run)) {
             Ok(Some(found)) if found.status == Status::Complete => complete.push(found),
-            Ok(_) | Err(Error::Corrupt(_) | Error::Invalid(_)) => {}
-            Err(error) => return Err(error),
+            Err(error) if !is_unusable(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
         }
     }
     let mut expected = Expected::of(manifest);
-    let strangers: Vec<Option<String>> = complete
+    let strangers: Vec<Option<Stranger>> = complete
         .iter()
         .map(|found| {
-            if let Some(complaint) = expected.complaint(found, found.run) {
-                return Some(complaint);
+            if let Some(stranger) = expected.stranger(found, found.run) {
+                return Some(stranger);
             }
             let own = identity(manifest, experiment, expected.data().unwrap_or_default(), found.run);
             match (&found.identity, &found.outcome) {
-                (Some(identity), _) => own.complaint(identity),
+                (Some(identity), _) => own.stranger(identity),
                 (None, Some(outcome)) => {
                     let drawn = |(name, stream): (&String, &StreamSeed)| own.streams.get(name) == Some(&stream.seed);
-                    let same = outcome.streams.iter().all(drawn) && outcome.epochs == experiment.train.epochs;
-                    (!same).then(|| "was drawn from other random streams, or trained for other epochs".into())
+                    let (found, expected) = (outcome.epochs, experiment.train.epochs);
+                    match outcome.streams.iter().all(drawn) {
+                        false => Some(Stranger::Streams),
+                        true => (found != expected).then_some(Stranger::Epochs { found, expected }),
+                    }
                 }
                 (None, None) => None,
             }
@@ -63,19 +68,24 @@ pub fn inspect(sweep: &SweepDir, manifest: &SweepManifest, experiment: &Experime
         .collect();
     let judged = complete.par_iter().zip(strangers).filter_map(|(found, stranger)| {
         let (run, dir) = (found.run, sweep.run(found.run));
-        if let Some(what) = stranger {
-            return Some(Finding::Foreign { run, what });
+        if let Some(stranger) = stranger {
+            return Some(Finding::Foreign { run, stranger });
         }
         found.files.iter().find_map(|entry| {
             let path = dir.root().join(&entry.path);
-            let what = match files::refuse_links(sweep.root(), &path) {
-                Err(error) => error.to_string(),
-                Ok(()) => entry.complaint_at(&path)?,
+            let damage = match files::refuse_links(sweep.root(), &path) {
+                Err(error) => Damage::Unreadable(error),
+                Ok(()) => entry.damage_at(&path)?,
             };
-            Some(Finding::Damaged { run, what: format!("{} {what}", path.display()) })
+            Some(Finding::Damaged { run, file: path.display().to_string(), damage })
         })
     });
     Ok(judged.collect())
+}
+
+/// Whether a manifest cannot be used because of what it says, rather than because it cannot be read.
+pub(super) fn is_unusable(error: &Error) -> bool {
+    [exit::CORRUPT, exit::INVALID].contains(&error.exit_code())
 }
 
 /// Notices when the directory of a sweep is no longer the one that a process began in, or holds another sweep.
@@ -165,7 +175,10 @@ mod tests {
         found.identity.as_mut().unwrap().run = 2;
         found.write(&sweep.run(2)).unwrap();
         let found = inspect(&sweep, &manifest, &experiment).unwrap();
-        assert!(matches!(&found[0], Finding::Damaged { run: 1, what } if what.contains("4 bytes")), "{found:?}");
-        assert!(matches!(&found[1], Finding::Foreign { run: 2, what } if what.contains("random streams")), "{found:?}");
+        assert!(
+            matches!(&found[0], Finding::Damaged { run: 1, damage: Damage::Size { found: 4, .. }, .. }),
+            "{found:?}"
+        );
+        assert_eq!(found[1], Finding::Foreign { run: 2, stranger: Stranger::Streams });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 use crate::record::reader::no_manifest;
 use crate::record::{Expected, Provenance, RunManifest, SWEEP_SCHEMA, Status, SweepDir, SweepManifest, files};
 
@@ -22,6 +22,41 @@ pub struct Definition {
     /// The resolved experiment as TOML.
     pub toml: String,
     pub runs: usize,
+}
+
+/// Why a sweep's directory is not gone on with, to be read after its name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another experiment is there.
+    #[error("holds another experiment, which differs in {}", .0.join(", "))]
+    Differs(Vec<String>),
+    /// It has more runs than were asked for.
+    #[error("has {there} runs and {wanted} were asked for")]
+    MoreRuns { there: usize, wanted: usize },
+    /// The data have changed since it was begun.
+    #[error("was begun with other data: their digest was {}, and is {} now", short(.known), short(.now))]
+    OtherData { known: String, now: String },
+    /// Its `experiment.toml` is not the experiment in its `sweep.json`; in which keys, where that can be told.
+    #[error("has an experiment.toml that was edited{}", if .0.is_empty() { String::new() } else { format!(" (it differs in {})", .0.join(", ")) })]
+    Edited(Vec<String>),
+}
+
+impl Refusal {
+    fn of(self, sweep: &SweepDir) -> Error {
+        let remedy = match &self {
+            Self::Differs(_) => "choose another directory with --out, or undo the change",
+            Self::MoreRuns { .. } => "a sweep can be enlarged, not shrunk",
+            Self::OtherData { .. } => "put the old data back, or begin another sweep with --out",
+            Self::Edited(_) => {
+                "start another sweep with the changed experiment, or undo the edit with `harness verify --repair`"
+            }
+        };
+        Error::caused(exit::INVALID, format!("{} {self}: {remedy}", sweep.root().display()), self)
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 /// What [`open_or_create`] found.
@@ -56,7 +91,7 @@ pub fn open_or_create(
     files::create_folder(root)?;
     let _lock = lock(sweep)?;
     let stored = match SweepManifest::read(sweep) {
-        Err(Error::Corrupt(_)) => None,
+        Err(error) if error.is_corrupt() => None,
         read => read?,
     };
     let lost = stored.is_none();
@@ -69,21 +104,12 @@ pub fn open_or_create(
         Some(found) if found.experiment == wanted.toml => Opened::Found,
         Some(found) => {
             let keys = differing(&found.experiment, &wanted.toml)?;
-            let others: Vec<&str> = keys.iter().map(String::as_str).filter(|key| *key != RUNS).collect();
+            let others: Vec<String> = keys.into_iter().filter(|key| *key != RUNS).collect();
             if !others.is_empty() {
-                return Err(Error::Invalid(format!(
-                    "{} holds another experiment, which differs in {}: choose another directory with --out, or undo the change",
-                    root.display(),
-                    others.join(", ")
-                )));
+                return Err(Refusal::Differs(others).of(sweep));
             }
             if wanted.runs < found.runs {
-                return Err(Error::Invalid(format!(
-                    "{} has {} runs and {} were asked for: a sweep can be enlarged, not shrunk",
-                    root.display(),
-                    found.runs,
-                    wanted.runs
-                )));
+                return Err(Refusal::MoreRuns { there: found.runs, wanted: wanted.runs }.of(sweep));
             }
             if wanted.runs == found.runs { Opened::Found } else { Opened::Enlarged(found.runs) }
         }
@@ -102,7 +128,8 @@ pub fn open_or_create(
         Some(mut found) => {
             SWEEP_SCHEMA.refuse_newer(&found.schema, &sweep.manifest())?;
             let known = found.data().map(str::to_owned).or_else(|| data_of_runs(sweep));
-            let data = same_data(sweep, known, provenance.data_digest)?;
+            same_data(sweep, known.as_deref(), provenance.data_digest.as_deref())?;
+            let data = known.or(provenance.data_digest);
             if !lost && opened == Opened::Found && found.training.is_some() && found.provenance.data_digest == data {
                 return restore_copy(sweep, differing).map(|()| opened);
             }
@@ -176,7 +203,7 @@ fn data_of_runs(sweep: &SweepDir) -> Option<String> {
     for run in sweep.indices().ok()? {
         if let Ok(Some(found)) = RunManifest::read(&sweep.run(run))
             && found.status == Status::Complete
-            && expected.complaint(&found, run).is_none()
+            && expected.stranger(&found, run).is_none()
             && expected.data().is_some()
         {
             break;
@@ -185,17 +212,16 @@ fn data_of_runs(sweep: &SweepDir) -> Option<String> {
     expected.data().map(str::to_owned)
 }
 
-/// The digest of the data, which must be the same as before.
-fn same_data(sweep: &SweepDir, known: Option<String>, now: Option<String>) -> Result<Option<String>> {
+/// Refuses data of another digest than those that the sweep was begun with.
+///
+/// # Errors
+/// `Invalid` if both digests are known and they differ.
+pub fn same_data(sweep: &SweepDir, known: Option<&str>, now: Option<&str>) -> Result<()> {
     match (known, now) {
-        (Some(known), Some(now)) if known != now => Err(Error::Invalid(format!(
-            "the data are not those that {} was begun with (their digest was {}, and is {} now): put the old data back, or \
-             begin another sweep with --out",
-            sweep.root().display(),
-            known.get(..12).unwrap_or(&known),
-            now.get(..12).unwrap_or(&now)
-        ))),
-        (known, now) => Ok(known.or(now)),
+        (Some(known), Some(now)) if known != now => {
+            Err(Refusal::OtherData { known: known.to_owned(), now: now.to_owned() }.of(sweep))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -228,11 +254,7 @@ fn restore_copy(sweep: &SweepDir, differing: impl Fn(&str, &str) -> Result<Vec<S
         }
         let keys = std::str::from_utf8(&copy).ok().and_then(|copy| differing(&manifest.experiment, copy).ok());
         if keys.as_deref() != Some(&[RUNS.to_owned()]) {
-            return Err(Error::Invalid(format!(
-                "{} was edited{}: start another sweep with the changed experiment, or undo the edit with `harness verify --repair`",
-                path.display(),
-                keys.map_or_else(String::new, |keys| format!(" (it differs in {})", keys.join(", ")))
-            )));
+            return Err(Refusal::Edited(keys.unwrap_or_default()).of(sweep));
         }
     }
     files::write(&path, manifest.experiment.as_bytes())
@@ -301,7 +323,7 @@ mod tests {
         assert_eq!((manifest.runs, manifest.provenance.started), (20, started));
         assert_eq!(files::read(&sweep.experiment()).unwrap(), definition(20, 3).toml.as_bytes());
         let error = open_it(&sweep, &definition(5, 3)).unwrap_err();
-        assert!(matches!(&error, Error::Invalid(text) if text.contains("20 runs")), "{error}");
+        assert_eq!(error, Refusal::MoreRuns { there: 20, wanted: 5 }.of(&sweep));
         assert_eq!(open(sweep.root(), differing).unwrap().1.runs, 20);
         assert_eq!(crate::record::verify(&sweep).unwrap(), []);
     }
@@ -312,13 +334,11 @@ mod tests {
         let sweep = SweepDir::new(&folder.path().join("fake"));
         open_it(&sweep, &definition(10, 3)).unwrap();
         let error = open_it(&sweep, &definition(12, 4)).unwrap_err();
-        assert!(
-            matches!(&error, Error::Invalid(text) if text.contains("train.epochs") && !text.contains(RUNS)),
-            "{error}"
-        );
+        assert_eq!(error, Refusal::Differs(vec!["train.epochs".into()]).of(&sweep));
         files::write(&sweep.experiment(), definition(10, 9).toml.as_bytes()).unwrap();
         for error in [open_it(&sweep, &definition(10, 3)).unwrap_err(), open(sweep.root(), differing).unwrap_err()] {
-            assert!(matches!(&error, Error::Invalid(text) if text.contains("train.epochs")), "{error}");
+            assert_eq!(error, Refusal::Edited(vec!["train.epochs".into()]).of(&sweep));
+            assert_eq!(error.exit_code(), exit::INVALID);
         }
     }
 
@@ -350,13 +370,10 @@ mod tests {
             [|path: &Path| files::write(path, b"damaged").unwrap(), |path: &Path| std::fs::remove_file(path).unwrap()]
         {
             lose(&sweep.manifest());
-            assert!(matches!(open(sweep.root(), differing), Err(Error::Corrupt(_))));
-            assert!(
-                matches!(open_it(&sweep, &definition(20, 4)), Err(Error::Invalid(text)) if text.contains("epochs"))
-            );
-            assert!(
-                matches!(open_it(&sweep, &definition(10, 3)), Err(Error::Invalid(text)) if text.contains("20 runs"))
-            );
+            assert!(open(sweep.root(), differing).is_err_and(|error| error.is_corrupt()));
+            let refused = |wanted| open_it(&sweep, &wanted).unwrap_err();
+            assert_eq!(refused(definition(20, 4)), Refusal::Differs(vec!["train.epochs".into()]).of(&sweep));
+            assert_eq!(refused(definition(10, 3)), Refusal::MoreRuns { there: 20, wanted: 10 }.of(&sweep));
             assert_eq!(open_it(&sweep, &definition(20, 3)).unwrap(), Opened::Found);
             assert_eq!(crate::record::verify(&sweep).unwrap(), []);
             let manifest = open(sweep.root(), differing).unwrap().1;
@@ -375,7 +392,7 @@ mod tests {
         with("aaaa").unwrap();
         assert_eq!(with("aaaa").unwrap(), Opened::Found);
         let error = with("bbbb").unwrap_err();
-        assert!(matches!(&error, Error::Invalid(text) if text.contains("aaaa") && text.contains("bbbb")), "{error}");
+        assert_eq!(error, Refusal::OtherData { known: "aaaa".into(), now: "bbbb".into() }.of(&sweep));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::process::Process;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, exit};
 use crate::record::{RunDir, files};
 
 const SCHEMA: &str = "harness.lease/1";
@@ -48,6 +48,20 @@ pub struct Lease {
     heartbeat: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
 }
 
+/// Somebody else trains the run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("run {run} is being trained{}", .holder.as_ref().map(by).unwrap_or_default())]
+pub struct Held {
+    /// The run's index.
+    pub run: usize,
+    /// Who does, where that is known.
+    pub holder: Option<Holder>,
+}
+
+fn by(holder: &Holder) -> String {
+    format!(" by process {} on {} since {}", holder.process.pid, holder.process.host, holder.since)
+}
+
 /// Whether somebody holds a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tenure {
@@ -72,17 +86,15 @@ impl Lease {
         dir.refuse_links()?;
         files::create_folder(dir.root())?;
         let lock = match take_lock(&dir.lock(), locks)? {
-            Lock::Refused => return Err(held(dir, read(dir)?.as_ref())),
+            Lock::Refused => return Err(held(dir, read(dir)?)),
             Lock::Granted(file) => Some(file),
             Lock::Unknown => None,
         };
         let before = read(dir)?;
-        if let Some(holder) = &before
-            && lives(dir, holder, lock.is_some())
-        {
+        let mut attempt = before.as_ref().map_or(0, |holder| holder.attempt).saturating_add(1);
+        if let Some(holder) = before.filter(|holder| lives(dir, holder, lock.is_some())) {
             return Err(held(dir, Some(holder)));
         }
-        let mut attempt = before.map_or(0, |holder| holder.attempt).saturating_add(1);
         if lock.is_none() {
             attempt = claim(dir, attempt)?;
         }
@@ -185,11 +197,9 @@ fn read(dir: &RunDir) -> Result<Option<Holder>> {
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-fn held(dir: &RunDir, holder: Option<&Holder>) -> Error {
-    let by = holder.map_or_else(String::new, |holder| {
-        format!(" by process {} on {} since {}", holder.process.pid, holder.process.host, holder.since)
-    });
-    Error::Interrupted(format!("run {} is being trained{by}: wait for it, or stop it", dir.index()))
+fn held(dir: &RunDir, holder: Option<Holder>) -> Error {
+    let held = Held { run: dir.index(), holder };
+    Error::caused(exit::INTERRUPTED, format!("{held}: wait for it, or stop it"), held)
 }
 
 /// Whether the process that made a claim is known to have gone.
@@ -362,7 +372,7 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         write(&dir, |process| process.pid = child.id());
-        assert!(matches!(Lease::acquire_with(&dir, Locks::Ignore), Err(Error::Interrupted(_))));
+        assert_eq!(Lease::acquire_with(&dir, Locks::Ignore).unwrap_err().exit_code(), exit::INTERRUPTED);
         age(&dir.claim(5), FRESH.as_secs() + 1);
         assert_eq!(Lease::acquire_with(&dir, Locks::Ignore).unwrap().attempt(), 6);
         // As after a process that died between its claim and its record.
@@ -385,7 +395,7 @@ mod tests {
         let (folder, dir) = run();
         let mut child = testing::command(testing::HOLD, folder.path(), 3).spawn().unwrap();
         testing::wait_for(|| matches!(tenure(&dir).unwrap(), Tenure::Held(Some(_))));
-        assert!(matches!(Lease::acquire(&dir), Err(Error::Interrupted(_))));
+        assert_eq!(Lease::acquire(&dir).unwrap_err().exit_code(), exit::INTERRUPTED);
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(matches!(tenure(&dir).unwrap(), Tenure::Abandoned(_)));

@@ -21,7 +21,7 @@ mod testing;
 mod unit;
 
 pub use belongs::{Finding, identity, inspect};
-pub use create::{Definition, Opened, open, open_or_create};
+pub use create::{Definition, Opened, open, open_or_create, same_data};
 pub use lease::Lease;
 pub use machine::Machine;
 pub use state::{RunState, of};

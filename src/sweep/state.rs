@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::belongs::is_unusable;
 use super::lease::{self, Holder, Tenure};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::record::{RunDir, RunManifest, Status};
 
 /// How a run stands.
@@ -58,7 +59,7 @@ pub struct Standpoint {
 pub fn of(dir: &RunDir) -> Result<Standpoint> {
     let run = dir.index();
     let manifest = match RunManifest::read(dir) {
-        Err(error @ (Error::Corrupt(_) | Error::Invalid(_))) => Err(error.to_string()),
+        Err(error) if is_unusable(&error) => Err(error.to_string()),
         read => Ok(read?),
     };
     // Of a complete run only the files that it lists are ever read.

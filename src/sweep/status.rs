@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::state::{self, RunState};
 use crate::error::Result;
-use crate::record::{Expected, RunDir, RunManifest, SavedState, SweepDir, SweepManifest, files};
+use crate::record::{Expected, FileEntry, RunDir, RunManifest, SavedState, SweepDir, SweepManifest, files};
 
 /// Name and version of the JSON.
 pub const SCHEMA: &str = "harness.status/1";
@@ -121,17 +121,12 @@ fn run_status(dir: &RunDir, expected: &mut Expected) -> Result<RunStatus> {
 
 /// Why a run that calls itself complete is not, as far as can be seen without reading its files.
 fn unreliable(dir: &RunDir, manifest: &RunManifest, expected: &mut Expected) -> Option<String> {
-    if let Some(complaint) = expected.complaint(manifest, dir.index()) {
-        return Some(format!("it {complaint}"));
+    if let Some(stranger) = expected.stranger(manifest, dir.index()) {
+        return Some(format!("it {stranger}"));
     }
-    let complaint = |entry: &crate::record::FileEntry| match files::look(&dir.root().join(&entry.path)) {
-        Ok(files::Found::File(bytes)) if bytes == entry.bytes => None,
-        Ok(files::Found::Nothing) => Some(format!("{} is missing", entry.path)),
-        Ok(files::Found::File(bytes)) => {
-            Some(format!("{} holds {bytes} bytes where {} were written", entry.path, entry.bytes))
-        }
-        _ => Some(format!("{} is no plain file", entry.path)),
+    let visible = |entry: &FileEntry| {
+        entry.visible_damage(&dir.root().join(&entry.path)).map(|damage| format!("{} {damage}", entry.path))
     };
-    let damage = manifest.files.iter().find_map(complaint)?;
+    let damage = manifest.files.iter().find_map(visible)?;
     Some(format!("it is damaged: {damage}; `harness resume` trains it again"))
 }

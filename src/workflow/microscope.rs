@@ -146,7 +146,7 @@ fn embeddings(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
             archive.get_f32(name)?
         }
         "safetensors" => {
-            let bytes = std::fs::read(path).map_err(|cause| Error::Invalid(format!("cannot read {place}: {cause}")))?;
+            let bytes = file::bytes(path, "a safetensors file")?;
             let parsed = SafeTensors::deserialize(&bytes).map_err(|cause| {
                 Error::Invalid(format!("{place} is not a sound safetensors file ({})", file::clean(&cause.to_string())))
             })?;
@@ -165,7 +165,7 @@ fn embeddings(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
             (view.shape().to_vec(), values)
         }
         "parquet" => {
-            let bytes = std::fs::read(path).map_err(|cause| Error::Invalid(format!("cannot read {place}: {cause}")))?;
+            let bytes = file::bytes(path, "a Parquet file")?;
             let decoded = table::decode(&bytes, &place)?;
             let names: Vec<String> = decoded.get_column_names().iter().map(|name| name.to_string()).collect();
             let numeric: Vec<Vec<f64>> = names
@@ -212,7 +212,8 @@ fn columns(path: &Path) -> Result<Vec<(String, Vec<String>)>> {
         })
     };
     let text = || {
-        std::fs::read_to_string(path).map_err(|cause| Error::Invalid(format!("cannot read {place} as text: {cause}")))
+        String::from_utf8(file::bytes(path, "a file of text")?)
+            .map_err(|cause| Error::Invalid(format!("cannot read {place} as text: {cause}")))
     };
     match extension(path).as_str() {
         "npy" => Ok(vec![("label".into(), texts(arrays::read_npy(path)?)?)]),
@@ -224,7 +225,7 @@ fn columns(path: &Path) -> Result<Vec<(String, Vec<String>)>> {
         "txt" => Ok(vec![("label".into(), text()?.lines().map(str::to_owned).collect())]),
         "csv" => csv(&text()?, &place),
         "parquet" => {
-            let bytes = std::fs::read(path).map_err(|cause| Error::Invalid(format!("cannot read {place}: {cause}")))?;
+            let bytes = file::bytes(path, "a Parquet file")?;
             let decoded = table::decode(&bytes, &place)?;
             let names: Vec<String> = decoded.get_column_names().iter().map(|name| name.to_string()).collect();
             let column = |name: String| -> Result<(String, Vec<String>)> {

@@ -95,8 +95,10 @@ pub fn prepare(sweep: &SweepDir, experiment: &Experiment) -> Result<Vec<(usize, 
     let (mut strangers, mut damaged) = (Vec::new(), Vec::new());
     for finding in sweep::inspect(sweep, &manifest, experiment)? {
         match finding {
-            Finding::Damaged { run, what } => damaged.push((run, what)),
-            Finding::Foreign { run, what } => strangers.push(format!("run {run} {what}")),
+            Finding::Damaged { run, file, damage } => {
+                damaged.push((run, format!("it is damaged and is trained again: {file} {damage}")));
+            }
+            Finding::Foreign { run, stranger } => strangers.push(format!("run {run} {stranger}")),
         }
     }
     if !strangers.is_empty() {
@@ -106,10 +108,9 @@ pub fn prepare(sweep: &SweepDir, experiment: &Experiment) -> Result<Vec<(usize, 
             strangers.join("; ")
         )));
     }
-    for (run, what) in &mut damaged {
+    for (run, _) in &damaged {
         let _lease = Lease::acquire(&sweep.run(*run))?;
         record::forget(&sweep.run(*run))?;
-        *what = format!("it is damaged and is trained again: {what}");
     }
     Ok(damaged)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use harness::arrays::{ArrayView, Slice, write_npy, write_npz};
 
-use crate::kit::{call, counted, expect, text};
+use crate::kit::{call, counted, expect, program, text};
 
 /// Somebody's data set of `[N, 1, 4, 4]` images, two thirds of it to train on.
 pub fn data(path: &Path, pixels: &[f32], labels: &[i64]) {
@@ -62,6 +62,30 @@ fn a_thousand_classes_are_analysed_and_chosen_from() {
     }
     decisions(&path, 5, 40, 1000);
     expect(0, &["select", text(&path)]);
+    // In so many seconds of computing and KiB of memory, of which the program itself takes 20 MiB and the file 40 and 48 MB.
+    decisions(&path, 5, 2000, 1000);
+    for verb in ["analyze", "select"] {
+        within(30, 400_000, &[verb, text(&path)]);
+    }
+    decisions(&path, 3, 4, 1_000_000);
+    within(30, 700_000, &["analyze", text(&path)]);
+}
+
+/// Calls the program, which must end well within so many seconds of a processor and KiB of address space.
+#[cfg(target_os = "linux")]
+fn within(seconds: u32, memory: u32, arguments: &[&str]) {
+    let limits = format!("ulimit -t {seconds} -v {memory}; exec \"$0\" \"$@\"");
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(limits).arg(program()).args(arguments);
+    // Each thread reserves room that it does not use.
+    command.env("MALLOC_ARENA_MAX", "1").env("RAYON_NUM_THREADS", "2").env("POLARS_MAX_THREADS", "2");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{arguments:?} within {seconds} s and {memory} KiB: {output:?}");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn within(_seconds: u32, _memory: u32, arguments: &[&str]) {
+    expect(0, arguments);
 }
 
 /// Point 13.
@@ -72,6 +96,12 @@ fn odd_columns_and_headers_get_a_sentence() {
     let decimal = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/decimal.parquet");
     let said = expect(3, &["analyze", text(&decimal)]);
     assert!(said.err.contains("decimal.parquet"), "{}", said.err);
+    // Nobody waits for a pipe, nor reads a device to its end.
+    for name in ["pipe.parquet", "pipe.npz"] {
+        let pipe = folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(expect(3, &["analyze", text(&pipe)]).err.contains("a pipe or a device"));
+    }
     // One name twice: readers differ in which of the two they take.
     let twice = folder.path().join("twice.safetensors");
     let tensor = r#""w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}"#;

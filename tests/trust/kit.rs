@@ -27,8 +27,13 @@ pub struct Said {
     pub err: String,
 }
 
+/// The program that is tried: `HARNESS_PROGRAM`, to see on which older one a test fails, or the one just built.
+pub fn program() -> PathBuf {
+    std::env::var_os("HARNESS_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_harness").into(), PathBuf::from)
+}
+
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    let mut command = Command::new(program());
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(arguments).env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # How often every verdict is right: flags, intervals, comparisons and nights on pools of real runs; prints one table.
 # Trains the pools first (460 small networks, about 10 minutes on two cores), into HARNESS_POOLS, where they are kept and used again.
-# More healthy pools, NAME_logits.npz made by `harness export`, are counted as well. SWEEPS and ROUNDS set the counts (1000, 400);
-# an argument chooses one group: flags, coverage, compare or nights.
+# More healthy pools, NAME_logits.npz made by `harness export`, are counted as well. SWEEPS sets the sweeps whose flags are counted (1000),
+# ROUNDS the pairs of sweeps that are compared (1000 for false findings, 400 for power); comparing takes longest, 0.1 s of one core a pair.
+# An argument chooses one group: flags, coverage, compare or nights.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cargo build --release --quiet

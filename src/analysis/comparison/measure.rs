@@ -144,7 +144,10 @@ pub fn measure<T: Real>(
     });
     let any = chosen.iter().any(|chosen| !chosen.diverged.is_empty());
     let [before, after] = diverged;
-    let bits: Vec<&[T]> = soft.iter().map(Logits::values).collect();
+    let bits: Vec<&[T]> = sides
+        .iter()
+        .flat_map(|&(side, chosen)| chosen.distinct.iter().map(move |&place| &*side.input.runs()[place].logits))
+        .collect();
     let shared = duplicates(&bits)[first..].iter().filter(|original| original.is_some()).count();
     Ok(Measured {
         first,

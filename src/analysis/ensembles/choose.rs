@@ -1,15 +1,20 @@
 //! The strategies: each chooses on the selection half alone and is measured on the held-out half alone.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use super::super::evidence::Evidence;
 use super::super::flags;
 use super::super::metrics::Run;
 use super::super::schema::{Estimate, Settings};
+use super::halves::{Halves, Pool};
 use super::{Options, Strategy, StrategyKind};
 use crate::error::Result;
 use crate::stats::bootstrap::{Bootstrap, Interval};
 use crate::stats::ensemble::{self, mean_prediction};
-use crate::stats::examples::Outcomes;
+use crate::stats::examples::{Outcome, Outcomes};
 use crate::stats::logits::{Real, argmax, softmax_into};
+use crate::stats::subsets::Subsets;
 use crate::stats::{Logits, temperature};
 
 /// Resamples of an interval over examples.
@@ -68,15 +73,106 @@ pub fn nearest<T: Real>(selection: &[Logits<'_, T>]) -> usize {
     }
 }
 
-/// The mean negative log-likelihood of what each strategy chose, on the held-out half.
-pub fn losses<T: Real>(
-    picks: &[Pick],
-    selection: &[Logits<'_, T>],
-    held_out: &[Logits<'_, T>],
-    options: &Options,
-) -> Result<Vec<(StrategyKind, f64)>> {
-    let loss = |pick: &Pick| Ok((pick.kind, prediction(&pick.members, selection, held_out, options)?.0.mean_nll()));
-    picks.iter().map(loss).collect()
+/// What ensembles make of the examples. Many halvings choose few different ensembles: each is computed once, on all examples.
+pub struct Predictions<'a, T> {
+    pool: &'a Pool<'a, T>,
+    options: &'a Options,
+    known: Mutex<HashMap<Vec<usize>, Outcomes>>,
+}
+
+impl<'a, T: Real> Predictions<'a, T> {
+    /// Nothing is computed yet.
+    pub fn new(pool: &'a Pool<'a, T>, options: &'a Options) -> Self {
+        Self { pool, options, known: Mutex::default() }
+    }
+
+    /// What the ensemble of these `members` makes of the held-out half, and the temperature that was fitted to it on the
+    /// selection half.
+    fn of(&self, members: &[usize], halves: &Halves) -> Result<(Outcomes, Option<f64>)> {
+        if self.options.temperature {
+            return self.tempered(members, halves);
+        }
+        let mut sorted = members.to_vec();
+        sorted.sort_unstable();
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().get(&sorted) {
+            return Ok((found.select(&halves.held_out.examples), None));
+        }
+        let found = outcomes(&self.pool.all()?, &sorted, self.options)?;
+        let selected = found.select(&halves.held_out.examples);
+        known().insert(sorted, found);
+        Ok((selected, None))
+    }
+
+    fn tempered(&self, members: &[usize], halves: &Halves) -> Result<(Outcomes, Option<f64>)> {
+        let (selection, held_out) = (self.pool.on(&halves.selection)?, self.pool.on(&halves.held_out)?);
+        let fitted = mean_prediction(&selection, members, self.options.combination)?;
+        let temperature = fitted_temperature(&wrap(&fitted, &selection)?)?;
+        drop(fitted);
+        let mean = mean_prediction(&held_out, members, self.options.combination)?;
+        let scaled = temperature::scale(&wrap(&mean, &held_out)?, temperature.unwrap_or(1.0));
+        Ok((Outcomes::of(&wrap(&scaled, &held_out)?), temperature))
+    }
+
+    /// The mean negative log-likelihood of what each strategy chose, on the held-out half.
+    pub fn losses(&self, picks: &[Pick], halves: &Halves) -> Result<Vec<(StrategyKind, f64)>> {
+        picks.iter().map(|pick| Ok((pick.kind, self.of(&pick.members, halves)?.0.mean_nll()))).collect()
+    }
+
+    /// The standard error over examples of the held-out negative log-likelihood of all runs together.
+    pub fn error_of_all(&self, halves: &Halves) -> Result<f64> {
+        let all: Vec<usize> = (0..self.pool.indices.len()).collect();
+        Ok(self.of(&all, halves)?.0.nll_error())
+    }
+
+    /// The strategies with their numbers on the held-out half; `runs` are still places among the distinct runs.
+    pub fn measured(&self, picks: &[Pick], halves: &Halves, settings: &Settings) -> Result<Vec<Strategy>> {
+        let bootstrap = Bootstrap { resamples: RESAMPLES, level: LEVEL, seed: settings.analysis.seed };
+        let found = picks.iter().map(|pick| self.of(&pick.members, halves)).collect::<Result<Vec<_>>>()?;
+        let all = picks.iter().position(|pick| pick.kind == StrategyKind::All).and_then(|place| found.get(place));
+        picks
+            .iter()
+            .zip(&found)
+            .map(|(pick, (outcomes, temperature))| {
+                let against = all.filter(|_| pick.kind != StrategyKind::All);
+                let against = against.map(|(all, _)| outcomes.nll_difference(all, &bootstrap)).transpose()?;
+                Ok(Strategy {
+                    name: pick.kind,
+                    runs: pick.members.iter().map(|&place| place as u32).collect(),
+                    size: pick.members.len(),
+                    temperature: *temperature,
+                    accuracy: estimate(outcomes.accuracy(&bootstrap)?),
+                    nll: estimate(outcomes.nll(&bootstrap)?),
+                    ece: estimate(outcomes.ece(&bootstrap)?),
+                    nll_against_all: against.map(estimate),
+                })
+            })
+            .collect()
+    }
+}
+
+/// What one ensemble makes of every example of `runs`.
+fn outcomes<T: Real>(runs: &[Logits<'_, T>], members: &[usize], options: &Options) -> Result<Outcomes> {
+    let chosen: Vec<Logits<'_, T>> = members.iter().map(|&place| runs[place]).collect();
+    let mut subsets = Subsets::new(chosen.len());
+    subsets.add(&(0..chosen.len()).collect::<Vec<_>>(), &[chosen.len()])?;
+    let found = subsets.each(&chosen, options.combination, OUTCOME, write_outcome)?;
+    Ok(read_outcomes(found.first().map_or(&[], Vec::as_slice)))
+}
+
+/// Numbers of an outcome.
+pub const OUTCOME: usize = 3;
+
+/// The outcome of an ensemble's logits as [`OUTCOME`] numbers.
+pub fn write_outcome(logits: &[f64], label: usize, out: &mut [f64]) {
+    let Outcome { hit, nll, confidence } = Outcome::of(logits, label);
+    out.copy_from_slice(&[f64::from(u8::from(hit)), nll, confidence]);
+}
+
+/// What [`write_outcome`] wrote, example after example.
+pub fn read_outcomes(values: &[f64]) -> Outcomes {
+    let (triples, _) = values.as_chunks::<OUTCOME>();
+    triples.iter().map(|&[hit, nll, confidence]| Outcome { hit: hit > 0.0, nll, confidence }).collect()
 }
 
 /// What each strategy but `random` chooses, `nearest` being the run of `single`; those that need a number take `size`.
@@ -109,50 +205,6 @@ pub fn picks(judged: &[Run], mut greedy: Vec<usize>, nearest: usize, size: usize
     .collect()
 }
 
-/// The standard error over examples of the held-out negative log-likelihood of all runs together.
-pub fn error_of_all<T: Real>(
-    selection: &[Logits<'_, T>],
-    held_out: &[Logits<'_, T>],
-    options: &Options,
-) -> Result<f64> {
-    let all: Vec<usize> = (0..selection.len()).collect();
-    Ok(prediction(&all, selection, held_out, options)?.0.nll_error())
-}
-
-/// The strategies with their numbers on the held-out half; `runs` are still places among the distinct runs.
-pub fn measured<T: Real>(
-    picks: &[Pick],
-    selection: &[Logits<'_, T>],
-    held_out: &[Logits<'_, T>],
-    options: &Options,
-    settings: &Settings,
-) -> Result<Vec<Strategy>> {
-    let bootstrap = Bootstrap { resamples: RESAMPLES, level: LEVEL, seed: settings.analysis.seed };
-    let found = picks
-        .iter()
-        .map(|pick| prediction(&pick.members, selection, held_out, options))
-        .collect::<Result<Vec<(Outcomes, Option<f64>)>>>()?;
-    let all = picks.iter().position(|pick| pick.kind == StrategyKind::All).and_then(|place| found.get(place));
-    picks
-        .iter()
-        .zip(&found)
-        .map(|(pick, (outcomes, temperature))| {
-            let against = all.filter(|_| pick.kind != StrategyKind::All);
-            let against = against.map(|(all, _)| outcomes.nll_difference(all, &bootstrap)).transpose()?;
-            Ok(Strategy {
-                name: pick.kind,
-                runs: pick.members.iter().map(|&place| place as u32).collect(),
-                size: pick.members.len(),
-                temperature: *temperature,
-                accuracy: estimate(outcomes.accuracy(&bootstrap)?),
-                nll: estimate(outcomes.nll(&bootstrap)?),
-                ece: estimate(outcomes.ece(&bootstrap)?),
-                nll_against_all: against.map(estimate),
-            })
-        })
-        .collect()
-}
-
 fn estimate(interval: Interval) -> Estimate {
     Estimate {
         mean: interval.estimate,
@@ -162,24 +214,6 @@ fn estimate(interval: Interval) -> Estimate {
         std_low: None,
         std_high: None,
     }
-}
-
-/// What an ensemble makes of the held-out half, and the temperature that was fitted to it on the selection half.
-fn prediction<T: Real>(
-    members: &[usize],
-    selection: &[Logits<'_, T>],
-    held_out: &[Logits<'_, T>],
-    options: &Options,
-) -> Result<(Outcomes, Option<f64>)> {
-    let mean = mean_prediction(held_out, members, options.combination)?;
-    let mean = wrap(&mean, held_out)?;
-    if !options.temperature {
-        return Ok((Outcomes::of(&mean), None));
-    }
-    let fitted = mean_prediction(selection, members, options.combination)?;
-    let temperature = fitted_temperature(&wrap(&fitted, selection)?)?;
-    let scaled = temperature::scale(&mean, temperature.unwrap_or(1.0));
-    Ok((Outcomes::of(&wrap(&scaled, held_out)?), temperature))
 }
 
 /// The temperature that fits best; none where every decision is right, since the colder the better would then go on without

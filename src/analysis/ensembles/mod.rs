@@ -15,7 +15,8 @@ use super::schema::{Estimate, Settings};
 use crate::error::{Error, Result};
 use crate::stats::ensemble::Combination;
 use crate::stats::logits::Real;
-use halves::Halves;
+use choose::Predictions;
+use halves::Pool;
 pub use repeated::{Repeated, Repetition};
 
 /// How ensembles are made and chosen.
@@ -167,12 +168,13 @@ pub fn ensembles<T: Real>(
     options: &Options,
     settings: &Settings,
 ) -> Result<Option<Ensembles>> {
-    let Some(halves) = Halves::of(input, evidence, options.seed)? else { return Ok(None) };
-    let (runs, selection, held_out) = (halves.indices.len(), halves.selection()?, halves.held_out()?);
+    let Some(pool) = Pool::of(input, evidence) else { return Ok(None) };
+    let (runs, halves) = (pool.indices.len(), pool.halves(options.seed));
+    let (selection, held_out) = (pool.on(&halves.selection)?, pool.on(&halves.held_out)?);
     if let Some(size) = options.size.filter(|size| *size == 0 || *size > runs) {
         return Err(Error::Invalid(format!("an ensemble of {size} cannot be chosen from {runs} distinct runs")));
     }
-    let judged = choose::judged(&selection, &halves.indices, evidence, settings)?;
+    let judged = choose::judged(&selection, &pool.indices, evidence, settings)?;
     let (greedy, own_size) = choose::greedy(&selection, options)?;
     let wanted: Vec<usize> = options.size.into_iter().chain([own_size]).collect();
     let sizes = sizes::curve(&selection, &held_out, &wanted, options, settings)?;
@@ -181,13 +183,14 @@ pub fn ensembles<T: Real>(
         sizes.iter().find(|size| size.alpha_hat.high.is_some_and(|high| high < limit)).map(|size| size.size);
     let size = options.size.or(recommended).unwrap_or(own_size);
     let picks = choose::picks(&judged, greedy, choose::nearest(&selection), size);
-    let error = choose::error_of_all(&selection, &held_out, options)?;
+    let predictions = Predictions::new(&pool, options);
+    let error = predictions.error_of_all(&halves)?;
     let cheap = |held: &&EnsembleSize| held.regret.is_some_and(|regret| regret.high.is_some_and(|high| high < error));
     let by_regret = sizes.iter().find(cheap).map(|held| held.size);
-    let repeated = repeated::repeated(input, evidence, (options, settings), size)?;
-    let mut strategies = choose::measured(&picks, &selection, &held_out, options, settings)?;
+    let repeated = repeated::repeated(&pool, evidence, (options, settings), (&predictions, size))?;
+    let mut strategies = predictions.measured(&picks, &halves, settings)?;
     for strategy in &mut strategies {
-        strategy.runs = strategy.runs.iter().filter_map(|&place| halves.indices.get(place as usize).copied()).collect();
+        strategy.runs = strategy.runs.iter().filter_map(|&place| pool.indices.get(place as usize).copied()).collect();
     }
     if let Some(EnsembleSize { accuracy, nll, ece, .. }) = sizes.iter().find(|held| held.size == size) {
         strategies.push(Strategy {
@@ -223,8 +226,8 @@ pub fn ensembles<T: Real>(
     Ok(Some(Ensembles {
         seed: options.seed,
         combination: options.combination,
-        selection: halves.selection_examples(),
-        held_out: halves.held_out_examples(),
+        selection: halves.selection.examples.len(),
+        held_out: halves.held_out.examples.len(),
         strategies,
         sizes,
         limit,

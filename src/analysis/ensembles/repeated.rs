@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
 use super::super::evidence::Evidence;
-use super::super::input::Input;
 use super::super::schema::Settings;
-use super::halves::Halves;
+use super::choose::Predictions;
+use super::halves::Pool;
 use super::{Options, StrategyKind, choose};
 use crate::error::{Error, Result};
 use crate::stats::descriptive::{mean, variance};
@@ -45,31 +45,27 @@ pub struct Repeated {
 /// # Errors
 /// [`Error::Unexpected`] if Student's law refuses its degrees of freedom.
 pub fn repeated<T: Real>(
-    input: &Input<T>,
+    pool: &Pool<'_, T>,
     evidence: &Evidence,
     (options, settings): (&Options, &Settings),
-    size: usize,
+    (predictions, size): (&Predictions<'_, T>, usize),
 ) -> Result<Option<Repetition>> {
     if options.halvings < 2 {
         return Ok(None);
     }
-    let each: Vec<Option<OfHalving>> = (0..options.halvings as u64)
+    let each: Vec<OfHalving> = (0..options.halvings as u64)
         .into_par_iter()
         .map(|number| {
-            let Some(halves) = Halves::of(input, evidence, options.seed.wrapping_add(number))? else { return Ok(None) };
-            let (selection, held_out) = (halves.selection()?, halves.held_out()?);
-            let judged = choose::judged(&selection, &halves.indices, evidence, settings)?;
+            let halves = pool.halves(options.seed.wrapping_add(number));
+            let selection = pool.on(&halves.selection)?;
+            let judged = choose::judged(&selection, &pool.indices, evidence, settings)?;
             let (greedy, _) = choose::greedy(&selection, options)?;
-            let taken = greedy.iter().take(size).map(|&place| halves.indices[place]).collect();
+            let taken = greedy.iter().take(size).map(|&place| pool.indices[place]).collect();
             let picks = choose::picks(&judged, greedy, choose::nearest(&selection), size);
-            Ok(Some((choose::losses(&picks, &selection, &held_out, options)?, taken)))
+            Ok((predictions.losses(&picks, &halves)?, taken))
         })
         .collect::<Result<_>>()?;
-    let each: Vec<OfHalving> = each.into_iter().flatten().collect();
     let count = each.len() as f64;
-    if count < 2.0 {
-        return Ok(None);
-    }
     let law = StudentsT::new(0.0, 1.0, count - 1.0).map_err(|cause| Error::Unexpected(cause.to_string()))?;
     let of = |losses: &[(StrategyKind, f64)], name| losses.iter().find(|held| held.0 == name).map(|held| held.1);
     let mut strategies: Vec<Repeated> = Vec::new();

@@ -3,16 +3,16 @@
 use rayon::prelude::*;
 
 use super::super::schema::{Estimate, Settings};
-use super::choose::{fitted_temperature, wrap};
+use super::choose::{OUTCOME, fitted_temperature, read_outcomes, wrap, write_outcome};
 use super::{EnsembleSize, Options};
 use crate::error::Result;
 use crate::stats::alpha_hat::{self, Protocol};
-use crate::stats::calibration::{BINS, calibration};
 use crate::stats::descriptive::{mean, quantile, std};
-use crate::stats::ensemble::{Ensemble, mean_prediction, random_orders};
+use crate::stats::ensemble::random_orders;
+use crate::stats::examples::Outcomes;
 use crate::stats::logits::Real;
-use crate::stats::scores::scores;
-use crate::stats::{Logits, Sample, margins};
+use crate::stats::subsets::Subsets;
+use crate::stats::{Logits, Sample, margins, temperature};
 
 /// Up to here every size is measured; beyond, sizes grow by a quarter of an octave.
 const EVERY: usize = 32;
@@ -20,13 +20,24 @@ const EVERY: usize = 32;
 const WORK: usize = 10_000;
 /// Orders there are at least.
 const FEWEST: usize = 20;
+/// Numbers that are held at a time for the ensembles of several orders, about.
+const HELD: usize = 1 << 22;
 
-/// One ensemble.
+/// One ensemble, of one size and order.
 struct Draw {
     accuracy: f64,
     nll: f64,
     ece: f64,
     alpha_hat: f64,
+}
+
+/// What is known of one subset: the first of an order and the last of another may be the same.
+struct Known {
+    accuracy: f64,
+    nll: f64,
+    ece: f64,
+    /// Margins on the selection half.
+    margins: Sample,
 }
 
 /// The curve from 1 to all runs, with the sizes `wanted` in it. Runs are added to the mean in random orders, as many as
@@ -41,24 +52,32 @@ pub fn curve<T: Real>(
     let runs = selection.len();
     let grid = grid(runs, wanted);
     let count = settings.analysis.bootstraps.min((WORK / runs.max(1)).max(FEWEST));
-    let everyone: Vec<usize> = (0..runs).collect();
-    let whole = mean_prediction(selection, &everyone, options.combination)?;
-    let reference = sample(&wrap(&whole, selection)?, settings)?;
-    let draws: Vec<Vec<Draw>> = random_orders(runs, count, options.seed)
-        .par_iter()
-        .enumerate()
-        .map(|(place, order)| {
+    let orders = random_orders(runs, count, options.seed);
+    let (everyone, _) = subsets(runs, &[(0..runs).collect()], &[runs])?;
+    let whole = known(&everyone, selection, held_out, options, settings)?.remove(0);
+    let mut draws: Vec<Vec<Draw>> = Vec::with_capacity(count);
+    let batch = orders_at_a_time(runs, &grid, selection, options);
+    for (number, orders) in orders.chunks(batch).enumerate() {
+        let (subsets, numbers) = subsets(runs, orders, &grid)?;
+        let known = known(&subsets, selection, held_out, options, settings)?;
+        let of_order = |(place, numbers): (usize, &Vec<usize>)| {
             // Each order draws its own examples.
-            let seed = settings.analysis.seed.wrapping_add(place as u64);
+            let seed = settings.analysis.seed.wrapping_add((number * batch + place) as u64);
             let protocol = Protocol {
                 epsilon: settings.analysis.epsilon,
                 bootstraps: 1,
                 seed,
                 literal: settings.analysis.literal,
             };
-            along(order, &grid, selection, held_out, &reference, options, settings, &protocol)
-        })
-        .collect::<Result<_>>()?;
+            let draw = |&number: &usize| {
+                let Known { accuracy, nll, ece, margins } = &known[number];
+                let alpha_hat = alpha_hat::between(margins, &whole.margins, &protocol)?.mean;
+                Ok(Draw { accuracy: *accuracy, nll: *nll, ece: *ece, alpha_hat })
+            };
+            numbers.iter().map(draw).collect::<Result<Vec<Draw>>>()
+        };
+        draws.extend(numbers.par_iter().enumerate().map(of_order).collect::<Result<Vec<_>>>()?);
+    }
     Ok(grid
         .iter()
         .enumerate()
@@ -88,50 +107,62 @@ pub fn curve<T: Real>(
         .collect())
 }
 
-/// The ensembles of the first K runs of an order, for every K of the grid.
-#[allow(clippy::too_many_arguments, reason = "everything that one order of the curve depends on")]
-fn along<T: Real>(
-    order: &[usize],
-    grid: &[usize],
-    selection: &[Logits<'_, T>],
-    held_out: &[Logits<'_, T>],
-    reference: &Sample,
-    options: &Options,
-    settings: &Settings,
-    protocol: &Protocol,
-) -> Result<Vec<Draw>> {
-    let (Some(first), Some(other)) = (selection.first(), held_out.first()) else { return Ok(Vec::new()) };
-    let mut chooses = Ensemble::new(options.combination, first);
-    let mut measures = Ensemble::new(options.combination, other);
-    let mut draws = Vec::with_capacity(grid.len());
-    for (place, &run) in order.iter().enumerate() {
-        chooses.add(&selection[run])?;
-        measures.add(&held_out[run])?;
-        if grid.binary_search(&(place + 1)).is_err() {
-            continue;
-        }
-        let (inner, mut outer) = (chooses.logits(), measures.logits());
-        let inner = wrap(&inner, selection)?;
-        let alpha_hat = alpha_hat::between(&sample(&inner, settings)?, reference, protocol)?.mean;
-        if options.temperature {
-            let fitted = fitted_temperature(&inner)?.unwrap_or(1.0);
-            outer.iter_mut().for_each(|z| *z /= fitted);
-        }
-        let outer = wrap(&outer, held_out)?;
-        let scores = scores(&outer);
-        let ece = calibration(&outer, BINS).ece;
-        draws.push(Draw { accuracy: scores.accuracy, nll: scores.nll, ece, alpha_hat });
-    }
-    Ok(draws)
+/// How many orders are looked at together: the runs' predictions are computed once for all of them.
+fn orders_at_a_time<T: Real>(runs: usize, grid: &[usize], selection: &[Logits<'_, T>], options: &Options) -> usize {
+    let (examples, classes) = selection.first().map_or((1, 1), |first| (first.examples(), first.classes()));
+    let of_one = examples * if options.temperature { 2 * classes } else { 1 + OUTCOME };
+    // Few runs have few subsets, however many orders there are.
+    let every = 1_usize.checked_shl(runs as u32).unwrap_or(usize::MAX);
+    if every.saturating_mul(of_one) <= HELD { usize::MAX } else { (HELD / (of_one * grid.len())).max(1) }
 }
 
-/// The margins of one prediction, clipped if so set.
-fn sample(logits: &Logits<'_, f64>, settings: &Settings) -> Result<Sample> {
-    let mut values = margins::label_margins(logits);
-    if let Some(limit) = settings.analysis.clip {
-        margins::clip(&mut values, limit);
+/// The subsets of a few orders, and of each order the number of its subset of each size.
+fn subsets(runs: usize, orders: &[Vec<usize>], grid: &[usize]) -> Result<(Subsets, Vec<Vec<usize>>)> {
+    let mut subsets = Subsets::new(runs);
+    let numbers = orders.iter().map(|order| subsets.add(order, grid)).collect::<Result<_>>()?;
+    Ok((subsets, numbers))
+}
+
+/// What is known of each subset.
+fn known<T: Real>(
+    subsets: &Subsets,
+    selection: &[Logits<'_, T>],
+    held_out: &[Logits<'_, T>],
+    options: &Options,
+    settings: &Settings,
+) -> Result<Vec<Known>> {
+    let classes = selection.first().map_or(0, Logits::classes);
+    let sample = |mut values: Vec<f64>| {
+        if let Some(limit) = settings.analysis.clip {
+            margins::clip(&mut values, limit);
+        }
+        Sample::new(values)
+    };
+    let of = |outcomes: &Outcomes, margins: Sample| Known {
+        accuracy: outcomes.mean_accuracy(),
+        nll: outcomes.mean_nll(),
+        ece: outcomes.calibration_error(),
+        margins,
+    };
+    if !options.temperature {
+        let margin = |logits: &[f64], label: usize, out: &mut [f64]| out[0] = margins::label_margin(logits, label);
+        let margins = subsets.each(selection, options.combination, 1, margin)?;
+        let outcomes = subsets.each(held_out, options.combination, OUTCOME, write_outcome)?;
+        let pairs = margins.into_par_iter().zip(outcomes);
+        return pairs.map(|(margins, outcomes)| Ok(of(&read_outcomes(&outcomes), sample(margins)?))).collect();
     }
-    Sample::new(values)
+    // A temperature is fitted to all logits of an ensemble.
+    let copy = |logits: &[f64], _: usize, out: &mut [f64]| out.copy_from_slice(logits);
+    let fits = subsets.each(selection, options.combination, classes, copy)?;
+    let measures = subsets.each(held_out, options.combination, classes, copy)?;
+    let pairs = fits.par_iter().zip(&measures);
+    pairs
+        .map(|(fits, measures)| {
+            let (fits, measures) = (wrap(fits, selection)?, wrap(measures, held_out)?);
+            let scaled = temperature::scale(&measures, fitted_temperature(&fits)?.unwrap_or(1.0));
+            Ok(of(&Outcomes::of(&wrap(&scaled, held_out)?), sample(margins::label_margins(&fits))?))
+        })
+        .collect()
 }
 
 /// The sizes that are measured, ascending.

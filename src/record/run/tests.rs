@@ -102,7 +102,7 @@ fn a_complete_run_of_another_experiment_is_left_alone() {
     let before = contents(&dir);
     let other = RunIdentity { training: "ff".into(), ..identity(3) };
     let error = RunWriter::begin(&dir, 2, &other).unwrap_err();
-    assert!(matches!(&error, Error::Corrupt(text) if text.contains("another experiment")), "{error}");
+    assert!(error.is_corrupt() && error.to_string().contains("another experiment"), "{error}");
     assert_eq!(contents(&dir), before);
 }
 

@@ -7,15 +7,15 @@ use super::super::files::{self, Found};
 use super::super::layout::{RunDir, SweepDir};
 use super::super::manifest::SweepManifest;
 use super::super::{index, run};
-use super::{Cure, verify};
+use super::{Cure, Problem, verify};
 use crate::error::Result;
 
-/// Forgets what is broken, so that `resume` and `report` make it again, and says in a sentence each what was done. Nobody
-/// writes the sweep's derived files in the meantime, and a run that is being trained is left alone.
+/// Forgets what is broken, so that `resume` and `report` make it again; says in a sentence each what was done, and what is still
+/// wrong. Nobody writes the sweep's derived files in the meantime, and a run that is being trained is left alone.
 ///
 /// # Errors
 /// `Corrupt` if a folder of the sweep is a link; whatever the file system refuses.
-pub fn repair(sweep: &SweepDir) -> Result<Vec<String>> {
+pub fn repair(sweep: &SweepDir) -> Result<(Vec<String>, Vec<Problem>)> {
     let _alone = files::lock_folder(sweep.root());
     // Looked at under the lock: what was unfinished a moment ago may be whole now.
     let problems = verify(sweep)?;
@@ -89,7 +89,7 @@ pub fn repair(sweep: &SweepDir) -> Result<Vec<String>> {
             index::drop_entries(&folder, &gone, &forgotten)?;
         }
     }
-    Ok(done)
+    Ok((done, verify(sweep)?))
 }
 
 /// What makes a derived file again.

@@ -33,7 +33,7 @@ fn finished() -> (tempfile::TempDir, SweepDir) {
 
 /// Repairs, trains what is missing, and expects everything to be well.
 fn recover(sweep: &SweepDir) -> Vec<String> {
-    let done = repair(sweep).unwrap();
+    let (done, _) = repair(sweep).unwrap();
     for run in 0..RUNS {
         finish(&sweep.run(run), 2).unwrap();
     }

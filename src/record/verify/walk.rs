@@ -12,8 +12,9 @@ use super::super::manifest::{FileEntry, RunManifest, Status, SweepManifest};
 use super::super::nights::{Accepted, NightValues};
 use super::super::reader::same_but_for_runs;
 use super::super::state::SavedState;
+use super::super::wrong::Damage;
 use super::{Cure, JOBS, Problem, STRAY};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const UNFINISHED: &str = "was left by a process that died while it wrote";
 const LEFT_OVER: &str = "was left by a process that died as it finished the run";
@@ -197,8 +198,8 @@ impl Walk<'_> {
         match RunManifest::read(dir) {
             Ok(Some(manifest)) if manifest.status == Status::Complete => {
                 self.complete.insert(dir.index());
-                if let Some(complaint) = expected.complaint(&manifest, dir.index()) {
-                    let what = format!("{complaint}: move the run away, and `harness resume` trains it");
+                if let Some(stranger) = expected.stranger(&manifest, dir.index()) {
+                    let what = format!("{stranger}: move the run away, and `harness resume` trains it");
                     self.add(run, &dir.manifest(), what, Cure::None);
                 }
                 self.complete_run(dir, &manifest);
@@ -212,10 +213,8 @@ impl Walk<'_> {
             }
             Ok(_) => self.unfinished_run(dir, expected),
             Err(error) => {
-                let cure = match (&error, files::look(&dir.manifest())) {
-                    (Error::Corrupt(_), Ok(Found::File(_))) => Cure::ForgetRun(dir.index()),
-                    _ => Cure::None,
-                };
+                let plain = matches!(files::look(&dir.manifest()), Ok(Found::File(_)));
+                let cure = if plain && error.is_corrupt() { Cure::ForgetRun(dir.index()) } else { Cure::None };
                 self.add(run, &dir.manifest(), format!("cannot be used: {error}"), cure);
             }
         }
@@ -232,11 +231,11 @@ impl Walk<'_> {
         let mut folders = PlainFolders::new(dir.root());
         for entry in &manifest.files {
             let path = dir.root().join(&entry.path);
-            let reached = folders.check(&path);
-            if let Some(complaint) = complaint(&reached, entry, &path) {
-                // Behind a link lies what is not ours to forget.
-                let linked = reached.is_err() || matches!(files::look(&path), Ok(Found::Odd(_)));
-                self.add(run, &path, complaint, if linked { Cure::None } else { Cure::ForgetRun(dir.index()) });
+            if let Some(damage) = damage(&mut folders, entry, &path) {
+                // Behind a link lies what is not ours to forget, nor is what somebody put into the file's place.
+                let ours = !matches!(damage, Damage::Unreadable(_) | Damage::Odd(_));
+                let cure = if ours { Cure::ForgetRun(dir.index()) } else { Cure::None };
+                self.add(run, &path, damage.to_string(), cure);
             }
         }
         let expected: BTreeSet<PathBuf> = manifest.files.iter().map(|entry| dir.root().join(&entry.path)).collect();
@@ -261,16 +260,15 @@ impl Walk<'_> {
         if let Some(Some(bytes)) = self.read(run, &dir.state(), bytes) {
             match SavedState::decode(&bytes, &dir.state()) {
                 Ok(file) => {
-                    if let Some(complaint) =
-                        file.identity.and_then(|found| expected.complaint_of_state(&found, dir.index()))
-                    {
-                        self.add(run, &dir.state(), complaint, Cure::ForgetState(dir.index()));
+                    let stranger = file.identity.and_then(|found| expected.stranger_of_state(&found, dir.index()));
+                    if let Some(stranger) = stranger {
+                        self.add(run, &dir.state(), stranger.to_string(), Cure::ForgetState(dir.index()));
                     }
                     let mut folders = PlainFolders::new(dir.root());
                     for entry in &file.files {
                         let path = dir.root().join(&entry.path);
-                        if let Some(complaint) = complaint(&folders.check(&path), entry, &path) {
-                            self.add(run, &path, complaint, Cure::ForgetState(dir.index()));
+                        if let Some(damage) = damage(&mut folders, entry, &path) {
+                            self.add(run, &path, damage.to_string(), Cure::ForgetState(dir.index()));
                         }
                     }
                 }
@@ -294,11 +292,11 @@ impl Walk<'_> {
     }
 }
 
-/// What is wrong with a file that a manifest or a state lists, given whether it can be reached without a link.
-fn complaint(reached: &Result<()>, entry: &FileEntry, path: &Path) -> Option<String> {
-    match reached {
-        Err(error) => Some(format!("cannot be read: {error}")),
-        Ok(()) => entry.complaint_at(path),
+/// What is wrong with a file that a manifest or a state lists.
+fn damage(folders: &mut PlainFolders<'_>, entry: &FileEntry, path: &Path) -> Option<Damage> {
+    match folders.check(path) {
+        Err(error) => Some(Damage::Unreadable(error)),
+        Ok(()) => entry.damage_at(path),
     }
 }
 
