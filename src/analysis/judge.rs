@@ -17,12 +17,11 @@ use super::schema::{
 use super::summary::LEVEL;
 use super::{alone, curves, kernels, reliability, summary, weights};
 use crate::error::Result;
-use crate::stats::alpha_hat::ATOM;
 use crate::stats::churn::Votes;
 use crate::stats::examples::Outcomes;
 use crate::stats::logits::Real;
 use crate::stats::rashomon::{self, Rashomon};
-use crate::stats::{Logits, Margins, Pairs, alpha, churn, margins, variance};
+use crate::stats::{Logits, Margins, Pairs, alpha, alpha_hat, churn, margins, variance};
 
 /// Margins of at least this size saturate: the authors of Banerjee 2025 set them to 0.
 const SATURATED: f64 = 15.0;
@@ -159,7 +158,9 @@ impl Findings {
             let note =
                 format!("Margins of at least {} were set to 0 (`clip`): {} of all.", fixed(limit, 0), percent(clipped));
             self.notes.push(note);
-            if settings.analysis.literal && clipped >= ATOM {
+            // A jump that the threshold does not swallow.
+            let delta = alpha_hat::threshold(self.labels.len(), settings.analysis.epsilon).unwrap_or(f64::INFINITY);
+            if settings.analysis.literal && clipped > delta {
                 self.notes.push(
                     "α̂ is that of the published protocol by the letter, whose reference is interpolated and cannot have so many equal \
                      margins: it is blind here. The exact α is not, nor is α̂ without `literal`."
