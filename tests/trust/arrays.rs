@@ -74,7 +74,7 @@ fn a_thousand_classes_are_analysed_and_chosen_from() {
 /// Calls the program, which must end well within so many seconds of a processor and KiB of address space.
 #[cfg(target_os = "linux")]
 fn within(seconds: u32, memory: u32, arguments: &[&str]) {
-    let limits = format!("ulimit -t {seconds} -v {memory}; exec \"$0\" \"$@\"");
+    let limits = format!("ulimit -t {seconds} && ulimit -v {memory} && exec \"$0\" \"$@\"");
     let mut command = std::process::Command::new("sh");
     command.arg("-c").arg(limits).arg(program()).args(arguments);
     // Each thread reserves room that it does not use.
