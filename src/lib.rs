@@ -43,7 +43,7 @@
 //! | [`data`] | data sets: readers, splits, augmentation, probes | keys, arrays, random |
 //! | `model` | layers, architectures, networks, and weights from elsewhere | arrays, keys, ops, random |
 //! | [`config`] | the experiment: all its tables of keys, overrides, checks | keys, data, model |
-//! | `kernel` | eNTK, its spectrum, alignment, projections, surrogates; external networks | arrays, config, model, random, stats |
+//! | `kernel` | eNTK, its spectrum, alignment, projections, surrogates; external networks | arrays, config, model, ops, random, stats |
 //! | `sweep` | many runs: directory, leases, local processes, Slurm, status | config, record |
 //! | [`train`] | one run, start to end: streams, optimiser, schedule, loop, checkpoints | config, data, kernel, model, ops, random, record |
 //! | [`analysis`] | records to tables to verdicts: runs, pairs, checkpoints, flags, ensembles | arrays, config, kernel, record, stats |

@@ -132,7 +132,7 @@ fn log_distances(spectra: &[Spectrum]) -> Result<Vec<f64>> {
 /// The directions of each run's kernel; none where the labels of the probes are not known.
 ///
 /// # Errors
-/// As [`directions`].
+/// [`Error::Invalid`](crate::error::Error::Invalid) where a kernel's eigenvectors cannot be computed.
 pub fn of_runs(snapshots: &[Snapshot], labels: &[u32]) -> Result<HashMap<u32, Directions>> {
     if labels.is_empty() {
         return Ok(HashMap::new());
